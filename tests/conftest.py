@@ -1,0 +1,74 @@
+"""What every test shares: Hypothesis profiles, and which tests this machine has to leave out.
+
+- ``PLIMSOLL_PROFILE``: ``quick`` (default), ``ci`` (repeatable), ``long``.
+- ``PLIMSOLL_DATA``: the folder of recorded market data that tests marked ``data`` read.
+- ``CI=true``: a test marked ``node`` fails where there is no anvil, instead of being left out.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+NO_ANVIL = "no anvil (Node.js)"
+NO_DATA = "no data (PLIMSOLL_DATA is unset)"
+
+# No deadline: the first example of a test pays for compiling, and two test processes share the machine.
+COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=20, stateful_step_count=15, **COMMON)
+settings.register_profile("ci", max_examples=100, stateful_step_count=30, derandomize=True, print_blob=True, **COMMON)
+settings.register_profile("long", max_examples=2_000, stateful_step_count=100, print_blob=True, **COMMON)
+settings.load_profile(os.environ.get("PLIMSOLL_PROFILE", "quick"))
+
+# So that a plain `pytest` finds the anvil that `make setup` fetched.
+os.environ["PATH"] = os.pathsep.join([str(ROOT / "node_modules" / ".bin"), os.environ.get("PATH", "")])
+
+
+@functools.cache
+def has_anvil() -> bool:
+    """Whether an anvil is on the path and runs: a wrapper without Node.js behind it does not."""
+    if shutil.which("anvil") is None:
+        return False
+    try:
+        return subprocess.run(["anvil", "--version"], capture_output=True, check=False, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, or under CI fail, what this machine cannot run."""
+    if item.get_closest_marker("node") and not has_anvil():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{NO_ANVIL}, and CI leaves nothing out for want of a tool", pytrace=False)
+        pytest.skip(NO_ANVIL)
+    if item.get_closest_marker("data"):
+        folder = os.environ.get("PLIMSOLL_DATA")
+        if not folder:
+            pytest.skip(NO_DATA)
+        if not Path(folder).is_dir():
+            pytest.fail(f"PLIMSOLL_DATA names no folder: {folder}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The recorded market data; for tests marked ``data``."""
+    return Path(os.environ["PLIMSOLL_DATA"])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was left out, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    for reason in (NO_ANVIL, NO_DATA):
+        names = sorted(report.nodeid for report in skipped if reason in str(report.longrepr))
+        if names:
+            terminalreporter.write_line(f"left out {len(names)} tests: {reason}", yellow=True)
+            for name in names:
+                terminalreporter.write_line(f"  {name}")
