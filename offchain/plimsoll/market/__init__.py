@@ -1,0 +1,1 @@
+"""Prices in: files and feeds, their aggregation, and the snapshot that an engine assesses."""
