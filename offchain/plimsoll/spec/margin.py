@@ -149,11 +149,14 @@ class Assessment:
 
 
 def row_of(surface: Surface | None, instrument: Instrument) -> Row | None:
-    """The instrument's row; None where the surface lacks it or holds another instrument in its place."""
+    """The instrument's row; None where the surface lacks it, holds another instrument in its place, or says nothing."""
     if surface is None or instrument.row >= len(surface.rows):
         return None
     row = surface.rows[instrument.row]
-    return row if (row.kind, row.strike) == (instrument.kind, instrument.strike) else None
+    if (row.kind, row.strike) != (instrument.kind, instrument.strike):
+        return None
+    said = (row.kind, row.strike, row.mark, row.delta, row.gamma, row.vega, row.theta, row.gross)
+    return row if any(said) else None
 
 
 def mark(instrument: Instrument, row: Row | None, surface: Surface | None, index: Index) -> int:

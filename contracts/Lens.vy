@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+# pragma version 0.4.3
+"""
+@title Views for people and keepers
+@license GNU Affero General Public License v3.0 only
+@notice Explains a margin, adds up Greeks, tries trades, and reads many accounts
+        in one call. Holds nothing, changes nothing, and nobody depends on it:
+        another can be deployed beside it at any time.
+        Units: money and quantities [wad]. Greeks are of the posted surfaces, at
+        their reference price: delta in units of the underlying, gamma in units
+        per unit of price, vega in quote per 1.00 of volatility, theta in quote
+        per day. They round toward zero: they are for reading.
+@custom:security Not for use by contracts: a margin is the Clearinghouse's.
+@custom:kill Stop calling it.
+"""
+
+
+# --------------------------------------------------------------------- imports
+
+
+from interfaces import IClearinghouse
+from interfaces import IRiskOracle
+
+from modules import fixed
+from modules import instruments
+from modules import surface
+
+
+# ------------------------------------------------------------------- constants
+
+
+MAX_POSITIONS: constant(uint256) = instruments.MAX_POSITIONS
+MAX_UNDERLYINGS: constant(uint256) = 32
+MAX_TRADES: constant(uint256) = 16
+MAX_ACCOUNTS: constant(uint256) = 200
+
+
+# ------------------------------------------------------------------ immutables
+
+
+BOOK: immutable(IClearinghouse)
+ORACLE: immutable(IRiskOracle)
+
+
+# --------------------------------------------------------------------- structs
+
+
+struct Explanation:
+    assessment: IRiskOracle.Assessment
+    state: uint256
+    terms: DynArray[IRiskOracle.Terms, MAX_UNDERLYINGS]
+
+
+struct Greeks:
+    underlying: uint256
+    delta: int256
+    gamma: int256
+    vega: int256
+    theta: int256
+
+
+struct Trade:
+    instrument: uint128
+    quantity: int256  # [wad] + buys, - sells
+    price: uint256  # [wad]
+
+
+# ----------------------------------------------------------------- constructor
+
+
+@deploy
+def __init__(book: address, oracle: address):
+    """
+    @param book Clearinghouse.
+    @param oracle RiskOracle.
+    """
+    assert book != empty(address) and oracle != empty(address), "lens: zero address"
+    BOOK = IClearinghouse(book)
+    ORACLE = IRiskOracle(oracle)
+
+
+# -------------------------------------------------------------------- external
+
+
+@view
+@external
+def explain(account: uint256) -> Explanation:
+    """
+    @notice An account's margin and state, and what each underlying adds: value,
+            collateral, scan risk and the lane of its worst loss, short option
+            minimum, gross charge, concentration, and the part above MM.
+    """
+    result: Explanation = empty(Explanation)
+    result.assessment = staticcall BOOK.margin(account)
+    result.state = staticcall BOOK.state(account)
+    words: DynArray[uint256, MAX_POSITIONS] = staticcall BOOK.positions(account)
+    group: DynArray[uint256, MAX_POSITIONS] = []
+    for word: uint256 in words:
+        if len(group) > 0 and instruments._underlying(group[0]) != instruments._underlying(word):
+            assert len(result.terms) < MAX_UNDERLYINGS - 1, "lens: too many underlyings"
+            result.terms.append(staticcall ORACLE.terms(group))
+            group = []
+        group.append(word)
+    if len(group) > 0:
+        result.terms.append(staticcall ORACLE.terms(group))
+    return result
+
+
+@view
+@external
+def greeks(account: uint256) -> DynArray[Greeks, MAX_UNDERLYINGS]:
+    """
+    @notice Net Greeks of an account by underlying, collateral included. A row
+            that its surface lacks counts its quantity as delta.
+    """
+    words: DynArray[uint256, MAX_POSITIONS] = staticcall BOOK.positions(account)
+    result: DynArray[Greeks, MAX_UNDERLYINGS] = []
+    sums: Greeks = empty(Greeks)
+    key: uint256 = max_value(uint256)
+    at: address = empty(address)
+    head: surface.Header = empty(surface.Header)
+    for word: uint256 in words:
+        if instruments._surface_key(word) != key:
+            if key != max_value(uint256) and sums.underlying != instruments._underlying(word):
+                assert len(result) < MAX_UNDERLYINGS - 1, "lens: too many underlyings"
+                result.append(sums)
+                sums = empty(Greeks)
+            key = instruments._surface_key(word)
+            sums.underlying = instruments._underlying(word)
+            pointer: uint256 = staticcall ORACLE.pointer(
+                convert(key >> 40, uint16), convert(key & (2**40 - 1), uint40)
+            )
+            at = convert(pointer >> 96, address)
+            head = empty(surface.Header)
+            if at != empty(address):
+                head = surface._header(at)
+        quantity: int256 = instruments._quantity(word)
+        info: uint256 = 0
+        if at != empty(address):
+            info = surface._info(at, head.rows, word)
+        if info == 0:
+            sums.delta += quantity
+            continue
+        reference: int256 = convert(head.reference, int256)
+        sums.delta += quantity * surface._delta(info) // 10**6
+        sums.gamma += quantity * convert((info >> 96) & (2**32 - 1), int256) * 10**12 // reference
+        sums.vega += (
+            quantity * convert((info >> 72) & (2**24 - 1), int256) // 10**6 * reference // 10**18
+        )
+        sums.theta += quantity * (fixed._signed(info << 184) >> 232) // 10**7 * reference // 10**18
+    if key != max_value(uint256):
+        result.append(sums)
+    return result
+
+
+@view
+@external
+def margin_after(account: uint256, trades: DynArray[Trade, MAX_TRADES]) -> IRiskOracle.Assessment:
+    """
+    @notice What the margin would be after trades: a buyer pays rounded up, a
+            seller receives rounded down, as in the book. Neither price bands,
+            nor listing, nor the effect on open interest are looked at.
+    """
+    words: DynArray[uint256, MAX_POSITIONS] = staticcall BOOK.positions(account)
+    cash: int256 = 0
+    linear: int256 = 0
+    cash, linear = staticcall BOOK.ledger(account)
+    money: int256 = cash + linear
+    for trade: Trade in trades:
+        words = instruments._changed(words, convert(trade.instrument, uint256), trade.quantity)
+        money -= fixed._div_ceil(trade.quantity * convert(trade.price, int256), 10**18)
+    return staticcall ORACLE.assess(words, money)
+
+
+@view
+@external
+def margins(accounts: DynArray[uint256, MAX_ACCOUNTS]) -> DynArray[IRiskOracle.Assessment, MAX_ACCOUNTS]:
+    """
+    @notice Margins of many accounts: the batch view that keepers read.
+    """
+    result: DynArray[IRiskOracle.Assessment, MAX_ACCOUNTS] = []
+    for account: uint256 in accounts:
+        result.append(staticcall BOOK.margin(account))
+    return result

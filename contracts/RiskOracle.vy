@@ -1,0 +1,739 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+# pragma version 0.4.3
+# pragma nonreentrancy on
+"""
+@title What the engine says, whether it is believed, and the margin it makes
+@license GNU Affero General Public License v3.0 only
+@notice Holds, per (underlying, expiry), a pointer to the surface last believed;
+        per underlying and per class, the posted scalars. Computes the margin of
+        a book from them and the live index: integers in, integers out, no
+        pricing. A report is believed when a quorum signed it, its sequence is
+        above the last, and its market time is neither old nor in the future. It
+        is refused whole, with a named error, or swaps in at once.
+        Units: money [wad], rates [ppm], time [s]. Requirements round up.
+        Trusts: the owner for signers and governance numbers, IndexFeed for live
+        prices, `quorum` of the signers for everything posted. It trusts no
+        caller: anyone may store a surface or carry a report.
+@custom:security Scalars are bound by range only; steps per hour, floors and the
+        band of reference prices around the index are not enforced here yet.
+@custom:kill The owner replaces the signers; the last surfaces stand and go stale
+        after `max_age`, from when on only risk reduction passes.
+"""
+
+
+# --------------------------------------------------------------------- imports
+
+
+from snekmate.auth import ownable_2step
+from snekmate.auth import ownable
+from snekmate.utils import ecdsa
+from snekmate.utils import eip712_domain_separator
+
+from interfaces import IClearinghouse
+from interfaces import IIndexFeed
+from interfaces import IRiskOracle
+
+from modules import fixed
+from modules import instruments
+from modules import margin
+from modules import surface
+
+
+initializes: ownable
+initializes: ownable_2step[ownable := ownable]
+initializes: eip712_domain_separator
+
+
+exports: (
+    ownable_2step.owner,
+    ownable_2step.pending_owner,
+    ownable_2step.transfer_ownership,
+    ownable_2step.accept_ownership,
+    eip712_domain_separator.eip712Domain,
+)
+
+
+# ------------------------------------------------------------------- constants
+
+
+REPORT_TYPEHASH: constant(bytes32) = keccak256(
+    "Report(uint64 sequence,uint64 market_time,bytes32 model,bytes32 config,bytes32 snapshot,bytes32[] surfaces,uint256[] scalars,uint256[] classes)"
+)
+
+MAX_POSITIONS: constant(uint256) = instruments.MAX_POSITIONS
+MAX_SURFACES: constant(uint256) = 64
+MAX_CLASSES: constant(uint256) = 16
+MAX_SIGNERS: constant(uint256) = 16
+MAX_CODE: constant(uint256) = 24_576
+
+# Puts what follows it into code as it is: copies all but these ten bytes.
+# PUSH2 size, DUP1, PUSH1 10, RETURNDATASIZE, CODECOPY, RETURNDATASIZE, RETURN
+CREATE_HEAD: constant(Bytes[1]) = x"61"
+CREATE_TAIL: constant(Bytes[7]) = x"80600a3d393df3"
+
+MIN_DEPTH: constant(uint256) = 10**15  # [wad] keeps the concentration charge in range
+MAX_KAPPA: constant(uint256) = 10**7  # [ppm] ten times the notional per depth over depth
+MAX_SOM: constant(uint256) = 10**6  # [ppm] the whole notional
+MIN_CALL_BUFFER: constant(uint256) = 10**4  # [ppm] 1 %: some room between call and liquidation
+MAX_CALL_BUFFER: constant(uint256) = 10**6  # [ppm]
+MIN_MOVE_GATE: constant(uint256) = 10**3  # [ppm] 0.1 %: under it every tick would close trading
+MAX_MOVE_GATE: constant(uint256) = 2 * 10**5  # [ppm] past 20 % a surface says little
+MIN_MAX_AGE: constant(uint256) = 60  # [s]
+MAX_MAX_AGE: constant(uint256) = 7 * 86_400  # [s]
+MIN_FLOOR_RATE: constant(uint256) = 10**5  # [ppm] a lost row is charged like a risky one
+MAX_LEG_COST: constant(uint256) = 10**24  # [wad]
+
+
+# ------------------------------------------------------------------ immutables
+
+
+FEED: immutable(IIndexFeed)
+
+
+# --------------------------------------------------------------------- storage
+
+
+sequence: public(uint64)  # of the last report that was believed
+market_time: public(uint64)  # [s] of it
+quorum: public(uint256)
+_signers: DynArray[address, MAX_SIGNERS]  # ascending
+is_signer: public(HashMap[address, bool])
+_pointers: HashMap[uint256, uint256]  # underlying u16 | expiry u40 -> address | sequence u32 | market u32 | posted u32 [s]
+_scalars: HashMap[uint256, uint256]  # underlying -> word
+_classes: HashMap[uint256, uint256]  # class -> word
+rates: public(uint256)  # call_buffer u24 | move_gate u24 | max_age u32 | floor_rate u24 | min_share u24 | leg_cost u96 | 0
+floors: public(uint256)  # gross floors: base u24 x 4 | slope u24 x 4 | 0 [ppm]
+book: public(address)  # whose open interest the market term reads
+
+
+# ---------------------------------------------------------------------- events
+
+
+event SurfaceStored:
+    surface: indexed(address)
+    code_hash: bytes32
+
+
+event ReportPosted:
+    sequence: indexed(uint64)
+    market_time: uint64
+    digest: bytes32
+    model: bytes32
+    config: bytes32
+    snapshot: bytes32
+
+
+event SurfacePosted:
+    sequence: indexed(uint64)
+    underlying: indexed(uint16)
+    expiry: indexed(uint40)
+    surface: address
+
+
+event ScalarsPosted:
+    sequence: indexed(uint64)
+    underlying: indexed(uint16)
+    word: uint256
+
+
+event ClassPosted:
+    sequence: indexed(uint64)
+    klass: indexed(uint8)
+    word: uint256
+
+
+event SignersSet:
+    signers: DynArray[address, MAX_SIGNERS]
+    quorum: uint256
+
+
+event ParamsSet:
+    rates: uint256
+    floors: uint256
+
+
+event BookSet:
+    book: address
+
+
+# ----------------------------------------------------------------- constructor
+
+
+@deploy
+def __init__(feed: address):
+    """
+    @notice The deployer owns the oracle and sets signers and book.
+    @param feed IndexFeed of live prices.
+    """
+    assert feed != empty(address), "oracle: zero address"
+    ownable.__init__()
+    ownable_2step.__init__()
+    eip712_domain_separator.__init__("Plimsoll RiskOracle", "1")
+    FEED = IIndexFeed(feed)
+    # defaults: call buffer 10 %, gate 1 %, age 2 h, floor 50 %, share 5 %, no leg cost
+    self.rates = (
+        (100_000 << 232) | (10_000 << 208) | (7_200 << 176) | (500_000 << 152) | (50_000 << 128)
+    )
+    # perp .10 %, future .15 % + .50 % a year, options .20 % + .50 % a year
+    self.floors = (
+        (1_000 << 232) | (1_500 << 208) | (2_000 << 184) | (2_000 << 160)
+        | (5_000 << 112) | (5_000 << 88) | (5_000 << 64)
+    )
+    log ParamsSet(rates=self.rates, floors=self.floors)
+
+
+# ---------------------------------------------------------- external: believing
+
+
+@external
+def store(code: Bytes[MAX_CODE]) -> address:
+    """
+    @notice Writes a surface as the code of a new data contract. Anyone may: it
+            binds nothing until a signed report names its hash.
+    @param code 0x00 | header | rows, see `modules/surface.vy`.
+    @return Where it stands.
+    """
+    at: address = self._store(code)
+    assert surface._is_wellformed(at), "oracle: surface malformed"
+    return at
+
+
+@external
+def post(
+    report: IRiskOracle.Report,
+    signatures: DynArray[Bytes[65], MAX_SIGNERS],
+    stored: DynArray[address, MAX_SURFACES],
+    fresh: Bytes[MAX_CODE],
+):
+    """
+    @notice Believes a report, whole or not at all.
+    @param report What the engine says; `surfaces` are code hashes, ordered by
+           (underlying, expiry).
+    @param signatures r | s | v each, in ascending order of their signers.
+    @param stored Where the surfaces stand, in the report's order.
+    @param fresh The last surface, where it was not stored before; else empty.
+    """
+    assert report.sequence > self.sequence, "oracle: sequence not above the last"
+    assert convert(report.market_time, uint256) <= block.timestamp, "oracle: market time in the future"
+    max_age: uint256 = (self.rates >> 176) & (2**32 - 1)
+    assert convert(report.market_time, uint256) + max_age >= block.timestamp, "oracle: market time too old"
+    assert report.market_time >= self.market_time, "oracle: market time goes back"
+
+    digest: bytes32 = self._digest(report)
+    self._check_signatures(digest, signatures)
+
+    targets: DynArray[address, MAX_SURFACES] = stored
+    if len(fresh) > 0:
+        assert len(stored) < MAX_SURFACES, "oracle: surface count differs"
+        targets.append(self._store(fresh))
+    assert len(targets) == len(report.surfaces), "oracle: surface count differs"
+
+    self.sequence = report.sequence
+    self.market_time = report.market_time
+    log ReportPosted(
+        sequence=report.sequence,
+        market_time=report.market_time,
+        digest=digest,
+        model=report.model,
+        config=report.config,
+        snapshot=report.snapshot,
+    )
+    self._point(report, targets)
+    self._set_scalars(report)
+
+
+@view
+@external
+def digest(report: IRiskOracle.Report) -> bytes32:
+    """
+    @notice The EIP-712 digest of a report, which signers sign.
+    """
+    return self._digest(report)
+
+
+# --------------------------------------------------------- external: governance
+
+
+@external
+def set_signers(signers: DynArray[address, MAX_SIGNERS], quorum: uint256):
+    """
+    @notice Owner: who may sign reports, ascending, and how many must.
+    """
+    ownable._check_owner()
+    assert 0 < quorum and quorum <= len(signers), "oracle: quorum out of range"
+    for signer: address in self._signers:
+        self.is_signer[signer] = False
+    last: uint160 = 0
+    for signer: address in signers:
+        assert convert(signer, uint160) > last, "oracle: signers zero or not ascending"
+        last = convert(signer, uint160)
+        self.is_signer[signer] = True
+    self._signers = signers
+    self.quorum = quorum
+    log SignersSet(signers=signers, quorum=quorum)
+
+
+@external
+def set_params(rates: uint256, floors: uint256):
+    """
+    @notice Owner: the governance numbers, packed as `docs/SPEC.md` lays out.
+    """
+    ownable._check_owner()
+    buffer: uint256 = rates >> 232
+    gate: uint256 = (rates >> 208) & (2**24 - 1)
+    age: uint256 = (rates >> 176) & (2**32 - 1)
+    rate: uint256 = (rates >> 152) & (2**24 - 1)
+    share: uint256 = (rates >> 128) & (2**24 - 1)
+    leg_cost: uint256 = (rates >> 32) & (2**96 - 1)
+    sound: bool = (
+        MIN_CALL_BUFFER <= buffer and buffer <= MAX_CALL_BUFFER
+        and MIN_MOVE_GATE <= gate and gate <= MAX_MOVE_GATE
+        and MIN_MAX_AGE <= age and age <= MAX_MAX_AGE
+        and MIN_FLOOR_RATE <= rate and rate <= fixed.PPM
+        and share <= fixed.PPM
+        and leg_cost <= MAX_LEG_COST
+    )
+    for kind: uint256 in range(4):
+        base: uint256 = (floors >> (232 - 24 * kind)) & (2**24 - 1)
+        slope: uint256 = (floors >> (136 - 24 * kind)) & (2**24 - 1)
+        # a base of zero would let a book of positive gross size need nothing
+        sound = sound and 0 < base and base <= fixed.PPM and slope <= fixed.PPM
+    assert sound, "oracle: params out of range"
+    self.rates = rates
+    self.floors = floors
+    log ParamsSet(rates=rates, floors=floors)
+
+
+@external
+def set_book(book: address):
+    """
+    @notice Owner, once: the book whose open interest the market term reads.
+    """
+    ownable._check_owner()
+    assert self.book == empty(address), "oracle: book is set"
+    assert book != empty(address), "oracle: zero address"
+    self.book = book
+    log BookSet(book=book)
+
+
+# ------------------------------------------------------------- external: margin
+
+
+@view
+@external
+def assess(words: DynArray[uint256, MAX_POSITIONS], ledger: int256) -> IRiskOracle.Assessment:
+    """
+    @notice Margin of a book. Reverts only where the index of an underlying is
+            dead: a stale or missing surface costs more and clears `fresh`.
+    @param words Position words, sorted by id, strictly; |quantity| <= 1e27.
+    @param ledger Cash plus linear [wad].
+    """
+    rates: uint256 = self.rates
+    floors: uint256 = self.floors
+    result: IRiskOracle.Assessment = empty(IRiskOracle.Assessment)
+    result.fresh = True
+    equity: int256 = ledger
+    full: int256 = 0
+    haircut: int256 = 0
+    portfolio: uint256 = 0
+    short: uint256 = 0
+    charges: uint256 = 0
+    im_add: uint256 = 0
+
+    # the class under way
+    klass: uint256 = max_value(uint256)
+    word: uint256 = 0
+    members: uint256 = 0
+    total: uint256 = 0
+    largest: uint256 = 0
+    common: uint256 = surface.LANES
+    joint: int256[32] = empty(int256[32])
+    held: int256[32] = empty(int256[32])  # lanes of the first member, weighed when a second comes
+    held_price: uint256 = 0
+
+    place: uint256 = 0
+    for i: uint256 in range(MAX_POSITIONS):
+        if place == len(words):
+            break
+        found: IRiskOracle.Terms = empty(IRiskOracle.Terms)
+        lanes: int256[32] = empty(int256[32])
+        found, lanes, place = self._terms(words, place, rates, floors)
+        if found.underlying >> 8 != klass:
+            if members > 1:
+                total = margin._offset(joint, common, total, largest, (word >> 224) & (2**24 - 1))
+            portfolio += total
+            klass = found.underlying >> 8
+            word = self._classes[klass]
+            members = 0
+            total = 0
+            largest = 0
+            common = surface.LANES
+        members += 1
+        total += found.scan
+        largest = max(largest, found.scan)
+        common = min(common, found.common)
+        if members == 1:
+            held = lanes
+            held_price = found.price
+        else:
+            keep: int256 = 1_000_000 - convert((word >> 200) & (2**24 - 1), int256)
+            if members == 2:
+                joint = margin._weighed(empty(int256[32]), held, held_price, keep)
+            joint = margin._weighed(joint, lanes, found.price, keep)
+        equity += found.value
+        full += found.full
+        haircut += found.haircut
+        short += found.short
+        charges += found.gross + found.concentration
+        im_add += found.im_add
+        result.fresh = result.fresh and found.fresh
+    if members > 1:
+        total = margin._offset(joint, common, total, largest, (word >> 224) & (2**24 - 1))
+    portfolio += total
+
+    result.equity_haircut = equity + haircut
+    result.equity_full = equity + full
+    if instruments._is_risky(words, ledger):
+        result.mm = max(portfolio, short) + charges
+        result.im = result.mm + im_add
+        result.call_line = fixed._mul_div_up(result.mm, fixed.PPM + (rates >> 232), fixed.PPM)
+    return result
+
+
+@view
+@external
+def terms(words: DynArray[uint256, MAX_POSITIONS]) -> IRiskOracle.Terms:
+    """
+    @notice What the words of one underlying add to an account.
+    """
+    found: IRiskOracle.Terms = empty(IRiskOracle.Terms)
+    lanes: int256[32] = empty(int256[32])
+    place: uint256 = 0
+    found, lanes, place = self._terms(words, 0, self.rates, self.floors)
+    assert place == len(words), "oracle: words of several underlyings"
+    return found
+
+
+@view
+@external
+def mark(instrument: uint128) -> uint256:
+    """
+    @notice Mark of an instrument at the live index [wad], down.
+    """
+    id: uint256 = convert(instrument, uint256)
+    price: uint256 = 0
+    updated_at: uint256 = 0
+    strike_unit: uint256 = 0
+    price, updated_at, strike_unit = staticcall FEED.price(convert(instruments._underlying(id), uint16))
+    at: address = self._surface(instruments._surface_key(id))
+    if at != empty(address):
+        head: surface.Header = surface._header(at)
+        info: uint256 = surface._info(at, head.rows, id)
+        if info != 0:
+            return surface._mark(id, info, price, strike_unit, head.reference, head.forward)
+    return surface._mark(id, 0, price, strike_unit, 0, surface.FORWARD_UNIT)
+
+
+@view
+@external
+def pointer(underlying: uint16, expiry: uint40) -> uint256:
+    """
+    @notice Where a surface stands: address << 96 | sequence u32 | market time
+            u32 | posted u32 [s]; zero where none was posted.
+    """
+    return self._pointers[(convert(underlying, uint256) << 40) | convert(expiry, uint256)]
+
+
+@view
+@external
+def scalars(underlying: uint16) -> uint256:
+    """
+    @notice Posted word of an underlying, zero where there is none.
+    """
+    return self._scalars[convert(underlying, uint256)]
+
+
+@view
+@external
+def classes(klass: uint8) -> uint256:
+    """
+    @notice Posted word of a class of underlyings, zero where there is none.
+    """
+    return self._classes[convert(klass, uint256)]
+
+
+@view
+@external
+def signers() -> DynArray[address, MAX_SIGNERS]:
+    """
+    @notice Who may sign reports, ascending.
+    """
+    return self._signers
+
+
+@view
+@external
+def feed() -> address:
+    """
+    @notice IndexFeed of live prices.
+    """
+    return FEED.address
+
+
+# -------------------------------------------------------- internal: believing
+
+
+@internal
+def _store(code: Bytes[MAX_CODE]) -> address:
+    # len(code) <= 24,576 fits two bytes
+    size: bytes2 = convert(convert(len(code), uint16), bytes2)
+    at: address = raw_create(concat(CREATE_HEAD, size, CREATE_TAIL, code))
+    log SurfaceStored(surface=at, code_hash=at.codehash)
+    return at
+
+
+@internal
+@view
+def _digest(report: IRiskOracle.Report) -> bytes32:
+    return eip712_domain_separator._hash_typed_data_v4(
+        keccak256(
+            abi_encode(
+                REPORT_TYPEHASH,
+                report.sequence,
+                report.market_time,
+                report.model,
+                report.config,
+                report.snapshot,
+                # an EIP-712 array is hashed without its offset and length
+                keccak256(slice(abi_encode(report.surfaces), 64, 32 * len(report.surfaces))),
+                keccak256(slice(abi_encode(report.scalars), 64, 32 * len(report.scalars))),
+                keccak256(slice(abi_encode(report.classes), 64, 32 * len(report.classes))),
+            )
+        )
+    )
+
+
+@internal
+@view
+def _check_signatures(digest: bytes32, signatures: DynArray[Bytes[65], MAX_SIGNERS]):
+    """
+    @notice A quorum of signers, each once: ascending order is what forbids a
+            second use, snekmate what forbids malleable and zero signatures.
+    """
+    assert self.quorum > 0 and len(signatures) >= self.quorum, "oracle: below quorum"
+    last: uint160 = 0
+    for signature: Bytes[65] in signatures:
+        signer: address = ecdsa._recover_sig(digest, signature)
+        assert convert(signer, uint160) > last, "oracle: signers not ascending"
+        assert self.is_signer[signer], "oracle: not a signer"
+        last = convert(signer, uint160)
+
+
+@internal
+def _point(report: IRiskOracle.Report, targets: DynArray[address, MAX_SURFACES]):
+    """
+    @notice Swaps the pointers of a report in.
+    """
+    last: surface.Header = empty(surface.Header)
+    stamp: uint256 = (
+        (convert(report.sequence, uint256) & (2**32 - 1)) << 64
+        | convert(report.market_time, uint256) << 32
+        | block.timestamp
+    )
+    for i: uint256 in range(len(targets), bound=MAX_SURFACES):
+        at: address = targets[i]
+        assert at.codehash == report.surfaces[i], "oracle: surface is not the signed one"
+        assert surface._is_wellformed(at), "oracle: surface malformed"
+        head: surface.Header = surface._header(at)
+        assert head.time == convert(report.market_time, uint256), "oracle: surface time is not the report's"
+        assert i == 0 or head.key > last.key, "oracle: surfaces not ascending"
+        if i > 0 and head.key >> 40 == last.key >> 40:
+            assert head.set_id == last.set_id and head.reference == last.reference, "oracle: mixed sets"
+        last = head
+        self._pointers[head.key] = (convert(at, uint256) << 96) | stamp
+        log SurfacePosted(
+            sequence=report.sequence,
+            underlying=convert(head.key >> 40, uint16),
+            expiry=convert(head.key & (2**40 - 1), uint40),
+            surface=at,
+        )
+
+
+@internal
+def _set_scalars(report: IRiskOracle.Report):
+    """
+    @notice Takes over the scalars and class offsets of a report.
+    """
+    least: uint256 = fixed.PPM + (self.rates >> 232)
+    for word: uint256 in report.scalars:
+        assert (
+            (word >> 144) & (2**96 - 1) >= MIN_DEPTH
+            and (word >> 120) & (2**24 - 1) <= MAX_KAPPA
+            and (word >> 96) & (2**24 - 1) <= MAX_SOM
+            and (word >> 72) & (2**24 - 1) > least
+            and (word >> 16) & (2**24 - 1) <= fixed.PPM
+        ), "oracle: scalars out of range"
+        self._scalars[word >> 240] = word
+        log ScalarsPosted(sequence=report.sequence, underlying=convert(word >> 240, uint16), word=word)
+    for word: uint256 in report.classes:
+        assert (
+            (word >> 224) & (2**24 - 1) <= fixed.PPM and (word >> 200) & (2**24 - 1) <= fixed.PPM
+        ), "oracle: class out of range"
+        self._classes[word >> 248] = word
+        log ClassPosted(sequence=report.sequence, klass=convert(word >> 248, uint8), word=word)
+
+
+# ------------------------------------------------------------ internal: margin
+
+
+@internal
+@view
+def _surface(key: uint256) -> address:
+    return convert(self._pointers[key] >> 96, address)
+
+
+@internal
+@view
+def _terms(
+    words: DynArray[uint256, MAX_POSITIONS], start: uint256, rates: uint256, floors: uint256
+) -> (IRiskOracle.Terms, int256[32], uint256):
+    """
+    @notice What the words of one underlying, from `start` on, add to an
+            account; its lanes [1e-5 price * wad]; and the place of the next
+            underlying's first word.
+    @dev    The scan of a position is sixteen multiplications, see
+            `modules/surface.vy`; a word's row is read once.
+    """
+    result: IRiskOracle.Terms = empty(IRiskOracle.Terms)
+    underlying: uint256 = instruments._underlying(words[start])
+    price: uint256 = 0
+    updated_at: uint256 = 0
+    strike_unit: uint256 = 0
+    price, updated_at, strike_unit = staticcall FEED.price(convert(underlying, uint16))
+    result.underlying = underlying
+    result.price = price
+    result.common = surface.LANES
+    result.fresh = True
+
+    sums: margin.Sums = empty(margin.Sums)
+    packed: uint256[16] = empty(uint256[16])
+    weight: int256 = 0  # sum of scale x quantity, what undoes the lanes' bias
+    set_id: uint256 = max_value(uint256)
+    key: uint256 = max_value(uint256)
+    at: address = empty(address)
+    head: surface.Header = empty(surface.Header)
+    tenor: uint256 = 0
+    place: uint256 = start
+
+    for i: uint256 in range(start, len(words), bound=MAX_POSITIONS):
+        word: uint256 = words[i]
+        if (word >> 112) & 65_535 != underlying:
+            break
+        place = unsafe_add(i, 1)
+        quantity: int256 = fixed._signed(word) >> 128
+        kind: uint256 = (word >> 64) & 255
+
+        if (word >> 72) & instruments.MASK_KEY != key:
+            key = (word >> 72) & instruments.MASK_KEY
+            expiry: uint256 = key & (2**40 - 1)
+            tenor = 0
+            if expiry > block.timestamp:
+                tenor = expiry - block.timestamp
+            at = self._surface(key)
+            head = empty(surface.Header)
+            if at != empty(address):
+                head = surface._header(at)
+                result.common = min(result.common, head.common)
+                distance: uint256 = price - head.reference if price > head.reference else head.reference - price
+                if (
+                    block.timestamp > head.time + ((rates >> 176) & (2**32 - 1))
+                    or distance * fixed.PPM > ((rates >> 208) & (2**24 - 1)) * head.reference
+                    or (set_id != max_value(uint256) and set_id != head.set_id)
+                ):
+                    result.fresh = False
+                set_id = head.set_id
+
+        charge: uint256 = (rates >> 152) & (2**24 - 1)
+        delta: int256 = 10**6
+        mark: uint256 = 0
+        info: uint256 = 0
+        row: uint256 = word & 65_535
+        if row < head.rows:
+            data: Bytes[96] = slice(at.code, surface.HEADER + surface.ROW * row, 96)
+            info = extract32(data, 64, output_type=uint256)
+            if info != 0 and info >> 200 == (word >> 16) & instruments.MASK_KEY:
+                mark = surface._mark(word, info, price, strike_unit, head.reference, head.forward)
+                charge = (info >> 24) & (2**24 - 1)
+                delta = surface._delta(info)
+                scaled: int256 = unsafe_mul(quantity, convert(head.scale, int256))
+                weight = unsafe_add(weight, scaled)
+                by: uint256 = fixed._unsigned(scaled)
+                lanes: uint256 = extract32(data, 0, output_type=uint256) ^ surface.BIAS
+                packed[0] = unsafe_add(packed[0], unsafe_mul(lanes & surface.PAIR, by))
+                packed[1] = unsafe_add(packed[1], unsafe_mul((lanes >> 16) & surface.PAIR, by))
+                packed[2] = unsafe_add(packed[2], unsafe_mul((lanes >> 32) & surface.PAIR, by))
+                packed[3] = unsafe_add(packed[3], unsafe_mul((lanes >> 48) & surface.PAIR, by))
+                packed[4] = unsafe_add(packed[4], unsafe_mul((lanes >> 64) & surface.PAIR, by))
+                packed[5] = unsafe_add(packed[5], unsafe_mul((lanes >> 80) & surface.PAIR, by))
+                packed[6] = unsafe_add(packed[6], unsafe_mul((lanes >> 96) & surface.PAIR, by))
+                packed[7] = unsafe_add(packed[7], unsafe_mul((lanes >> 112) & surface.PAIR, by))
+                lanes = extract32(data, 32, output_type=uint256) ^ surface.BIAS
+                packed[8] = unsafe_add(packed[8], unsafe_mul(lanes & surface.PAIR, by))
+                packed[9] = unsafe_add(packed[9], unsafe_mul((lanes >> 16) & surface.PAIR, by))
+                packed[10] = unsafe_add(packed[10], unsafe_mul((lanes >> 32) & surface.PAIR, by))
+                packed[11] = unsafe_add(packed[11], unsafe_mul((lanes >> 48) & surface.PAIR, by))
+                packed[12] = unsafe_add(packed[12], unsafe_mul((lanes >> 64) & surface.PAIR, by))
+                packed[13] = unsafe_add(packed[13], unsafe_mul((lanes >> 80) & surface.PAIR, by))
+                packed[14] = unsafe_add(packed[14], unsafe_mul((lanes >> 96) & surface.PAIR, by))
+                packed[15] = unsafe_add(packed[15], unsafe_mul((lanes >> 112) & surface.PAIR, by))
+            else:
+                info = 0
+        if info == 0:
+            # a held row that its surface lacks: never skipped, never a revert
+            result.fresh = False
+            mark = surface._mark(word, 0, price, strike_unit, 0, surface.FORWARD_UNIT)
+
+        worth: int256 = quantity * convert(mark, int256)
+        sums.delta += quantity * delta
+        if kind == instruments.SPOT:
+            sums.full += worth
+            sums.haircut += worth * convert(fixed.PPM - min(charge, fixed.PPM), int256)
+        else:
+            size: uint256 = convert(abs(quantity), uint256)
+            sums.value += worth
+            sums.gross += size * max(charge, margin._gross_floor(floors, kind, tenor))
+            sums.size += size
+            sums.legs += 1
+            if quantity < 0 and (kind == instruments.CALL or kind == instruments.PUT):
+                sums.short += size
+
+    lanes: int256[32] = surface._lanes(packed, weight)
+    result.scan, result.worst_lane = margin._scan(price, lanes)
+    result.value = fixed._div_floor(sums.value, 10**18)
+    result.full = fixed._div_floor(sums.full, 10**18)
+    result.haircut = fixed._div_floor(sums.haircut, 10**24)
+    result.gross = fixed._mul_div_up(price, sums.gross, fixed.PPM * fixed.WAD) + sums.legs * (
+        (rates >> 32) & (2**96 - 1)
+    )
+
+    posted: uint256 = self._scalars[underlying]
+    som: uint256 = (rates >> 152) & (2**24 - 1)
+    im_factor: uint256 = 2 * fixed.PPM
+    market: uint256 = 0
+    if posted == 0:
+        result.fresh = False
+    else:
+        depth: uint256 = (posted >> 144) & (2**96 - 1)
+        som = (posted >> 96) & (2**24 - 1)
+        im_factor = (posted >> 72) & (2**24 - 1)
+        result.concentration = margin._concentration(
+            price, sums.delta, sums.size, (rates >> 128) & (2**24 - 1), depth, (posted >> 120) & (2**24 - 1)
+        )
+        slope: uint256 = (posted >> 16) & (2**24 - 1)
+        if slope > 0 and sums.size > 0 and self.book != empty(address):
+            interest: uint256 = staticcall IClearinghouse(self.book).open_interest(convert(underlying, uint16))
+            market = margin._market(price, sums.size, slope, interest, depth)
+    result.short = fixed._mul_div_up(price * som, sums.short, fixed.PPM * fixed.WAD)
+    base: uint256 = max(result.scan, result.short) + result.gross + result.concentration
+    result.im_add = fixed._mul_div_up(im_factor - fixed.PPM, base, fixed.PPM) + market
+    return result, lanes, place

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: AGPL-3.0-only
+# pragma version 0.4.3
+"""
+@title Surfaces: risk arrays as code
+@notice Reads the data contract of one (underlying, expiry). Layout and twin:
+        `plimsoll.spec.surface`.
+
+            code = 0x00 | header (3 words) | rows (3 words each)
+
+        The leading STOP makes the contract inert, and makes it creatable: code
+        that begins with 0xEF is not, and a first lane near -43 % would begin so.
+@dev    A row is 32 signed 16-bit lanes in two words, then kind, strike, mark,
+        Greeks and gross charge in a third. Lanes are summed two at a time:
+        lanes k and k + 8 of a word, each biased by 2**15 to be unsigned, stand
+        128 bits apart, so one multiplication by a signed quantity moves both.
+        With at most 127 words, |quantity| <= 1e27 and scale <= 10 a field stays
+        under 127 * 1e27 * 10 * 65,535 < 2**117: it never reaches its neighbour.
+"""
+
+
+# --------------------------------------------------------------------- imports
+
+
+from . import fixed
+from . import instruments
+
+
+# ------------------------------------------------------------------- constants
+
+
+VERSION: constant(uint256) = 1
+LANES: constant(uint256) = 32
+MAX_ROWS: constant(uint256) = 250
+MAX_SCALE: constant(uint256) = 10
+HEADER: constant(uint256) = 97  # [byte] STOP and three words
+ROW: constant(uint256) = 96  # [byte]
+LANE_UNIT: constant(uint256) = 10**5
+MARK_UNIT: constant(uint256) = 10**12
+FORWARD_UNIT: constant(uint256) = 10**9
+
+PAIR: constant(uint256) = 65_535 | (65_535 << 128)
+BIAS: constant(uint256) = max_value(uint256) // 65_535 * 32_768
+HALF: constant(int256) = 32_768
+
+
+# --------------------------------------------------------------------- structs
+
+
+struct Header:
+    key: uint256  # underlying u16 | expiry u40
+    rows: uint256
+    scale: uint256  # lane unit in 1e-5 of the index price
+    common: uint256  # lanes that mean the same in every underlying
+    time: uint256  # [s] market time
+    set_id: uint256
+    forward: uint256  # [1e-9 of the index price]
+    reference: uint256  # [wad] index price at `time`
+
+
+# -------------------------------------------------------------------- internal
+
+
+@internal
+@view
+def _header(at: address) -> Header:
+    """
+    @notice Header of the surface at `at`, which MUST have come through
+            `_is_wellformed`.
+    """
+    head: Bytes[64] = slice(at.code, 1, 64)
+    word: uint256 = extract32(head, 0, output_type=uint256)
+    return Header(
+        key=(word >> 192) & instruments.MASK_KEY,
+        rows=(word >> 176) & 65_535,
+        scale=(word >> 168) & 255,
+        common=(word >> 160) & 255,
+        time=(word >> 120) & (2**40 - 1),
+        set_id=(word >> 56) & (2**64 - 1),
+        forward=(word >> 24) & (2**32 - 1),
+        reference=extract32(head, 32, output_type=uint256) >> 128,
+    )
+
+
+@internal
+@view
+def _is_wellformed(at: address) -> bool:
+    """
+    @notice Whether the code at `at` is a surface that the scan can read:
+            STOP first, this version, rows as many as said, fields in range.
+    """
+    if at.codesize < HEADER:
+        return False
+    head: Bytes[33] = slice(at.code, 0, 33)
+    if convert(slice(head, 0, 2), uint256) != VERSION:
+        return False
+    found: Header = self._header(at)
+    return (
+        found.rows <= MAX_ROWS
+        and at.codesize == HEADER + ROW * found.rows
+        and 0 < found.scale
+        and found.scale <= MAX_SCALE
+        and 0 < found.common
+        and found.common <= LANES
+        and 0 < found.forward
+        and 0 < found.reference
+        and found.reference <= fixed.MAX_PRICE
+    )
+
+
+@internal
+@view
+def _info(at: address, rows: uint256, id: uint256) -> uint256:
+    """
+    @notice Third word of the row of `id`; zero where the surface lacks it, or
+            has another instrument in its place.
+    """
+    row: uint256 = id & 65_535
+    if row >= rows:
+        return 0
+    data: Bytes[32] = slice(at.code, HEADER + ROW * row + 64, 32)
+    info: uint256 = extract32(data, 0, output_type=uint256)
+    if info >> 200 != (id >> 16) & instruments.MASK_KEY:
+        return 0
+    return info
+
+
+@internal
+@pure
+def _delta(info: uint256) -> int256:
+    """
+    @notice Delta of a row [ppm].
+    """
+    return fixed._signed(info << 104) >> 232
+
+
+@internal
+@pure
+def _mark(
+    id: uint256, info: uint256, price: uint256, strike_unit: uint256, reference: uint256, forward: uint256
+) -> uint256:
+    """
+    @notice Mark at the live index [wad], down, inside no-arbitrage bounds: one
+            number for both sides of a position.
+
+                m0 + delta dP + gamma dP^2 / (2 P0),  dP = price - reference
+
+    @dev    `info` zero stands for a missing row: the index for what is linear,
+            the intrinsic value for options. `forward` is in 1e-9 of the index.
+    """
+    raw: int256 = 0
+    kind: uint256 = instruments._kind(id)
+    is_option: bool = kind == instruments.CALL or kind == instruments.PUT
+    if reference != 0:
+        move: int256 = convert(price, int256) - convert(reference, int256)
+        gamma: uint256 = (info >> 96) & (2**32 - 1)
+        raw = convert(reference * ((info >> 152) & (2**48 - 1)) // MARK_UNIT, int256) + fixed._div_floor(
+            self._delta(info) * move, 10**6
+        )
+        if gamma != 0:
+            raw += convert(gamma * convert(move * move, uint256) // (2 * fixed.PPM * reference), int256)
+    elif not is_option:
+        raw = convert(price, int256)
+    low: uint256 = 0
+    high: uint256 = 2 * price
+    if is_option:
+        strike: uint256 = ((id >> 16) & (2**48 - 1)) * strike_unit
+        ahead: uint256 = price * forward // FORWARD_UNIT
+        if kind == instruments.CALL:
+            high = ahead
+            if ahead > strike:
+                low = ahead - strike
+        else:
+            high = strike
+            if strike > ahead:
+                low = strike - ahead
+    if raw <= convert(low, int256):
+        return low
+    return min(convert(raw, uint256), high)
+
+
+@internal
+@pure
+def _lanes(packed: uint256[16], weight: int256) -> int256[32]:
+    """
+    @notice The 32 sums behind 16 packed ones; `weight` is the sum of scale x
+            quantity, which undoes the bias.
+    @dev    A field A + B 2**128 (mod 2**256) with |A|, |B| < 2**127: A is its
+            low half read as signed, B what is left above it. Neither step can
+            wrap, as both are under 2**117.
+    """
+    lanes: int256[32] = empty(int256[32])
+    bias: int256 = unsafe_mul(weight, HALF)
+    for k: uint256 in range(8):
+        field: uint256 = packed[k]
+        low: int256 = fixed._signed(field << 128) >> 128
+        high: int256 = unsafe_sub(fixed._signed(field), low) >> 128
+        lanes[unsafe_sub(15, k)] = unsafe_sub(low, bias)
+        lanes[unsafe_sub(7, k)] = unsafe_sub(high, bias)
+        field = packed[unsafe_add(k, 8)]
+        low = fixed._signed(field << 128) >> 128
+        high = unsafe_sub(fixed._signed(field), low) >> 128
+        lanes[unsafe_sub(31, k)] = unsafe_sub(low, bias)
+        lanes[unsafe_sub(23, k)] = unsafe_sub(high, bias)
+    return lanes
