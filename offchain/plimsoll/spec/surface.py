@@ -6,7 +6,7 @@ Twin of `contracts/modules/surface.vy`.
 
     header 0  version u8 | underlying u16 | expiry u40 | rows u16 | scale u8 | common u8 | time u40 | set_id u64
               | forward u32 | zero u24
-    header 1  reference u128 [wad] | psr u32 [ppm] | vol_up u32 [ppm] | vol_down u32 [ppm]
+    header 1  reference u128 [wad] | psr u32 [ppm] | vol_up u32 [ppm] | vol_down u32 [ppm] | zero u32
     header 2  13 nodes int16 [1e-4 PSR] | 3 extremes u16 [1e-2 PSR]
     row 0     lanes 0..15, int16 each, lane 0 in the highest bits
     row 1     lanes 16..31
@@ -135,6 +135,7 @@ def encode(surface: Surface) -> bytes:
         (_uint("psr", surface.psr, 32), 32),
         (_uint("vol_up", surface.vol_up, 32), 32),
         (_uint("vol_down", surface.vol_down, 32), 32),
+        (0, 32),
     ])
     if len(surface.nodes) != 13 or len(surface.extremes) != 3:  # noqa: PLR2004 - the header's layout
         msg = "surface: a set has 13 nodes and 3 extremes"
@@ -183,9 +184,9 @@ def decode(code: bytes) -> Surface:
         set_id=head0 >> 56 & (2**64 - 1),
         forward=head0 >> 24 & (2**32 - 1),
         reference=head1 >> 128,
-        psr=head1 >> 64 & (2**32 - 1),
-        vol_up=head1 >> 32 & (2**32 - 1),
-        vol_down=head1 & (2**32 - 1),
+        psr=head1 >> 96 & (2**32 - 1),
+        vol_up=head1 >> 64 & (2**32 - 1),
+        vol_down=head1 >> 32 & (2**32 - 1),
         nodes=tuple(_signed(head2 >> (240 - 16 * k) & 0xFFFF, 16) for k in range(13)),
         extremes=tuple(head2 >> (32 - 16 * k) & 0xFFFF for k in range(3)),
         rows=tuple(decode_row(code[start + ROW_BYTES * i : start + ROW_BYTES * (i + 1)]) for i in range(rows)),
