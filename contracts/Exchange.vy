@@ -26,7 +26,7 @@
 # --------------------------------------------------------------------- imports
 
 
-from contracts.interfaces import IClearinghouse
+from interfaces import IClearinghouse
 from snekmate.utils import eip712_domain_separator
 
 initializes: eip712_domain_separator

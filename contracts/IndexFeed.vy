@@ -22,8 +22,8 @@
 # --------------------------------------------------------------------- imports
 
 
-from contracts.interfaces import IAggregatorV3
-from contracts.interfaces import IIndexFeed
+from interfaces import IAggregatorV3
+from interfaces import IIndexFeed
 from snekmate.auth import ownable
 from snekmate.auth import ownable_2step
 
