@@ -1,0 +1,1 @@
+"""Risk out: volatility, scenarios, risk arrays and the report that carries them."""

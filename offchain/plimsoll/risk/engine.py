@@ -1,0 +1,270 @@
+"""The engine: a snapshot and a model in, a report and its surfaces out, byte for byte the same wherever it runs.
+
+    snapshot --model--> forecast --scenarios--> float arrays --quantise--> rows --encode--> codes, hashes --> Report
+
+The report names its model, configuration and snapshot by hash, so that a risk node recomputes it before it signs, and
+an auditor any time later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final
+
+from eth_utils.crypto import keccak
+
+from plimsoll.market.snapshot import Market, Snapshot
+from plimsoll.risk.arrays import ArrayConfig, by_expiry, fitting_scale, quantise, revalue
+from plimsoll.risk.correlation import OffsetConfig, class_offset, step_limited
+from plimsoll.risk.errors import ModelError, ReportError
+from plimsoll.risk.models import Forecast, Posted, RiskModel, State
+from plimsoll.risk.scenarios import FINE, ScenarioSet
+from plimsoll.spec.instruments import PERP, word
+from plimsoll.spec.margin import ClassOffset, Index, Params, Scalars, View, assess
+from plimsoll.spec.report import Report, pack_class, pack_scalars
+from plimsoll.spec.surface import Surface, encode
+from plimsoll.spec.wad import FORWARD_UNIT, PPM, WAD
+
+MAX_SURFACES: Final = 64
+MAX_SCALARS: Final = 64
+MAX_CLASSES: Final = 16
+BOUNDLESS: Final = 2**96 - 1  # a depth that no single contract exceeds
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """Everything but the model that changes a report.
+
+    Parameters
+    ----------
+    arrays
+        Revaluation and charges.
+    offsets
+        Class offsets.
+    look_ahead
+        Time that passes in the lanes of volatility down [s].
+    tenor_power, tenor_cap
+        Volatility shifts by tenor, see `ScenarioSet` [ppm].
+    """
+
+    arrays: ArrayConfig = field(default_factory=ArrayConfig)
+    offsets: OffsetConfig = field(default_factory=OffsetConfig)
+    look_ahead: int = 86_400
+    tenor_power: int = 300_000
+    tenor_cap: int = 3_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRate:
+    """Requirement of one perpetual contract by `plimsoll.spec.margin`, as fractions of notional.
+
+    Concentration and open interest are left aside. `psr` and `volatility` are the numbers behind it [1, 1 a year].
+    """
+
+    mm: float
+    im: float
+    psr: float
+    volatility: float
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltReport:
+    """A report with all that goes into its post.
+
+    `codes` and `surfaces` in the order of `report.surfaces`; `scalars` and `classes` in the order of the packed words.
+    `state` is what the next report takes as its previous one. `summary` covers the underlyings that list a perpetual.
+    """
+
+    report: Report
+    codes: tuple[bytes, ...]
+    surfaces: tuple[Surface, ...]
+    scalars: tuple[Scalars, ...]
+    classes: tuple[ClassOffset, ...]
+    forecasts: Mapping[int, Forecast]
+    summary: Mapping[int, MarginRate]
+    state: State
+
+    def surface(self, underlying: int, expiry: int = 0) -> Surface:
+        """One surface; expiry 0 holds perpetuals and collateral.
+
+        Raises
+        ------
+        ReportError
+            The report has none for it.
+        """
+        for surface in self.surfaces:
+            if (surface.underlying, surface.expiry) == (underlying, expiry):
+                return surface
+        raise ReportError(f"no surface of underlying {underlying}, expiry {expiry}")
+
+
+def canonical(value: Any) -> bytes:
+    """Plain values as JSON with one form: sorted keys, no blanks, shortest exact floats.
+
+    Raises
+    ------
+    ModelError
+        A value is not plain, or a float is not finite.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"parameters must be plain, finite JSON values: {error}") from error
+
+
+class Engine:
+    """Builds reports.
+
+    Parameters
+    ----------
+    model
+        Measures the risk.
+    config
+        All else.
+    """
+
+    def __init__(self, model: RiskModel, config: EngineConfig | None = None) -> None:
+        self.model = model
+        self.config = config or EngineConfig()
+        self.model_hash: bytes = keccak(text=f"{model.name}/{model.version}")
+        self.config_hash: bytes = keccak(canonical({"model": dict(model.parameters), "engine": asdict(self.config)}))
+
+    def report(self, snapshot: Snapshot, previous: State | None = None, sequence: int | None = None) -> BuiltReport:
+        """The report of a snapshot.
+
+        Parameters
+        ----------
+        snapshot
+            What to look at.
+        previous
+            `BuiltReport.state` of the last report, or `State.of` what the chain holds; None for the first.
+        sequence
+            Of the report; one more than the last, 1 for the first, where not given.
+
+        Raises
+        ------
+        ReportError
+            The market time is not after the last report's, the sequence not above, or there is too much for one post.
+        RiskError
+            As model, scenarios and arrays.
+        """
+        if previous is not None and snapshot.market_time <= previous.market_time:
+            raise ReportError(f"market time {snapshot.market_time} is not after the last, {previous.market_time}")
+        number = sequence if sequence is not None else (previous.sequence + 1 if previous else 1)
+        if number <= (previous.sequence if previous else 0):
+            raise ReportError(f"sequence {number} is not above the last")
+        forecasts = self.model.assess(snapshot, previous)
+        surfaces: list[Surface] = []
+        scalars: list[Scalars] = []
+        for market in snapshot.markets:
+            if market.underlying not in forecasts:
+                raise ModelError(f"model {self.model.name} says nothing of underlying {market.underlying}")
+            forecast = forecasts[market.underlying]
+            surfaces += self._surfaces(market, forecast, snapshot.market_time)
+            scalars.append(forecast.scalars)
+        classes = self._classes(snapshot, previous)
+        for what, count, most in (
+            ("surfaces", len(surfaces), MAX_SURFACES),
+            ("underlyings", len(scalars), MAX_SCALARS),
+            ("classes", len(classes), MAX_CLASSES),
+        ):
+            if count > most:
+                raise ReportError(f"{count} {what}; a report holds {most}")
+        codes = tuple(encode(surface) for surface in surfaces)
+        report = Report(
+            sequence=number,
+            market_time=snapshot.market_time,
+            model=self.model_hash,
+            config=self.config_hash,
+            snapshot=snapshot.content_hash,
+            surfaces=tuple(keccak(code) for code in codes),
+            scalars=tuple(pack_scalars(s) for s in scalars),
+            classes=tuple(pack_class(c) for c in classes),
+        )
+        return BuiltReport(
+            report,
+            codes,
+            tuple(surfaces),
+            tuple(scalars),
+            classes,
+            forecasts,
+            _summary(snapshot, surfaces, scalars, forecasts),
+            State(
+                number,
+                snapshot.market_time,
+                {key: Posted(f.psr, f.vol_up, f.vol_down) for key, f in forecasts.items()},
+                {c.klass: c.offset for c in classes},
+            ),
+        )
+
+    def _surfaces(self, market: Market, forecast: Forecast, now: int) -> list[Surface]:
+        """The surfaces of one underlying, by expiry, all on one scenario set."""
+        scenarios = ScenarioSet(
+            psr=forecast.psr,
+            vol_up=forecast.vol_up,
+            vol_down=forecast.vol_down,
+            scale=FINE,
+            look_ahead=self.config.look_ahead,
+            tenor_power=self.config.tenor_power,
+            tenor_cap=self.config.tenor_cap,
+        )
+        floats = revalue(market, scenarios, now, forecast.volatility, self.config.arrays)
+        scenarios = scenarios.at_scale(fitting_scale(floats.pnl))
+        rows = quantise(replace(floats, scenarios=scenarios))
+        return [
+            Surface(
+                underlying=market.underlying,
+                expiry=expiry,
+                scale=scenarios.scale,
+                common=scenarios.common,
+                time=now,
+                set_id=scenarios.set_id,
+                forward=floats.forwards.get(expiry, FORWARD_UNIT),
+                reference=floats.reference,
+                psr=scenarios.psr,
+                vol_up=scenarios.vol_up,
+                vol_down=scenarios.vol_down,
+                nodes=scenarios.nodes,
+                extremes=scenarios.extremes,
+                rows=part,
+            )
+            for expiry, part in by_expiry(floats, rows).items()
+        ]
+
+    def _classes(self, snapshot: Snapshot, previous: State | None) -> tuple[ClassOffset, ...]:
+        members: dict[int, list[Market]] = {}
+        for market in snapshot.markets:
+            members.setdefault(market.underlying >> 8, []).append(market)
+        config = self.config.offsets
+        haircut = round(config.cross_haircut * PPM)
+        last = previous.offsets if previous else {}
+        return tuple(
+            ClassOffset(klass, step_limited(class_offset(markets, config), last.get(klass), config), haircut)
+            for klass, markets in sorted(members.items())
+        )
+
+
+def _summary(
+    snapshot: Snapshot, surfaces: list[Surface], scalars: list[Scalars], forecasts: Mapping[int, Forecast]
+) -> dict[int, MarginRate]:
+    found = {}
+    perpetual = {s.underlying: s for s in surfaces if s.expiry == 0}
+    for market, posted in zip(snapshot.markets, scalars, strict=True):
+        item = next((i for i in market.listed if i.kind == PERP), None)
+        if item is None:
+            continue
+        view = View(
+            params=Params(),
+            now=snapshot.market_time,
+            index={market.underlying: Index(market.reference, market.strike_unit)},
+            surfaces={(market.underlying, 0): perpetual[market.underlying]},
+            scalars={market.underlying: replace(posted, depth=BOUNDLESS)},
+        )
+        margin = assess([word(item.pack(), WAD)], 0, view)
+        forecast = forecasts[market.underlying]
+        found[market.underlying] = MarginRate(
+            margin.mm / market.reference, margin.im / market.reference, forecast.psr / PPM, forecast.volatility
+        )
+    return found

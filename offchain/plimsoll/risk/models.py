@@ -1,0 +1,383 @@
+"""Risk models: from a snapshot to the posted scalars of each underlying.
+
+A model is anything with a name, a version, parameters and `assess`; `RiskModel` says so to the type checker. `EwmaFhs`
+is the first.
+
+The glide. What the market's risk is *now* and what running positions are margined at are two numbers. The second, the
+maintenance scan range, moves toward the first no faster than `max_rise` an hour and `max_step` a report, so that nobody
+is liquidated by a report alone; the distance between them goes into `im_factor` at once, so that new risk pays today's
+price.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from plimsoll.market.bars import DAY, YEAR
+from plimsoll.market.snapshot import Market, Snapshot
+from plimsoll.risk.errors import ModelError, ReturnError
+from plimsoll.risk.volatility import Tail, check_returns, ewma_variance, fhs_tail, historical_tail
+from plimsoll.spec.margin import ClassOffset, Scalars
+from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
+from plimsoll.spec.surface import Surface
+from plimsoll.spec.wad import PPM, WAD
+
+MAX_U24: Final = 2**24 - 1
+HOUR: Final = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What the last report said of one underlying and the next one glides from [ppm]."""
+
+    psr: int
+    vol_up: int
+    vol_down: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What of the last report the next one needs.
+
+    `posted` by underlying; `offsets` by class [ppm].
+    """
+
+    sequence: int
+    market_time: int
+    posted: Mapping[int, Posted] = field(default_factory=dict)
+    offsets: Mapping[int, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, sequence: int, market_time: int, surfaces: tuple[Surface, ...], classes: tuple[ClassOffset, ...]
+    ) -> State:
+        """The state behind posted surfaces and classes, as read from a chain."""
+        posted = {s.underlying: Posted(s.psr, s.vol_up, s.vol_down) for s in surfaces}
+        return cls(sequence, market_time, posted, {c.klass: c.offset for c in classes})
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A model's answer for one underlying.
+
+    Integers are posted as they stand [ppm; depth in wad contracts]; floats are for the engine and for people.
+
+    Parameters
+    ----------
+    underlying
+        Its number.
+    sigma
+        Volatility for one trading day, i.e. per sqrt(day) [1].
+    volatility
+        The same a year [1]; prices options that nobody quotes.
+    forecast_psr
+        Scan range at today's risk [ppm].
+    psr
+        The maintenance scan range, after the glide [ppm].
+    vol_up, vol_down
+        Volatility shifts at 30 days, after the glide [ppm].
+    im_factor, depth, kappa, som, market
+        As `plimsoll.spec.margin.Scalars`.
+    tail
+        Where the scan range comes from; None where a model has no such thing.
+    """
+
+    underlying: int
+    sigma: float
+    volatility: float
+    forecast_psr: int
+    psr: int
+    vol_up: int
+    vol_down: int
+    im_factor: int
+    depth: int
+    kappa: int
+    som: int
+    market: int
+    tail: Tail | None = None
+
+    @property
+    def scalars(self) -> Scalars:
+        """The numbers that are posted in the underlying's word."""
+        return Scalars(
+            underlying=self.underlying,
+            depth=self.depth,
+            kappa=self.kappa,
+            som=self.som,
+            im_factor=self.im_factor,
+            volatility=min(round(self.volatility * PPM), 2**32 - 1),
+            market=self.market,
+        )
+
+
+@runtime_checkable
+class RiskModel(Protocol):
+    """What an engine needs of a model."""
+
+    @property
+    def name(self) -> str:
+        """Name, hashed into the report with the version."""
+
+    @property
+    def version(self) -> str:
+        """Version: another one for other numbers from the same input."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All that changes its answers, as plain JSON values; hashed into the report."""
+
+    def assess(self, snapshot: Snapshot, previous: State | None) -> Mapping[int, Forecast]:
+        """A forecast for every underlying of the snapshot. Must depend on its arguments and parameters only."""
+
+
+@dataclass(frozen=True, slots=True)
+class GlideConfig:
+    """How fast a posted scalar may move.
+
+    Parameters
+    ----------
+    max_rise
+        Largest rise an hour, as a share of the last value.
+    max_fall
+        Largest fall an hour, likewise: risk that has passed is forgotten slowly, so that requirements do not swing.
+    max_step
+        Largest rise from one report to the next, however long ago the last one was; under the call buffer, so that one
+        report leads no further than to a margin call.
+    """
+
+    max_rise: float = 0.05
+    max_fall: float = 0.02
+    max_step: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("max_rise", "max_fall", "max_step"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ModelError(f"{name} {value}; above 0 is right")
+
+
+def glide(target: int, previous: int | None, seconds: int, config: GlideConfig) -> int:
+    """A posted scalar [ppm] on its way to `target`.
+
+    Parameters
+    ----------
+    target
+        Where it would be without limits.
+    previous
+        The last posted value; None for the first report, which starts at the target.
+    seconds
+        Time since the last report.
+    config
+        Limits.
+
+    Raises
+    ------
+    ModelError
+        Time goes back.
+    """
+    if previous is None:
+        return target
+    if seconds < 0:
+        raise ModelError(f"{seconds} s since the last report; 0 or more is right")
+    hours = seconds / HOUR
+    highest = previous + int(previous * min(config.max_rise * hours, config.max_step))
+    lowest = previous - int(previous * min(config.max_fall * hours, 1.0))
+    return min(max(target, lowest), highest)
+
+
+@dataclass(frozen=True, slots=True)
+class EwmaFhsConfig:
+    """Parameters of `EwmaFhs`. Fractions unless said otherwise.
+
+    Parameters
+    ----------
+    decay
+        EWMA weight that the past keeps a *day*; bars of another length take the power that leaves a day's weight.
+    horizon
+        Liquidation horizon [s], in trading time: one day is one daily bar, or 24 hourly ones.
+    level
+        Share of horizons whose loss the maintenance scan range covers.
+    measure
+        Expected shortfall or quantile at that level.
+    needed
+        Returns below which nothing is said.
+    needed_tail
+        Horizons that do not overlap, below which a Student t stands in for the sample's tail.
+    freedom
+        Its degrees of freedom; None for a normal.
+    stress_weight
+        Share of the tail of all history, unfiltered, in the scan range where it is above today's: in a calm the
+        requirement does not sink to what the calm alone would say (EMIR RTS 153/2013, art. 28 (1)(b)).
+    psr_floor, psr_cap
+        Bounds of the scan range.
+    vol_up, vol_down
+        Volatility shifts at 30 days.
+    im_multiplier
+        IM over MM where forecast and maintenance range agree: the same tail over horizon plus time to react.
+    min_im_factor, max_im_factor
+        Bounds of the IM factor: over 1 + call_buffer, and what its field of 24 bits holds.
+    kappa_share
+        Concentration charge as a share of the scan range: at twice the depth, half the position pays this much more.
+    som_share, som_floor
+        Short option minimum as a share of the scan range, and its floor.
+    market
+        Market term at an open interest of one depth.
+    default_depth
+        Depth where the snapshot has none [contracts].
+    glide
+        Limits of movement.
+    """
+
+    decay: float = 0.94
+    horizon: int = DAY
+    level: float = 0.99
+    measure: Literal["shortfall", "quantile"] = "shortfall"
+    needed: int = 30
+    needed_tail: int = 250
+    freedom: float | None = 4.0
+    stress_weight: float = 0.25
+    psr_floor: float = 0.03
+    psr_cap: float = 0.90
+    vol_up: float = 0.40
+    vol_down: float = 0.25
+    im_multiplier: float = 1.25
+    min_im_factor: float = 1.25
+    max_im_factor: float = 16.0
+    kappa_share: float = 0.5
+    som_share: float = 0.10
+    som_floor: float = 0.005
+    market: float = 0.02
+    default_depth: float = 1_000.0
+    glide: GlideConfig = field(default_factory=GlideConfig)
+
+    def __post_init__(self) -> None:
+        bounds: tuple[tuple[str, float, float], ...] = (
+            ("decay", 1e-6, 1 - 1e-9),
+            ("horizon", 1, YEAR),
+            ("level", 0.5, 1 - 1e-9),
+            ("needed", 2, 10**9),
+            ("needed_tail", 1, 10**9),
+            ("stress_weight", 0, 1),
+            ("psr_floor", 1e-4, 1),
+            ("psr_cap", self.psr_floor, 1),
+            ("vol_up", 0, 10),
+            ("vol_down", 0, 0.99),
+            ("im_multiplier", 1, MAX_U24 / PPM),
+            ("min_im_factor", 1, MAX_U24 / PPM),
+            ("max_im_factor", self.min_im_factor, MAX_U24 / PPM),
+            ("kappa_share", 0, MAX_KAPPA / PPM),
+            ("som_share", 0, 1),
+            ("som_floor", 0, 1),
+            ("market", 0, 1),
+            ("default_depth", MIN_DEPTH / WAD, 1e10),
+        )
+        for name, low, high in bounds:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ModelError(f"{name} {value}; {low} .. {high} is right")
+        if self.measure not in {"shortfall", "quantile"}:
+            raise ModelError(f"measure {self.measure!r}; 'shortfall' or 'quantile' is right")
+        if self.freedom is not None and not self.freedom > 2:
+            raise ModelError(f"freedom {self.freedom}; above 2, or None for a normal, is right")
+
+
+def _ppm(value: float) -> int:
+    return round(value * PPM)
+
+
+class EwmaFhs:
+    """EWMA volatility with the tails of filtered historical simulation, glided.
+
+        sigma   = sqrt(EWMA variance of a bar x bars in the horizon)
+        tail    = expected shortfall (or quantile) of the residuals, each side
+        PSR     = max(1 - exp(-down sigma), exp(up sigma) - 1), raised toward the unfiltered tail by stress_weight
+        posted  = glide(PSR); im_factor = max(min_im_factor, im_multiplier x PSR / posted), at most max_im_factor
+
+    The lanes are symmetric, so the wider side counts.
+    """
+
+    name = "ewma-fhs"
+    version = "1"
+
+    def __init__(self, config: EwmaFhsConfig | None = None) -> None:
+        self.config = config or EwmaFhsConfig()
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The configuration as plain values."""
+        return asdict(self.config)
+
+    def assess(self, snapshot: Snapshot, previous: State | None = None) -> dict[int, Forecast]:
+        """A forecast for every underlying of the snapshot.
+
+        Raises
+        ------
+        TooFewObservationsError, ReturnError
+            A history is too short, or does not move at all.
+        ModelError
+            The snapshot is older than the previous state.
+        """
+        return {market.underlying: self._assess(market, snapshot.market_time, previous) for market in snapshot.markets}
+
+    def _tail(self, tail: Tail) -> tuple[float, float]:
+        if self.config.measure == "quantile":
+            return tail.quantile_down, tail.quantile_up
+        return tail.shortfall_down, tail.shortfall_up
+
+    def forecast(self, market: Market) -> tuple[float, float, Tail]:
+        """Volatility of a day, scan range at today's risk before bounds (both fractions), and its tail."""
+        config = self.config
+        history = market.history
+        returns = history.returns
+        check_returns(returns, config.needed, f"underlying {market.underlying}")
+        bars = max(1, round(config.horizon / history.interval))
+        variance = ewma_variance(returns, config.decay ** (history.interval / DAY))
+        if variance[-1] <= 0:
+            raise ReturnError(f"underlying {market.underlying}: its price does not move; no risk can be measured on it")
+        tail = fhs_tail(
+            returns, variance, level=config.level, horizon=bars, needed=config.needed_tail, freedom=config.freedom
+        )
+        scale = math.sqrt(float(variance[-1]) * bars)
+        range_now = _range(*self._tail(tail), scale)
+        if config.stress_weight and tail.method == "historical":
+            logs = np.log(history.close)
+            unfiltered = historical_tail(logs[bars:] - logs[:-bars], config.level, bars)
+            stressed = _range(*self._tail(unfiltered), 1.0)
+            range_now = max(range_now, (1 - config.stress_weight) * range_now + config.stress_weight * stressed)
+        return math.sqrt(float(variance[-1]) * DAY / history.interval), range_now, tail
+
+    def _assess(self, market: Market, now: int, previous: State | None) -> Forecast:
+        config = self.config
+        sigma, wanted, tail = self.forecast(market)
+        volatility = sigma * math.sqrt(market.history.interval / DAY * market.history.per_year)
+        target = _ppm(min(max(wanted, config.psr_floor), config.psr_cap))
+        last = previous.posted.get(market.underlying) if previous else None
+        seconds = now - previous.market_time if previous else 0
+        psr = glide(target, last.psr if last else None, seconds, config.glide)
+        factor = max(config.min_im_factor, config.im_multiplier * target / psr)
+        depth = market.depth if market.depth is not None else config.default_depth
+        return Forecast(
+            underlying=market.underlying,
+            sigma=sigma,
+            volatility=volatility,
+            forecast_psr=target,
+            psr=psr,
+            vol_up=glide(_ppm(config.vol_up), last.vol_up if last else None, seconds, config.glide),
+            vol_down=glide(_ppm(config.vol_down), last.vol_down if last else None, seconds, config.glide),
+            im_factor=_ppm(min(factor, config.max_im_factor)),
+            depth=max(MIN_DEPTH, int(depth * 10**6) * 10**12),
+            kappa=min(int(config.kappa_share * psr), MAX_KAPPA),
+            som=max(_ppm(config.som_floor), int(config.som_share * psr)),
+            market=_ppm(config.market),
+            tail=tail,
+        )
+
+
+def _range(down: float, up: float, scale: float) -> float:
+    """The wider of two log moves as a simple one."""
+    return max(-math.expm1(-max(down, 0.0) * scale), math.expm1(min(max(up, 0.0) * scale, 50.0)))
