@@ -74,19 +74,30 @@ test-quick: setup $(COMPILED) ## the fast tests, with few examples
 long: setup $(COMPILED) ## every test, with many examples: an hour or more
 	PLIMSOLL_PROFILE=long $(PYTEST) -m "" $(ARGS)
 
+# mamushi 0.1.2 parses `flag` but does not know how to set it: the sets below are where it looks that up.
+define mamushi_main
+from mamushi.parsing import tokens; \
+tokens.DECLARATIONS.add("_FLAG_DECL"); \
+tokens.BODIES.add("flag_body"); \
+tokens.SIMPLE_STATEMENTS.update({"flag_def", "flag_member"}); \
+import mamushi; mamushi.main()
+endef
+FORMAT_VYPER = .venv-mamushi/bin/python -c '$(mamushi_main)' --line-length 120 --quiet
+
 .PHONY: lint
 lint: $(PACKAGE) $(MAMUSHI) ## ruff, mypy, natrix, mamushi
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(if $(CONTRACTS),$(BIN)/natrix lint contracts)
-	$(if $(CONTRACTS),.venv-mamushi/bin/mamushi --line-length 120 --check --diff $(CONTRACTS))
+	@echo mamushi --check contracts
+	@$(if $(CONTRACTS),$(FORMAT_VYPER) --check $(CONTRACTS) || { $(FORMAT_VYPER) --diff $(CONTRACTS); exit 1; })
 
 .PHONY: format
 format: $(PACKAGE) $(MAMUSHI) ## rewrite what `lint` would complain about, where a tool can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(if $(CONTRACTS),.venv-mamushi/bin/mamushi --line-length 120 $(CONTRACTS))
+	@$(if $(CONTRACTS),$(FORMAT_VYPER) $(CONTRACTS))
 
 ##@ Measure
 
@@ -131,7 +142,9 @@ distclean: clean ## remove the environments too
 
 # ---------------------------------------------------------------------------------------------------- environments
 
-PIP_INSTALL = bin/python -m pip install --quiet --require-hashes --no-build-isolation
+# The locks are complete, so nothing is left to resolve (--no-deps; `pip check` proves it), and Python compiles a module
+# when it is first imported (--no-compile): together they save a third of the time.
+PIP_INSTALL = bin/python -m pip install -qq --require-hashes --no-build-isolation --no-deps --no-compile
 
 $(VENV): requirements/build.lock requirements/main.lock
 	@$(find_python); echo "make: .venv with $$found ($$("$$found" -c 'import platform; print(platform.python_version())'))"; \
@@ -143,7 +156,7 @@ $(VENV): requirements/build.lock requirements/main.lock
 
 # The package itself, editable: its console script and its version.
 $(PACKAGE): $(VENV) pyproject.toml requirements/run.in offchain/plimsoll/__init__.py
-	$(PY) -m pip install --quiet --no-deps --no-build-isolation --no-index --editable .
+	$(PY) -m pip install -qq --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
 $(MAMUSHI): requirements/mamushi.lock
@@ -162,7 +175,7 @@ $(MAMUSHI): requirements/mamushi.lock
 anvil:
 	@if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then \
 	    echo "make: no Node.js; going on without anvil" >&2; \
-	elif ! $(MAKE) --no-print-directory $(ANVIL); then \
+	elif ! $(MAKE) --no-print-directory --silent $(ANVIL); then \
 	    echo "make: npm could not fetch anvil; going on without" >&2; \
 	fi
 
@@ -172,8 +185,9 @@ $(ANVIL): package.json package-lock.json .npmrc
 	node_modules/.bin/anvil --version
 	@touch $@
 
-# Before the tests, so that several test processes do not compile the same contract at once.
+# Before the tests, so that several test processes do not compile the same contract at once; and forced, because ape does
+# not see that a contract changed when a module that it imports did.
 $(COMPILED): $(PACKAGE) ape-config.yaml $(CONTRACTS)
-	$(if $(CONTRACTS),$(BIN)/ape compile)
+	$(if $(CONTRACTS),$(BIN)/ape compile --force)
 	@mkdir -p $(@D)
 	@touch $@

@@ -9,6 +9,7 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,23 @@ settings.register_profile("ci", max_examples=100, stateful_step_count=30, derand
 settings.register_profile("long", max_examples=2_000, stateful_step_count=100, print_blob=True, **COMMON)
 settings.load_profile(os.environ.get("PLIMSOLL_PROFILE", "quick"))
 
-# So that a plain `pytest` finds the anvil that `make setup` fetched.
-os.environ["PATH"] = os.pathsep.join([str(ROOT / "node_modules" / ".bin"), os.environ.get("PATH", "")])
+# A plain `pytest` finds the anvil that `make setup` fetched, and ape the vyper beside this Python.
+os.environ["PATH"] = os.pathsep.join(
+    [str(ROOT / "node_modules" / ".bin"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+)
+
+
+def forget_stale_contracts() -> None:
+    """Make ape compile anew if a contract or module changed: ape does not see a change in an imported module."""
+    built = ROOT / ".build" / "__local__.json"
+    if "PYTEST_XDIST_WORKER" in os.environ or not built.exists():
+        return
+    sources = [path.stat().st_mtime for path in (ROOT / "contracts").rglob("*.vy*")]
+    if max(sources, default=0.0) > built.stat().st_mtime:
+        built.unlink()
+
+
+forget_stale_contracts()
 
 
 @functools.cache
