@@ -430,8 +430,10 @@ def mark(instrument: uint128) -> uint256:
         head: surface.Header = surface._header(at)
         info: uint256 = surface._info(at, head.rows, id)
         if info != 0:
-            return surface._mark(id, info, price, strike_unit, head.reference, head.forward)
-    return surface._mark(id, 0, price, strike_unit, 0, surface.FORWARD_UNIT)
+            return surface._mark(
+                id, info, price, surface._ahead(price, head.forward), strike_unit, head.reference
+            )
+    return surface._mark(id, 0, price, price, strike_unit, 0)
 
 
 @view
@@ -622,7 +624,10 @@ def _terms(
     key: uint256 = max_value(uint256)
     at: address = empty(address)
     head: surface.Header = empty(surface.Header)
+    ahead: uint256 = 0
     tenor: uint256 = 0
+    least: uint256 = 0
+    least_kind: uint256 = max_value(uint256)
     place: uint256 = start
 
     for i: uint256 in range(start, len(words), bound=MAX_POSITIONS):
@@ -630,19 +635,23 @@ def _terms(
         if (word >> 112) & 65_535 != underlying:
             break
         place = unsafe_add(i, 1)
-        quantity: int256 = fixed._signed(word) >> 128
+        quantity: int256 = convert(convert(word, bytes32), int256) >> 128
+        size: uint256 = convert(abs(quantity), uint256)
+        assert size <= fixed.MAX_QUANTITY, "oracle: quantity over the maximum"
         kind: uint256 = (word >> 64) & 255
 
         if (word >> 72) & instruments.MASK_KEY != key:
             key = (word >> 72) & instruments.MASK_KEY
             expiry: uint256 = key & (2**40 - 1)
             tenor = 0
+            least_kind = max_value(uint256)
             if expiry > block.timestamp:
                 tenor = expiry - block.timestamp
             at = self._surface(key)
             head = empty(surface.Header)
             if at != empty(address):
                 head = surface._header(at)
+                ahead = surface._ahead(price, head.forward)
                 result.common = min(result.common, head.common)
                 distance: uint256 = price - head.reference if price > head.reference else head.reference - price
                 if (
@@ -653,59 +662,71 @@ def _terms(
                     result.fresh = False
                 set_id = head.set_id
 
-        charge: uint256 = (rates >> 152) & (2**24 - 1)
-        delta: int256 = 10**6
-        mark: uint256 = 0
         info: uint256 = 0
         row: uint256 = word & 65_535
+        mark: uint256 = 0
+        charge: uint256 = 0
+        delta: int256 = 10**6
         if row < head.rows:
-            data: Bytes[96] = slice(at.code, surface.HEADER + surface.ROW * row, 96)
-            info = extract32(data, 64, output_type=uint256)
+            first: uint256 = 0
+            second: uint256 = 0
+            first, second, info = abi_decode(
+                slice(at.code, unsafe_add(surface.HEADER, unsafe_mul(surface.ROW, row)), 96),
+                (uint256, uint256, uint256),
+            )
             if info != 0 and info >> 200 == (word >> 16) & instruments.MASK_KEY:
-                mark = surface._mark(word, info, price, strike_unit, head.reference, head.forward)
+                mark = surface._mark(word, info, price, ahead, strike_unit, head.reference)
                 charge = (info >> 24) & (2**24 - 1)
-                delta = surface._delta(info)
+                delta = convert(convert(info << 104, bytes32), int256) >> 232
                 scaled: int256 = unsafe_mul(quantity, convert(head.scale, int256))
                 weight = unsafe_add(weight, scaled)
-                by: uint256 = fixed._unsigned(scaled)
-                lanes: uint256 = extract32(data, 0, output_type=uint256) ^ surface.BIAS
-                packed[0] = unsafe_add(packed[0], unsafe_mul(lanes & surface.PAIR, by))
-                packed[1] = unsafe_add(packed[1], unsafe_mul((lanes >> 16) & surface.PAIR, by))
-                packed[2] = unsafe_add(packed[2], unsafe_mul((lanes >> 32) & surface.PAIR, by))
-                packed[3] = unsafe_add(packed[3], unsafe_mul((lanes >> 48) & surface.PAIR, by))
-                packed[4] = unsafe_add(packed[4], unsafe_mul((lanes >> 64) & surface.PAIR, by))
-                packed[5] = unsafe_add(packed[5], unsafe_mul((lanes >> 80) & surface.PAIR, by))
-                packed[6] = unsafe_add(packed[6], unsafe_mul((lanes >> 96) & surface.PAIR, by))
-                packed[7] = unsafe_add(packed[7], unsafe_mul((lanes >> 112) & surface.PAIR, by))
-                lanes = extract32(data, 32, output_type=uint256) ^ surface.BIAS
-                packed[8] = unsafe_add(packed[8], unsafe_mul(lanes & surface.PAIR, by))
-                packed[9] = unsafe_add(packed[9], unsafe_mul((lanes >> 16) & surface.PAIR, by))
-                packed[10] = unsafe_add(packed[10], unsafe_mul((lanes >> 32) & surface.PAIR, by))
-                packed[11] = unsafe_add(packed[11], unsafe_mul((lanes >> 48) & surface.PAIR, by))
-                packed[12] = unsafe_add(packed[12], unsafe_mul((lanes >> 64) & surface.PAIR, by))
-                packed[13] = unsafe_add(packed[13], unsafe_mul((lanes >> 80) & surface.PAIR, by))
-                packed[14] = unsafe_add(packed[14], unsafe_mul((lanes >> 96) & surface.PAIR, by))
-                packed[15] = unsafe_add(packed[15], unsafe_mul((lanes >> 112) & surface.PAIR, by))
+                by: uint256 = convert(convert(scaled, bytes32), uint256)
+                first ^= surface.BIAS
+                packed[0] = unsafe_add(packed[0], unsafe_mul(first & surface.PAIR, by))
+                packed[1] = unsafe_add(packed[1], unsafe_mul((first >> 16) & surface.PAIR, by))
+                packed[2] = unsafe_add(packed[2], unsafe_mul((first >> 32) & surface.PAIR, by))
+                packed[3] = unsafe_add(packed[3], unsafe_mul((first >> 48) & surface.PAIR, by))
+                packed[4] = unsafe_add(packed[4], unsafe_mul((first >> 64) & surface.PAIR, by))
+                packed[5] = unsafe_add(packed[5], unsafe_mul((first >> 80) & surface.PAIR, by))
+                packed[6] = unsafe_add(packed[6], unsafe_mul((first >> 96) & surface.PAIR, by))
+                packed[7] = unsafe_add(packed[7], unsafe_mul((first >> 112) & surface.PAIR, by))
+                second ^= surface.BIAS
+                packed[8] = unsafe_add(packed[8], unsafe_mul(second & surface.PAIR, by))
+                packed[9] = unsafe_add(packed[9], unsafe_mul((second >> 16) & surface.PAIR, by))
+                packed[10] = unsafe_add(packed[10], unsafe_mul((second >> 32) & surface.PAIR, by))
+                packed[11] = unsafe_add(packed[11], unsafe_mul((second >> 48) & surface.PAIR, by))
+                packed[12] = unsafe_add(packed[12], unsafe_mul((second >> 64) & surface.PAIR, by))
+                packed[13] = unsafe_add(packed[13], unsafe_mul((second >> 80) & surface.PAIR, by))
+                packed[14] = unsafe_add(packed[14], unsafe_mul((second >> 96) & surface.PAIR, by))
+                packed[15] = unsafe_add(packed[15], unsafe_mul((second >> 112) & surface.PAIR, by))
             else:
                 info = 0
         if info == 0:
             # a held row that its surface lacks: never skipped, never a revert
             result.fresh = False
-            mark = surface._mark(word, 0, price, strike_unit, 0, surface.FORWARD_UNIT)
+            charge = (rates >> 152) & (2**24 - 1)
+            mark = surface._mark(word, 0, price, price, strike_unit, 0)
 
-        worth: int256 = quantity * convert(mark, int256)
-        sums.delta += quantity * delta
+        # ranges: see `modules/margin.vy`; |quantity| was checked above
+        worth: int256 = unsafe_mul(quantity, convert(mark, int256))
+        sums.delta = unsafe_add(sums.delta, unsafe_mul(quantity, delta))
         if kind == instruments.SPOT:
-            sums.full += worth
-            sums.haircut += worth * convert(fixed.PPM - min(charge, fixed.PPM), int256)
-        else:
-            size: uint256 = convert(abs(quantity), uint256)
-            sums.value += worth
-            sums.gross += size * max(charge, margin._gross_floor(floors, kind, tenor))
-            sums.size += size
-            sums.legs += 1
-            if quantity < 0 and (kind == instruments.CALL or kind == instruments.PUT):
-                sums.short += size
+            sums.full = unsafe_add(sums.full, worth)
+            if charge < fixed.PPM:
+                sums.haircut = unsafe_add(
+                    sums.haircut, unsafe_mul(worth, convert(unsafe_sub(fixed.PPM, charge), int256))
+                )
+            continue
+        if kind != least_kind:
+            # sorted words: once for each kind of a surface
+            least_kind = kind
+            least = margin._gross_floor(floors, kind, tenor)
+        sums.value = unsafe_add(sums.value, worth)
+        sums.gross = unsafe_add(sums.gross, unsafe_mul(size, max(charge, least)))
+        sums.size = unsafe_add(sums.size, size)
+        sums.legs = unsafe_add(sums.legs, 1)
+        if quantity < 0 and (kind == instruments.CALL or kind == instruments.PUT):
+            sums.short = unsafe_add(sums.short, size)
 
     lanes: int256[32] = surface._lanes(packed, weight)
     result.scan, result.worst_lane = margin._scan(price, lanes)

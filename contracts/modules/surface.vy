@@ -41,6 +41,7 @@ FORWARD_UNIT: constant(uint256) = 10**9
 PAIR: constant(uint256) = 65_535 | (65_535 << 128)
 BIAS: constant(uint256) = max_value(uint256) // 65_535 * 32_768
 HALF: constant(int256) = 32_768
+SHIFT: constant(uint256) = 10**34
 
 
 # --------------------------------------------------------------------- structs
@@ -135,47 +136,68 @@ def _delta(info: uint256) -> int256:
 
 @internal
 @pure
+def _ahead(price: uint256, forward: uint256) -> uint256:
+    """
+    @notice The expiry's forward [wad] at an index `price` [wad], down.
+    """
+    # price <= 1e27, forward < 2**32: under 2**122
+    return unsafe_div(unsafe_mul(price, forward), FORWARD_UNIT)
+
+
+@internal
+@pure
 def _mark(
-    id: uint256, info: uint256, price: uint256, strike_unit: uint256, reference: uint256, forward: uint256
+    id: uint256, info: uint256, price: uint256, ahead: uint256, strike_unit: uint256, reference: uint256
 ) -> uint256:
     """
     @notice Mark at the live index [wad], down, inside no-arbitrage bounds: one
             number for both sides of a position.
 
-                m0 + delta dP + gamma dP^2 / (2 P0),  dP = price - reference
+                m0 + delta dP + gamma dP^2 / (2 P0),  dP = price - P0
 
-    @dev    `info` zero stands for a missing row: the index for what is linear,
-            the intrinsic value for options. `forward` is in 1e-9 of the index.
+    @param ahead The expiry's forward at `price`.
+    @param reference P0; zero stands for a missing row: the index for what is
+           linear, the intrinsic value for options.
+    @dev    In uint256, two's complement where signed, shifted up by SHIFT, which
+            is a multiple of 1e6, so that one floor division serves both signs.
+            With price, reference <= 1e27:
+                m0    <= 1e27 * 2**48 / 1e12             < 2.9e29
+                |delta dP| <= 2**23 * 1e27               < 8.4e33 < SHIFT * 1e6
+                gamma dP^2 <= 2**32 * 1e54               < 2**212
+            so nothing wraps but the two's complement products, which are exact.
     """
-    raw: int256 = 0
-    kind: uint256 = instruments._kind(id)
-    is_option: bool = kind == instruments.CALL or kind == instruments.PUT
-    if reference != 0:
-        move: int256 = convert(price, int256) - convert(reference, int256)
-        gamma: uint256 = (info >> 96) & (2**32 - 1)
-        raw = convert(reference * ((info >> 152) & (2**48 - 1)) // MARK_UNIT, int256) + fixed._div_floor(
-            self._delta(info) * move, 10**6
-        )
-        if gamma != 0:
-            raw += convert(gamma * convert(move * move, uint256) // (2 * fixed.PPM * reference), int256)
-    elif not is_option:
-        raw = convert(price, int256)
+    kind: uint256 = (id >> 64) & 255
     low: uint256 = 0
-    high: uint256 = 2 * price
-    if is_option:
-        strike: uint256 = ((id >> 16) & (2**48 - 1)) * strike_unit
-        ahead: uint256 = price * forward // FORWARD_UNIT
-        if kind == instruments.CALL:
-            high = ahead
-            if ahead > strike:
-                low = ahead - strike
-        else:
-            high = strike
-            if strike > ahead:
-                low = strike - ahead
-    if raw <= convert(low, int256):
+    high: uint256 = unsafe_mul(price, 2)
+    is_option: bool = False
+    if kind == instruments.CALL:
+        is_option = True
+        # strike < 2**48, unit <= 1e18: under 2**108
+        strike: uint256 = unsafe_mul((id >> 16) & (2**48 - 1), strike_unit)
+        high = ahead
+        if ahead > strike:
+            low = unsafe_sub(ahead, strike)
+    elif kind == instruments.PUT:
+        is_option = True
+        high = unsafe_mul((id >> 16) & (2**48 - 1), strike_unit)
+        if high > ahead:
+            low = unsafe_sub(high, ahead)
+    if reference == 0:
+        return low if is_option else price
+    move: uint256 = unsafe_sub(price, reference)
+    delta: uint256 = convert(convert(convert(convert(info << 104, bytes32), int256) >> 232, bytes32), uint256)
+    raw: uint256 = unsafe_add(
+        unsafe_div(unsafe_mul(reference, (info >> 152) & (2**48 - 1)), MARK_UNIT),
+        unsafe_div(unsafe_add(unsafe_mul(delta, move), SHIFT * 10**6), 10**6),
+    )
+    gamma: uint256 = (info >> 96) & (2**32 - 1)
+    if gamma != 0:
+        raw = unsafe_add(
+            raw, unsafe_div(unsafe_mul(gamma, unsafe_mul(move, move)), unsafe_mul(reference, 2 * 10**6))
+        )
+    if raw <= unsafe_add(low, SHIFT):
         return low
-    return min(convert(raw, uint256), high)
+    return min(unsafe_sub(raw, SHIFT), high)
 
 
 @internal

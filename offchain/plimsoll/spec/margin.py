@@ -33,12 +33,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from plimsoll.spec.errors import require
 from plimsoll.spec.instruments import CALL, PUT, SPOT, Instrument, id_of, quantity_of, unpack
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import (
     FORWARD_UNIT,
     LANE_UNIT,
     MARK_UNIT,
+    MAX_QUANTITY,
     PPM,
     WAD,
     YEAR,
@@ -205,6 +207,7 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
     for word in words:
         instrument = unpack(id_of(word))
         quantity = quantity_of(word)
+        require(abs(quantity) <= MAX_QUANTITY, "oracle: quantity over the maximum")
         surface = view.surfaces.get((instrument.underlying, instrument.expiry))
         if surface is not None:
             result.common = min(result.common, surface.common)
