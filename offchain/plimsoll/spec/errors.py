@@ -1,8 +1,8 @@
-"""Every error of the twin, by name.
+"""Every error of the twin, by name. Other packages hang theirs under `PlimsollError` as well.
 
-    PlimsollError
-    +-- Refused      the chain reverts with this reason, the twin raises it
-    +-- FormatError  bytes or numbers that no honest encoder produces
+- `PlimsollError`
+    - `Refused`: the chain reverts with this reason, the twin raises it
+    - `FormatError`: bytes or numbers that no honest encoder produces
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ class State(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Scalars:
     """Posted risk numbers of one underlying: u16 underlying | u96 depth | u24 kappa | u24 som | u24 im_factor
-    | u32 volatility | u24 market | zero u16."""
+    | u32 volatility | u24 market | zero u16.
+    """
 
     underlying: int
     depth: int  # [wad contracts]

@@ -69,6 +69,7 @@ class Surface:
 
 
 def _uint(name: str, value: int, bits: int) -> int:
+    """`value`, where it fits an unsigned field; FormatError otherwise."""
     if not 0 <= value < 2**bits:
         msg = f"surface: {name} {value} does not fit u{bits}"
         raise FormatError(msg)
@@ -76,10 +77,11 @@ def _uint(name: str, value: int, bits: int) -> int:
 
 
 def _int(name: str, value: int, bits: int) -> int:
+    """`value` in two's complement, where it fits a signed field; FormatError otherwise."""
     if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
         msg = f"surface: {name} {value} does not fit int{bits}"
         raise FormatError(msg)
-    return value & (2**bits - 1)
+    return value & ((1 << bits) - 1)
 
 
 def _signed(value: int, bits: int) -> int:
@@ -87,6 +89,7 @@ def _signed(value: int, bits: int) -> int:
 
 
 def _pack(fields: list[tuple[int, int]]) -> int:
+    """Fields of (value, bits) behind each other, the first in the highest bits."""
     total = 0
     for value, bits in fields:
         total = total << bits | value
@@ -99,17 +102,19 @@ def encode_row(row: Row) -> bytes:
         msg = f"surface: {len(row.lanes)} lanes, a row has {LANES}"
         raise FormatError(msg)
     lanes = b"".join(_int("lane", lane, 16).to_bytes(2, "big") for lane in row.lanes)
-    info = _pack([
-        (_uint("kind", row.kind, 8), 8),
-        (_uint("strike", row.strike, 48), 48),
-        (_uint("mark", row.mark, 48), 48),
-        (_int("delta", row.delta, 24), 24),
-        (_uint("gamma", row.gamma, 32), 32),
-        (_uint("vega", row.vega, 24), 24),
-        (_int("theta", row.theta, 24), 24),
-        (_uint("gross", row.gross, 24), 24),
-        (0, 24),
-    ])
+    info = _pack(
+        [
+            (_uint("kind", row.kind, 8), 8),
+            (_uint("strike", row.strike, 48), 48),
+            (_uint("mark", row.mark, 48), 48),
+            (_int("delta", row.delta, 24), 24),
+            (_uint("gamma", row.gamma, 32), 32),
+            (_uint("vega", row.vega, 24), 24),
+            (_int("theta", row.theta, 24), 24),
+            (_uint("gross", row.gross, 24), 24),
+            (0, 24),
+        ]
+    )
     return lanes + info.to_bytes(32, "big")
 
 
@@ -118,26 +123,30 @@ def encode(surface: Surface) -> bytes:
     if len(surface.rows) > MAX_ROWS:
         msg = f"surface: {len(surface.rows)} rows, at most {MAX_ROWS}"
         raise FormatError(msg)
-    head0 = _pack([
-        (VERSION, 8),
-        (_uint("underlying", surface.underlying, 16), 16),
-        (_uint("expiry", surface.expiry, 40), 40),
-        (len(surface.rows), 16),
-        (_uint("scale", surface.scale, 8), 8),
-        (_uint("common", surface.common, 8), 8),
-        (_uint("time", surface.time, 40), 40),
-        (_uint("set_id", surface.set_id, 64), 64),
-        (_uint("forward", surface.forward, 32), 32),
-        (0, 24),
-    ])
-    head1 = _pack([
-        (_uint("reference", surface.reference, 128), 128),
-        (_uint("psr", surface.psr, 32), 32),
-        (_uint("vol_up", surface.vol_up, 32), 32),
-        (_uint("vol_down", surface.vol_down, 32), 32),
-        (0, 32),
-    ])
-    if len(surface.nodes) != 13 or len(surface.extremes) != 3:  # noqa: PLR2004 - the header's layout
+    head0 = _pack(
+        [
+            (VERSION, 8),
+            (_uint("underlying", surface.underlying, 16), 16),
+            (_uint("expiry", surface.expiry, 40), 40),
+            (len(surface.rows), 16),
+            (_uint("scale", surface.scale, 8), 8),
+            (_uint("common", surface.common, 8), 8),
+            (_uint("time", surface.time, 40), 40),
+            (_uint("set_id", surface.set_id, 64), 64),
+            (_uint("forward", surface.forward, 32), 32),
+            (0, 24),
+        ]
+    )
+    head1 = _pack(
+        [
+            (_uint("reference", surface.reference, 128), 128),
+            (_uint("psr", surface.psr, 32), 32),
+            (_uint("vol_up", surface.vol_up, 32), 32),
+            (_uint("vol_down", surface.vol_down, 32), 32),
+            (0, 32),
+        ]
+    )
+    if len(surface.nodes) != 13 or len(surface.extremes) != 3:
         msg = "surface: a set has 13 nodes and 3 extremes"
         raise FormatError(msg)
     head2 = _pack(
