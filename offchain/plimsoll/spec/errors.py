@@ -12,7 +12,7 @@ class PlimsollError(Exception):
     """Root of every error that this package raises on purpose."""
 
 
-class Refused(PlimsollError):
+class Refused(PlimsollError):  # noqa: N818 - reads as what the chain did
     """What a contract refuses: `reason` is the revert string, letter for letter."""
 
     def __init__(self, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Views for people. Twin of `contracts/Lens.vy`: for reading, so these round toward zero or down, not against anyone."""
+"""Views for people. Twin of `contracts/Lens.vy`: for reading, so sums round toward zero."""
 
 from __future__ import annotations
 

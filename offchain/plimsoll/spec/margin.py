@@ -63,9 +63,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scalars:
-    """Posted risk numbers of one underlying: u16 underlying | u96 depth | u24 kappa | u24 som | u24 im_factor
-    | u32 volatility | u24 market | zero u16.
-    """
+    """Posted risk numbers of one underlying; how they are packed: `plimsoll.spec.report.pack_scalars`."""
 
     underlying: int
     depth: int  # [wad contracts]
@@ -78,7 +76,7 @@ class Scalars:
 
 @dataclass(frozen=True, slots=True)
 class ClassOffset:
-    """Posted offset of one class: u8 class | u24 offset | u24 cross_haircut | zero u200."""
+    """Posted offset of one class; how it is packed: `plimsoll.spec.report.pack_class`."""
 
     klass: int
     offset: int  # [ppm]
@@ -288,7 +286,7 @@ def portfolio_scan(scans: Sequence[int], pnl: Sequence[Sequence[int]], common: i
     keep = PPM - offset.cross_haircut
     lanes = [sum(x if x < 0 else mul_div_down(x, keep, PPM) for x in lane) for lane in zip(*pnl, strict=True)][:common]
     joint = div_up(max(0, -min(lanes, default=0)), LANE_UNIT * WAD)
-    return max(total - mul_div_down(offset.offset, total - joint, PPM), max(scans))
+    return max(total - mul_div_down(offset.offset, total - joint, PPM), *scans)
 
 
 def assess(words: Sequence[int], ledger: int, view: View) -> Assessment:
