@@ -79,9 +79,9 @@ class Bars:
             column = getattr(self, name)
             if column.shape != (n,):
                 raise MalformedFileError(self.source, f"{name} has shape {column.shape}", f"({n},), as time, is right")
+        check_times(self.time, self.source)
         if self.interval <= 0:
             raise MalformedFileError(self.source, f"interval {self.interval} s", "a positive number is right")
-        check_times(self.time, self.source)
         self._check_prices()
         for name in ("time", "open", "high", "low", "close", "volume"):
             getattr(self, name).flags.writeable = False
