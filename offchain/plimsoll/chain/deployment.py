@@ -1,0 +1,228 @@
+"""One deployment of the protocol: its contracts, how they are put up and wired, and the address book.
+
+Constructors: IndexFeed(), RiskOracle(feed), Clearinghouse(quote, oracle, feed), Exchange(book), Liquidator(book),
+Lens(book, oracle). Wiring: the oracle learns its book, the book its liquidator and its venue; then governance numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from eth_utils.address import is_address, to_checksum_address
+
+from plimsoll.chain import artifacts
+from plimsoll.chain.artifacts import Artifact
+from plimsoll.chain.contract import Contract, Event, deploy, events_of
+from plimsoll.chain.errors import DeploymentError
+from plimsoll.chain.protocol import Chain, Receipt
+from plimsoll.spec.margin import Params
+from plimsoll.spec.report import pack_floors, pack_rates
+
+BOOK_VERSION: Final = 1
+CONTRACTS: Final = {
+    "feed": "IndexFeed",
+    "oracle": "RiskOracle",
+    "clearinghouse": "Clearinghouse",
+    "exchange": "Exchange",
+    "liquidator": "Liquidator",
+    "lens": "Lens",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedConfig:
+    """One underlying's feed, here a mock aggregator that the owner sets."""
+
+    underlying: int  # class u8 | index u8
+    name: str
+    price: int  # first answer, in the aggregator's decimals
+    decimals: int = 8
+    max_age: int = 86_400  # [s]
+    strike_exponent: int = 16  # a strike unit is 10**strike_exponent [wad]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenConfig:
+    """One collateral token, here a mock anyone can mint; `underlying` prices it."""
+
+    symbol: str
+    underlying: int
+    decimals: int = 18
+
+
+@dataclass(frozen=True, slots=True)
+class SystemConfig:
+    """What a deployment is told. The defaults are the protocol's."""
+
+    owner: str
+    signers: Sequence[str]
+    quorum: int
+    feeds: Sequence[FeedConfig] = ()
+    tokens: Sequence[TokenConfig] = ()
+    quote_symbol: str = "USD"
+    quote_decimals: int = 6
+    params: Params = field(default_factory=Params)
+    call_period: int | None = None  # [s]; None leaves the contract's default, likewise below
+    ramp: int | None = None  # [s]
+    start_discount: int | None = None  # [ppm]
+    price_band: int | None = None  # [ppm]
+    reduce_band: int | None = None  # [ppm]
+
+
+@dataclass(frozen=True)
+class System:
+    """The contracts of one deployment on one chain."""
+
+    chain: Chain
+    feed: Contract
+    oracle: Contract
+    clearinghouse: Contract
+    exchange: Contract
+    liquidator: Contract
+    lens: Contract
+    quote: Contract
+    tokens: Mapping[str, Contract] = field(default_factory=dict)  # collateral besides the quote token, by symbol
+    aggregators: Mapping[int, Contract] = field(default_factory=dict)  # by underlying
+
+    @property
+    def contracts(self) -> tuple[Contract, ...]:
+        """Every contract of the protocol."""
+        return (self.feed, self.oracle, self.clearinghouse, self.exchange, self.liquidator, self.lens)
+
+    def events(self, receipt: Receipt, name: str | None = None) -> list[Event]:
+        """What the protocol's contracts emitted in a transaction."""
+        return events_of(receipt.logs, self.contracts, name)
+
+
+def account_id(owner: str, number: int = 0) -> int:
+    """An account: its owner's address and a number below 2**96.
+
+    Raises
+    ------
+    DeploymentError
+        Where the number does not fit.
+    """
+    if not 0 <= number < 2**96:
+        raise DeploymentError(f"account number {number} does not fit u96")
+    return int(owner, 16) << 96 | number
+
+
+def owner_of(account: int) -> str:
+    """The owner's address of an account, checksummed."""
+    return to_checksum_address((account >> 96).to_bytes(20, "big"))
+
+
+def deploy_system(chain: Chain, config: SystemConfig) -> System:
+    """Deploy all contracts with mock tokens and aggregators, wire them up, set the governance numbers.
+
+    Raises
+    ------
+    Refused
+        Where a contract refuses what it is told.
+    CompileError
+        Where a contract does not compile.
+    """
+    compiled = artifacts.load_all([*CONTRACTS.values(), "MockToken", "MockAggregator"])
+    owner = config.owner
+
+    def put(name: str, *args: Any) -> Contract:
+        return deploy(chain, compiled[name], *args, sender=owner)
+
+    quote = put("MockToken", config.quote_symbol, config.quote_symbol, config.quote_decimals)
+    feed = put("IndexFeed")
+    oracle = put("RiskOracle", feed.address)
+    clearinghouse = put("Clearinghouse", quote.address, oracle.address, feed.address)
+    exchange = put("Exchange", clearinghouse.address)
+    liquidator = put("Liquidator", clearinghouse.address)
+    lens = put("Lens", clearinghouse.address, oracle.address)
+
+    oracle.transact("set_book", clearinghouse.address, sender=owner)
+    oracle.transact("set_params", pack_rates(config.params), pack_floors(config.params), sender=owner)
+    signers = sorted(config.signers, key=lambda address: int(address, 16))
+    oracle.transact("set_signers", signers, config.quorum, sender=owner)
+    clearinghouse.transact("set_liquidator", liquidator.address, sender=owner)
+    clearinghouse.transact("set_venue", exchange.address, True, sender=owner)
+    if config.price_band is not None or config.reduce_band is not None:
+        bands = [
+            clearinghouse.call(name) if given is None else given
+            for name, given in (("price_band", config.price_band), ("reduce_band", config.reduce_band))
+        ]
+        clearinghouse.transact("set_bands", *bands, sender=owner)
+    given = (config.call_period, config.ramp, config.start_discount)
+    if any(value is not None for value in given):
+        names = ("call_period", "ramp", "start_discount")
+        values = [liquidator.call(n) if v is None else v for n, v in zip(names, given, strict=True)]
+        liquidator.transact("set_config", *values, sender=owner)
+
+    aggregators = {}
+    for item in config.feeds:
+        aggregator = put("MockAggregator", item.decimals, item.name)
+        aggregator.transact("set", item.price, sender=owner)
+        feed.transact("set_feed", item.underlying, aggregator.address, item.max_age, item.strike_exponent, sender=owner)
+        aggregators[item.underlying] = aggregator
+    tokens = {}
+    for token in config.tokens:
+        made = put("MockToken", token.symbol, token.symbol, token.decimals)
+        clearinghouse.transact("list_collateral", made.address, token.underlying, sender=owner)
+        tokens[token.symbol] = made
+    return System(chain, feed, oracle, clearinghouse, exchange, liquidator, lens, quote, tokens, aggregators)
+
+
+def save_book(system: System, path: Path) -> None:
+    """Write the address book: what was deployed where, as JSON."""
+    book = {
+        "version": BOOK_VERSION,
+        "chain_id": system.chain.chain_id,
+        "contracts": {name: getattr(system, key).address for key, name in CONTRACTS.items()},
+        "quote": system.quote.address,
+        "tokens": {symbol: token.address for symbol, token in system.tokens.items()},
+        "aggregators": {str(key): aggregator.address for key, aggregator in system.aggregators.items()},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(book, indent=2) + "\n")
+
+
+def load_book(path: Path, chain: Chain) -> System:
+    """The deployment that an address book describes, on the chain it names.
+
+    Raises
+    ------
+    DeploymentError
+        Where the file is no address book, names another chain, or an address holds no code.
+    """
+    try:
+        book = json.loads(path.read_text())
+    except OSError as error:
+        raise DeploymentError(f"address book {path.name}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise DeploymentError(f"address book {path.name}: no JSON ({error})") from error
+    if not isinstance(book, dict) or not isinstance(book.get("contracts"), dict):
+        raise DeploymentError(f"address book {path.name}: contracts are missing")
+    if book.get("chain_id") != chain.chain_id:
+        raise DeploymentError(f"address book {path.name} is of chain {book.get('chain_id')}, this is {chain.chain_id}")
+
+    compiled = artifacts.load_all([*CONTRACTS.values(), "MockToken", "MockAggregator"])
+
+    def at(artifact: Artifact, address: Any, what: str) -> Contract:
+        if not isinstance(address, str) or not is_address(address):
+            raise DeploymentError(f"address book {path.name}: {what} has no address")
+        if not chain.code(to_checksum_address(address)):
+            raise DeploymentError(f"address book {path.name}: no code at {what} {address}")
+        return Contract(chain, address, artifact)
+
+    found = {key: at(compiled[name], book["contracts"].get(name), name) for key, name in CONTRACTS.items()}
+    quote = book.get("quote") or found["clearinghouse"].call("quote")
+    return System(
+        chain,
+        **found,
+        quote=at(compiled["MockToken"], quote, "quote"),
+        tokens={symbol: at(compiled["MockToken"], a, symbol) for symbol, a in (book.get("tokens") or {}).items()},
+        aggregators={
+            int(key): at(compiled["MockAggregator"], a, f"aggregator {key}")
+            for key, a in (book.get("aggregators") or {}).items()
+        },
+    )

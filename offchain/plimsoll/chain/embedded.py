@@ -1,0 +1,254 @@
+"""EmbeddedChain: an Ethereum of one process, on revm through pyrevm.
+
+What pyrevm 0.3.7 does by itself is not a transaction: every call runs in one journal that is never closed, so storage
+and accounts stay warm for ever and SSTORE is charged against the value from before the first call. Its `commit` lets
+the depth of calls run below zero. So each transaction here is
+
+    checkpoint -> call -> read from the journal what it wrote -> revert the journal -> write that to the database
+
+and the next one finds an empty journal: everything cold, original values as they are, transient storage zero. What
+`gas_used` then says (base cost 21,000, calldata, creation and capped refunds included) is what a node says; a test
+compares the two. Views run and revert, and cost nothing.
+
+A transaction moves neither clock nor block: `advance` does both. Fees are zero. A transaction that reverts leaves no
+trace. A snapshot is a place in a list of what each transaction overwrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+import pyrevm
+from eth_utils.address import to_checksum_address
+
+from plimsoll.chain.errors import ExecutionError
+from plimsoll.chain.protocol import Call, Log, Receipt, revert_reason
+from plimsoll.spec.errors import Refused
+
+CHAIN_ID: Final = 1337
+BLOCK_TIME: Final = 12  # [s]
+GAS_LIMIT: Final = 2**62
+START: Final = 1_700_000_000  # [unix s]
+ETHER: Final = 10**18
+NOBODY: Final = "0x" + "00" * 19 + "01"  # whom a view comes from where nobody is named
+
+_ERROR = re.compile(r"^(Revert|Halt) \{ (?:gas_used: \d+, output: (0x[0-9a-f]*)|reason: (\w+))")
+_WRITE = re.compile(r"StorageChange \{ address: (0x[0-9a-f]{40}), key: (\d+), had_value: Some\((\d+)\)")
+_ACCOUNT = re.compile(
+    r"(?:AccountCreated|NonceChange|CodeChange|AccountDestroyed) \{ address: (0x[0-9a-f]{40})"
+    r"|BalanceTransfer \{ from: (0x[0-9a-f]{40}), to: (0x[0-9a-f]{40}), balance: [1-9]"
+)
+_JOURNAL = ", journal: ["
+
+
+class _Undo(NamedTuple):
+    """What one transaction overwrote."""
+
+    slots: list[tuple[str, int, int]]
+    accounts: list[tuple[str, pyrevm.AccountInfo]]
+
+
+class _Mark(NamedTuple):
+    undos: int
+    time: int
+    block: int
+
+
+class EmbeddedChain:
+    """A chain in this process; satisfies `TimedChain`."""
+
+    def __init__(self, *, chain_id: int = CHAIN_ID, time: int = START, spec: str = "CANCUN") -> None:
+        self.chain_id = chain_id
+        self._time = time
+        self._block = 1
+        self._evm = pyrevm.EVM(
+            env=pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id), block=self._environment()), spec_id=spec
+        )
+        self._undos: list[_Undo] = []
+        self._marks: list[_Mark] = []
+
+    # ------------------------------------------------------------------------------------------------------- clock
+
+    def _environment(self) -> pyrevm.BlockEnv:
+        return pyrevm.BlockEnv(number=self._block, timestamp=self._time, gas_limit=GAS_LIMIT)
+
+    @property
+    def now(self) -> int:
+        """Timestamp that the next call or transaction sees [unix s]."""
+        return self._time
+
+    @property
+    def block(self) -> int:
+        """Block number that the next call or transaction sees."""
+        return self._block
+
+    def advance(self, seconds: int, blocks: int | None = None) -> None:
+        """Let `seconds` pass, and a block for every 12 of them, at least one."""
+        if seconds < 0:
+            raise ValueError(f"time does not go back: {seconds} s")
+        self._time += seconds
+        self._block += max(1, seconds // BLOCK_TIME) if blocks is None else blocks
+        self._evm.set_block_env(self._environment())
+
+    def set_time(self, timestamp: int) -> None:
+        """Set the clock [unix s], never back."""
+        self.advance(timestamp - self._time)
+
+    # ------------------------------------------------------------------------------------------------------- state
+
+    def call(self, to: str, data: bytes, *, sender: str | None = None) -> bytes:
+        """The output of a view; whatever it writes is thrown away."""
+        checkpoint = self._evm.snapshot()
+        try:
+            return bytes(self._evm.message_call(sender or NOBODY, to, data))
+        except RuntimeError as error:
+            raise self._explain(error) from None
+        finally:
+            self._evm.revert(checkpoint)
+
+    def call_many(self, calls: Sequence[Call]) -> list[bytes | Refused]:
+        """The outputs of several views; one that reverts gives its `Refused`."""
+        found: list[bytes | Refused] = []
+        for item in calls:
+            try:
+                found.append(self.call(item.to, item.data))
+            except Refused as refused:
+                found.append(refused)
+        return found
+
+    def transact(self, to: str, data: bytes, *, sender: str, value: int = 0) -> Receipt:
+        """One transaction; it moves neither clock nor block."""
+        with self._transaction():
+            output = bytes(self._evm.message_call(sender, to, data, value=value))
+            return self._receipt(output, None)
+
+    def deploy(self, initcode: bytes, *, sender: str) -> Receipt:
+        """One creation."""
+        with self._transaction():
+            address = self._evm.deploy(sender, initcode)
+            return self._receipt(b"", to_checksum_address(address))
+
+    def code(self, address: str) -> bytes:
+        """The code at an address."""
+        checkpoint = self._evm.snapshot()
+        code = self._evm.get_code(address)
+        self._evm.revert(checkpoint)
+        return bytes(code) if code else b""
+
+    def balance(self, address: str) -> int:
+        """Native balance [wei]."""
+        checkpoint = self._evm.snapshot()
+        found = int(self._evm.get_balance(address))
+        self._evm.revert(checkpoint)
+        return found
+
+    def set_balance(self, address: str, wei: int) -> None:
+        """Give native balance [wei]."""
+        checkpoint = self._evm.snapshot()
+        info = self._evm.basic(address)
+        self._evm.revert(checkpoint)
+        self._undos.append(_Undo([], [(address, info)]))
+        given = pyrevm.AccountInfo(nonce=info.nonce, balance=wei, code=info.code, code_hash=info.code_hash)
+        self._write({}, {address: given})
+
+    def storage(self, address: str, slot: int) -> int:
+        """One word of storage."""
+        checkpoint = self._evm.snapshot()
+        found = int(self._evm.storage(address, slot))
+        self._evm.revert(checkpoint)
+        return found
+
+    # --------------------------------------------------------------------------------------------------- snapshots
+
+    def snapshot(self) -> int:
+        """A mark to come back to."""
+        self._marks.append(_Mark(len(self._undos), self._time, self._block))
+        return len(self._marks) - 1
+
+    def revert(self, mark: int) -> None:
+        """Back to a mark: state, clock and block; this mark and later ones are spent."""
+        if not 0 <= mark < len(self._marks):
+            raise ValueError(f"snapshot {mark} is spent or was never taken")
+        target = self._marks[mark]
+        del self._marks[mark:]
+        slots: dict[tuple[str, int], int] = {}
+        accounts: dict[str, pyrevm.AccountInfo] = {}
+        while len(self._undos) > target.undos:  # the oldest wins
+            undo = self._undos.pop()
+            accounts |= dict(undo.accounts)
+            slots |= {(address, slot): value for address, slot, value in undo.slots}
+        self._write(slots, accounts)
+        self._time, self._block = target.time, target.block
+        self._evm.set_block_env(self._environment())
+
+    @contextmanager
+    def isolate(self) -> Iterator[None]:
+        """Whatever happens inside is undone at the end."""
+        mark = self.snapshot()
+        try:
+            yield
+        finally:
+            self.revert(mark)
+
+    # ---------------------------------------------------------------------------------------------------- internal
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """What runs inside is one transaction: written through to the database, or not at all."""
+        checkpoint = self._evm.snapshot()
+        try:
+            yield
+        except RuntimeError as error:
+            self._evm.revert(checkpoint)
+            raise self._explain(error) from None
+        self._write_through(checkpoint)
+
+    def _write_through(self, checkpoint: pyrevm.JournalCheckpoint) -> None:
+        text = self._evm.journal_str
+        journal = text[text.rfind(_JOURNAL) :]
+        old: dict[tuple[str, int], int] = {}
+        for address, slot, value in _WRITE.findall(journal):
+            old.setdefault((address, int(slot)), int(value))  # the first is from before the transaction
+        touched = {address for found in _ACCOUNT.findall(journal) for address in found if address}
+        new = {place: int(self._evm.storage(*place)) for place in old}
+        infos = {address: self._evm.basic(address) for address in touched}
+        self._evm.revert(checkpoint)
+        inner = self._evm.snapshot()
+        self._undos.append(
+            _Undo(
+                [(address, slot, value) for (address, slot), value in old.items()],
+                [(address, self._evm.basic(address)) for address in infos],
+            )
+        )
+        self._evm.revert(inner)
+        self._write({place: value for place, value in new.items() if value != old[place]}, infos)
+        self._evm.reset_transient_storage()
+
+    def _write(self, slots: dict[tuple[str, int], int], accounts: dict[str, pyrevm.AccountInfo]) -> None:
+        """Write to the database. pyrevm does so for an account that its journal does not know, and writes to the
+        journal otherwise; it also takes the account into the journal. So the journal is reverted after each write."""
+        for address, info in accounts.items():
+            checkpoint = self._evm.snapshot()
+            self._evm.insert_account_info(address, info)
+            self._evm.revert(checkpoint)
+        for (address, slot), value in slots.items():
+            checkpoint = self._evm.snapshot()
+            self._evm.insert_account_storage(address, slot, value)
+            self._evm.revert(checkpoint)
+
+    def _receipt(self, output: bytes, address: str | None) -> Receipt:
+        result = self._evm.result
+        logs = tuple(Log(log.address, tuple(log.data[0]), bytes(log.data[1])) for log in result.logs)
+        return Receipt(int(result.gas_used), logs, self._block, self._time, output, address)
+
+    @staticmethod
+    def _explain(error: RuntimeError) -> Refused | ExecutionError:
+        found = _ERROR.match(str(error))
+        if found is None:
+            return ExecutionError(f"the chain could not run it: {error}")
+        if found[1] == "Revert":
+            return Refused(revert_reason(bytes.fromhex(found[2][2:])))
+        return ExecutionError(f"halted: {found[3]}")
