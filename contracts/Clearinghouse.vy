@@ -39,10 +39,8 @@ from modules import fixed
 from modules import instruments
 from modules import surface
 
-
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
-
 
 exports: (
     ownable_2step.owner,
@@ -193,13 +191,15 @@ def __init__(quote: address, oracle: address, feed: address):
     @param oracle RiskOracle: margins and marks.
     @param feed IndexFeed: live index prices.
     """
-    assert quote != empty(address) and oracle != empty(address) and feed != empty(address), "clearinghouse: zero address"
+    assert (
+        quote != empty(address) and oracle != empty(address) and feed != empty(address)
+    ), "clearinghouse: zero address"
     ownable.__init__()
     ownable_2step.__init__()
     decimals: uint8 = staticcall IERC20Detailed(quote).decimals()
     assert decimals <= 18, "clearinghouse: decimals over 18"
     QUOTE = quote
-    QUOTE_SCALE = 10 ** convert(18 - decimals, uint256)
+    QUOTE_SCALE = 10**convert(18 - decimals, uint256)
     ORACLE = IRiskOracle(oracle)
     FEED = IIndexFeed(feed)
     self._tokens.append(quote)
@@ -245,7 +245,7 @@ def list_collateral(token: address, underlying: uint16) -> uint128:
     assert staticcall FEED.strike_unit(underlying) > 0, "clearinghouse: instrument malformed"
     decimals: uint8 = staticcall IERC20Detailed(token).decimals()
     assert decimals <= 18, "clearinghouse: decimals over 18"
-    scale: uint256 = 10 ** convert(18 - decimals, uint256)
+    scale: uint256 = 10**convert(18 - decimals, uint256)
     # tokens of one underlying are told apart by the strike field: their number
     id: uint128 = self._list(convert(underlying, uint256) << 40, instruments.SPOT, len(self._tokens))
     self._collateral[token] = Collateral(id=convert(id, uint256), scale=scale)
@@ -402,8 +402,7 @@ def trade(buyer: uint256, seller: uint256, instrument: uint128, quantity: uint25
     assert price > 0, "clearinghouse: zero price"
     assert price <= fixed.MAX_PRICE, "clearinghouse: price over the maximum"
     assert (
-        self.allowances[buyer][msg.sender] >= block.timestamp
-        and self.allowances[seller][msg.sender] >= block.timestamp
+        self.allowances[buyer][msg.sender] >= block.timestamp and self.allowances[seller][msg.sender] >= block.timestamp
     ), "clearinghouse: venue not allowed"
     id: uint256 = convert(instrument, uint256)
     kind: uint256 = instruments._kind(id)
@@ -432,8 +431,10 @@ def trade(buyer: uint256, seller: uint256, instrument: uint128, quantity: uint25
     held_seller: int256 = instruments._held(sold, id)
     interest: int256 = (
         convert(self._interest[underlying], int256)
-        + max(held_buyer + change, 0) - max(held_buyer, 0)
-        + max(held_seller - change, 0) - max(held_seller, 0)
+        + max(held_buyer + change, 0)
+        - max(held_buyer, 0)
+        + max(held_seller - change, 0)
+        - max(held_seller, 0)
     )
     self._interest[underlying] = convert(interest, uint256)
 
@@ -500,8 +501,8 @@ def seize(account: uint256, bidder: uint256, fraction: uint256, payment: uint256
 # -------------------------------------------------------------- external: views
 
 
-@view
 @external
+@view
 def ledger(account: uint256) -> (int256, int256):
     """
     @notice Cash and linear of an account [wad].
@@ -510,8 +511,8 @@ def ledger(account: uint256) -> (int256, int256):
     return convert(held.cash, int256), convert(held.linear, int256)
 
 
-@view
 @external
+@view
 def positions(account: uint256) -> DynArray[uint256, MAX_POSITIONS]:
     """
     @notice Position words of an account, sorted by id; collateral among them.
@@ -519,8 +520,8 @@ def positions(account: uint256) -> DynArray[uint256, MAX_POSITIONS]:
     return self._positions[account]
 
 
-@view
 @external
+@view
 def quantity(account: uint256, instrument: uint128) -> int256:
     """
     @notice What an account holds of an instrument [wad], long +.
@@ -528,8 +529,8 @@ def quantity(account: uint256, instrument: uint128) -> int256:
     return instruments._held(self._positions[account], convert(instrument, uint256))
 
 
-@view
 @external
+@view
 def margin(account: uint256) -> IRiskOracle.Assessment:
     """
     @notice Equities and requirements of an account [wad], at the live index.
@@ -537,8 +538,8 @@ def margin(account: uint256) -> IRiskOracle.Assessment:
     return self._assess(account)
 
 
-@view
 @external
+@view
 def state(account: uint256) -> uint256:
     """
     @notice 0 healthy, 1 restricted, 2 called, 3 liquidatable, 4 insolvent.
@@ -555,9 +556,9 @@ def state(account: uint256) -> uint256:
     return HEALTHY
 
 
+@external
 @view
 @reentrant
-@external
 def open_interest(underlying: uint16) -> uint256:
     """
     @notice Open interest of an underlying [wad]: what all accounts are long.
@@ -567,8 +568,8 @@ def open_interest(underlying: uint16) -> uint256:
     return self._interest[convert(underlying, uint256)]
 
 
-@view
 @external
+@view
 def may_act(account: uint256, who: address) -> bool:
     """
     @notice Whether `who` owns the account or is its delegate.
@@ -576,8 +577,8 @@ def may_act(account: uint256, who: address) -> bool:
     return self._may_act(account, who)
 
 
-@view
 @external
+@view
 def is_listed(instrument: uint128) -> bool:
     """
     @notice Whether an instrument, collateral included, is listed.
@@ -585,8 +586,8 @@ def is_listed(instrument: uint128) -> bool:
     return self._is_listed(convert(instrument, uint256))
 
 
-@view
 @external
+@view
 def listing(underlying: uint16, expiry: uint40) -> DynArray[uint256, MAX_ROWS]:
     """
     @notice Ids of one surface's instruments, by row.
@@ -594,8 +595,8 @@ def listing(underlying: uint16, expiry: uint40) -> DynArray[uint256, MAX_ROWS]:
     return self._listings[(convert(underlying, uint256) << 40) | convert(expiry, uint256)]
 
 
-@view
 @external
+@view
 def collateral(token: address) -> (uint128, uint256):
     """
     @notice Instrument of a collateral token, and [wad] per unit of it; zeros
@@ -605,8 +606,8 @@ def collateral(token: address) -> (uint128, uint256):
     return convert(kind.id, uint128), kind.scale
 
 
-@view
 @external
+@view
 def tokens() -> DynArray[address, MAX_TOKENS]:
     """
     @notice Tokens that can be deposited, the quote token first.
@@ -614,8 +615,8 @@ def tokens() -> DynArray[address, MAX_TOKENS]:
     return self._tokens
 
 
-@view
 @external
+@view
 def borrowed(account: uint256) -> uint256:
     """
     @notice What an account owes [wad]: negative cash, nothing else.
@@ -626,8 +627,8 @@ def borrowed(account: uint256) -> uint256:
     return 0
 
 
-@view
 @external
+@view
 def quote() -> address:
     """
     @notice The quote token.
@@ -635,8 +636,8 @@ def quote() -> address:
     return QUOTE
 
 
-@view
 @external
+@view
 def oracle() -> address:
     """
     @notice RiskOracle: margins and marks.
@@ -644,8 +645,8 @@ def oracle() -> address:
     return ORACLE.address
 
 
-@view
 @external
+@view
 def feed() -> address:
     """
     @notice IndexFeed: live index prices.
@@ -783,7 +784,7 @@ def _merge(
     place: uint256 = 0
     for word: uint256 in taken:
         id: uint256 = word & instruments.MASK_ID
-        for i: uint256 in range(MAX_POSITIONS):
+        for _: uint256 in range(MAX_POSITIONS):
             if place == len(words) or words[place] & instruments.MASK_ID >= id:
                 break
             assert len(book) < MAX_POSITIONS, "clearinghouse: too many positions"
@@ -803,7 +804,7 @@ def _merge(
             # opposite signs: the smaller of both closes
             closed: uint256 = convert(min(abs(held), abs(moved)), uint256)
             self._interest[instruments._underlying(id)] -= closed
-    for i: uint256 in range(MAX_POSITIONS):
+    for _: uint256 in range(MAX_POSITIONS):
         if place == len(words):
             break
         assert len(book) < MAX_POSITIONS, "clearinghouse: too many positions"

@@ -82,8 +82,8 @@ def __init__(book: address, oracle: address):
 # -------------------------------------------------------------------- external
 
 
-@view
 @external
+@view
 def explain(account: uint256) -> Explanation:
     """
     @notice An account's margin and state, and what each underlying adds: value,
@@ -106,8 +106,8 @@ def explain(account: uint256) -> Explanation:
     return result
 
 
-@view
 @external
+@view
 def greeks(account: uint256) -> DynArray[Greeks, MAX_UNDERLYINGS]:
     """
     @notice Net Greeks of an account by underlying, collateral included. A row
@@ -144,17 +144,15 @@ def greeks(account: uint256) -> DynArray[Greeks, MAX_UNDERLYINGS]:
         reference: int256 = convert(head.reference, int256)
         sums.delta += quantity * surface._delta(info) // 10**6
         sums.gamma += quantity * convert((info >> 96) & (2**32 - 1), int256) * 10**12 // reference
-        sums.vega += (
-            quantity * convert((info >> 72) & (2**24 - 1), int256) // 10**6 * reference // 10**18
-        )
+        sums.vega += (quantity * convert((info >> 72) & (2**24 - 1), int256) // 10**6 * reference // 10**18)
         sums.theta += quantity * (fixed._signed(info << 184) >> 232) // 10**7 * reference // 10**18
     if key != max_value(uint256):
         result.append(sums)
     return result
 
 
-@view
 @external
+@view
 def margin_after(account: uint256, trades: DynArray[Trade, MAX_TRADES]) -> IRiskOracle.Assessment:
     """
     @notice What the margin would be after trades: a buyer pays rounded up, a
@@ -172,8 +170,8 @@ def margin_after(account: uint256, trades: DynArray[Trade, MAX_TRADES]) -> IRisk
     return staticcall ORACLE.assess(words, money)
 
 
-@view
 @external
+@view
 def margins(accounts: DynArray[uint256, MAX_ACCOUNTS]) -> DynArray[IRiskOracle.Assessment, MAX_ACCOUNTS]:
     """
     @notice Margins of many accounts: the batch view that keepers read.

@@ -32,10 +32,8 @@ from interfaces import IRiskOracle
 
 from modules import dutch_auction
 
-
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
-
 
 exports: (
     ownable_2step.owner,
@@ -177,9 +175,7 @@ def start(account: uint256):
     found: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     deadline: uint256 = self.deadlines[account]
     ran_out: bool = (
-        deadline != 0
-        and block.timestamp > deadline
-        and found.equity_haircut < convert(found.call_line, int256)
+        deadline != 0 and block.timestamp > deadline and found.equity_haircut < convert(found.call_line, int256)
     )
     assert (
         ran_out or found.equity_haircut < convert(found.mm, int256) or found.equity_full < 0
@@ -229,8 +225,8 @@ def close(account: uint256):
     self._close(account)
 
 
-@view
 @external
+@view
 def quote(account: uint256, fraction: uint256) -> (uint256, uint256, uint256):
     """
     @notice What a bid of `fraction` would take, pay, and the discount now [wad].
@@ -244,8 +240,8 @@ def quote(account: uint256, fraction: uint256) -> (uint256, uint256, uint256):
     return self._terms(found, self._elapsed(account), fraction)
 
 
-@view
 @external
+@view
 def auction(account: uint256) -> uint256:
     """
     @notice When the auction of an account began [s]; zero where there is none.
@@ -253,8 +249,8 @@ def auction(account: uint256) -> uint256:
     return self.auction_start[account]
 
 
-@view
 @external
+@view
 def deadline(account: uint256) -> uint256:
     """
     @notice When the margin call of an account runs out [s]; zero where there is
@@ -263,8 +259,8 @@ def deadline(account: uint256) -> uint256:
     return self.deadlines[account]
 
 
-@view
 @external
+@view
 def clearinghouse() -> address:
     """
     @notice The book.
@@ -278,8 +274,10 @@ def clearinghouse() -> address:
 @internal
 def _set_config(call_period: uint256, ramp: uint256, start_discount: uint256):
     assert (
-        MIN_CALL_PERIOD <= call_period and call_period <= MAX_CALL_PERIOD
-        and MIN_RAMP <= ramp and ramp <= MAX_RAMP
+        MIN_CALL_PERIOD <= call_period
+        and call_period <= MAX_CALL_PERIOD
+        and MIN_RAMP <= ramp
+        and ramp <= MAX_RAMP
         and start_discount <= MAX_START
     ), "liquidator: config out of range"
     self.call_period = call_period

@@ -38,11 +38,9 @@ from modules import instruments
 from modules import margin
 from modules import surface
 
-
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
 initializes: eip712_domain_separator
-
 
 exports: (
     ownable_2step.owner,
@@ -98,10 +96,12 @@ market_time: public(uint64)  # [s] of it
 quorum: public(uint256)
 _signers: DynArray[address, MAX_SIGNERS]  # ascending
 is_signer: public(HashMap[address, bool])
-_pointers: HashMap[uint256, uint256]  # underlying u16 | expiry u40 -> address | sequence u32 | market u32 | posted u32 [s]
+# underlying u16 | expiry u40 -> address | sequence u32 | market u32 | posted u32 [s]
+_pointers: HashMap[uint256, uint256]
 _scalars: HashMap[uint256, uint256]  # underlying -> word
 _classes: HashMap[uint256, uint256]  # class -> word
-rates: public(uint256)  # call_buffer u24 | move_gate u24 | max_age u32 | floor_rate u24 | min_share u24 | leg_cost u96 | 0
+# call_buffer u24 | move_gate u24 | max_age u32 | floor_rate u24 | min_share u24 | leg_cost u96 | 0
+rates: public(uint256)
 floors: public(uint256)  # gross floors: base u24 x 4 | slope u24 x 4 | 0 [ppm]
 book: public(address)  # whose open interest the market term reads
 
@@ -171,13 +171,16 @@ def __init__(feed: address):
     eip712_domain_separator.__init__("Plimsoll RiskOracle", "1")
     FEED = IIndexFeed(feed)
     # defaults: call buffer 10 %, gate 1 %, age 2 h, floor 50 %, share 5 %, no leg cost
-    self.rates = (
-        (100_000 << 232) | (10_000 << 208) | (7_200 << 176) | (500_000 << 152) | (50_000 << 128)
-    )
+    self.rates = ((100_000 << 232) | (10_000 << 208) | (7_200 << 176) | (500_000 << 152) | (50_000 << 128))
     # perp .10 %, future .15 % + .50 % a year, options .20 % + .50 % a year
     self.floors = (
-        (1_000 << 232) | (1_500 << 208) | (2_000 << 184) | (2_000 << 160)
-        | (5_000 << 112) | (5_000 << 88) | (5_000 << 64)
+        (1_000 << 232)
+        | (1_500 << 208)
+        | (2_000 << 184)
+        | (2_000 << 160)
+        | (5_000 << 112)
+        | (5_000 << 88)
+        | (5_000 << 64)
     )
     log ParamsSet(rates=self.rates, floors=self.floors)
 
@@ -242,8 +245,8 @@ def post(
     self._set_scalars(report)
 
 
-@view
 @external
+@view
 def digest(report: IRiskOracle.Report) -> bytes32:
     """
     @notice The EIP-712 digest of a report, which signers sign.
@@ -286,10 +289,14 @@ def set_params(rates: uint256, floors: uint256):
     share: uint256 = (rates >> 128) & (2**24 - 1)
     leg_cost: uint256 = (rates >> 32) & (2**96 - 1)
     sound: bool = (
-        MIN_CALL_BUFFER <= buffer and buffer <= MAX_CALL_BUFFER
-        and MIN_MOVE_GATE <= gate and gate <= MAX_MOVE_GATE
-        and MIN_MAX_AGE <= age and age <= MAX_MAX_AGE
-        and MIN_FLOOR_RATE <= rate and rate <= fixed.PPM
+        MIN_CALL_BUFFER <= buffer
+        and buffer <= MAX_CALL_BUFFER
+        and MIN_MOVE_GATE <= gate
+        and gate <= MAX_MOVE_GATE
+        and MIN_MAX_AGE <= age
+        and age <= MAX_MAX_AGE
+        and MIN_FLOOR_RATE <= rate
+        and rate <= fixed.PPM
         and share <= fixed.PPM
         and leg_cost <= MAX_LEG_COST
     )
@@ -319,8 +326,8 @@ def set_book(book: address):
 # ------------------------------------------------------------- external: margin
 
 
-@view
 @external
+@view
 def assess(words: DynArray[uint256, MAX_POSITIONS], ledger: int256) -> IRiskOracle.Assessment:
     """
     @notice Margin of a book. Reverts only where the index of an underlying is
@@ -352,7 +359,7 @@ def assess(words: DynArray[uint256, MAX_POSITIONS], ledger: int256) -> IRiskOrac
     held_price: uint256 = 0
 
     place: uint256 = 0
-    for i: uint256 in range(MAX_POSITIONS):
+    for _: uint256 in range(MAX_POSITIONS):
         if place == len(words):
             break
         found: IRiskOracle.Terms = empty(IRiskOracle.Terms)
@@ -400,8 +407,8 @@ def assess(words: DynArray[uint256, MAX_POSITIONS], ledger: int256) -> IRiskOrac
     return result
 
 
-@view
 @external
+@view
 def terms(words: DynArray[uint256, MAX_POSITIONS]) -> IRiskOracle.Terms:
     """
     @notice What the words of one underlying add to an account.
@@ -414,8 +421,8 @@ def terms(words: DynArray[uint256, MAX_POSITIONS]) -> IRiskOracle.Terms:
     return found
 
 
-@view
 @external
+@view
 def mark(instrument: uint128) -> uint256:
     """
     @notice Mark of an instrument at the live index [wad], down.
@@ -430,14 +437,12 @@ def mark(instrument: uint128) -> uint256:
         head: surface.Header = surface._header(at)
         info: uint256 = surface._info(at, head.rows, id)
         if info != 0:
-            return surface._mark(
-                id, info, price, surface._ahead(price, head.forward), strike_unit, head.reference
-            )
+            return surface._mark(id, info, price, surface._ahead(price, head.forward), strike_unit, head.reference)
     return surface._mark(id, 0, price, price, strike_unit, 0)
 
 
-@view
 @external
+@view
 def pointer(underlying: uint16, expiry: uint40) -> uint256:
     """
     @notice Where a surface stands: address << 96 | sequence u32 | market time
@@ -446,8 +451,8 @@ def pointer(underlying: uint16, expiry: uint40) -> uint256:
     return self._pointers[(convert(underlying, uint256) << 40) | convert(expiry, uint256)]
 
 
-@view
 @external
+@view
 def scalars(underlying: uint16) -> uint256:
     """
     @notice Posted word of an underlying, zero where there is none.
@@ -455,8 +460,8 @@ def scalars(underlying: uint16) -> uint256:
     return self._scalars[convert(underlying, uint256)]
 
 
-@view
 @external
+@view
 def classes(klass: uint8) -> uint256:
     """
     @notice Posted word of a class of underlyings, zero where there is none.
@@ -464,8 +469,8 @@ def classes(klass: uint8) -> uint256:
     return self._classes[convert(klass, uint256)]
 
 
-@view
 @external
+@view
 def signers() -> DynArray[address, MAX_SIGNERS]:
     """
     @notice Who may sign reports, ascending.
@@ -473,8 +478,8 @@ def signers() -> DynArray[address, MAX_SIGNERS]:
     return self._signers
 
 
-@view
 @external
+@view
 def feed() -> address:
     """
     @notice IndexFeed of live prices.
@@ -661,7 +666,6 @@ def _terms(
                 ):
                     result.fresh = False
                 set_id = head.set_id
-
         info: uint256 = 0
         row: uint256 = word & 65_535
         mark: uint256 = 0
@@ -706,7 +710,6 @@ def _terms(
             result.fresh = False
             charge = (rates >> 152) & (2**24 - 1)
             mark = surface._mark(word, 0, price, price, strike_unit, 0)
-
         # ranges: see `modules/margin.vy`; |quantity| was checked above
         worth: int256 = unsafe_mul(quantity, convert(mark, int256))
         sums.delta = unsafe_add(sums.delta, unsafe_mul(quantity, delta))
@@ -727,7 +730,6 @@ def _terms(
         sums.legs = unsafe_add(sums.legs, 1)
         if quantity < 0 and (kind == instruments.CALL or kind == instruments.PUT):
             sums.short = unsafe_add(sums.short, size)
-
     lanes: int256[32] = surface._lanes(packed, weight)
     result.scan, result.worst_lane = margin._scan(price, lanes)
     result.value = fixed._div_floor(sums.value, 10**18)

@@ -85,7 +85,7 @@ def _position(words: DynArray[uint256, MAX_POSITIONS], id: uint256) -> uint256:
     """
     low: uint256 = 0
     high: uint256 = len(words)
-    for i: uint256 in range(8):
+    for _: uint256 in range(8):
         if low == high:
             break
         middle: uint256 = (low + high) // 2
@@ -110,9 +110,7 @@ def _held(words: DynArray[uint256, MAX_POSITIONS], id: uint256) -> int256:
 
 @internal
 @pure
-def _changed(
-    words: DynArray[uint256, MAX_POSITIONS], id: uint256, change: int256
-) -> DynArray[uint256, MAX_POSITIONS]:
+def _changed(words: DynArray[uint256, MAX_POSITIONS], id: uint256, change: int256) -> DynArray[uint256, MAX_POSITIONS]:
     """
     @notice The book after `change` [wad] of `id`; a word that comes to zero
             leaves it.

@@ -78,7 +78,9 @@ def _scan(price: uint256, lanes: int256[32]) -> (uint256, uint256):
 
 @internal
 @pure
-def _concentration(price: uint256, delta: int256, size: uint256, share: uint256, depth: uint256, kappa: uint256) -> uint256:
+def _concentration(
+    price: uint256, delta: int256, size: uint256, share: uint256, depth: uint256, kappa: uint256
+) -> uint256:
     """
     @notice P kappa max(0, S - depth)^2 / depth [wad], up. S is at least the
             net delta and at least a share of the gross size, so that a

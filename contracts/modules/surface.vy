@@ -192,9 +192,7 @@ def _mark(
     )
     gamma: uint256 = (info >> 96) & (2**32 - 1)
     if gamma != 0:
-        raw = unsafe_add(
-            raw, unsafe_div(unsafe_mul(gamma, unsafe_mul(move, move)), unsafe_mul(reference, 2 * 10**6))
-        )
+        raw = unsafe_add(raw, unsafe_div(unsafe_mul(gamma, unsafe_mul(move, move)), unsafe_mul(reference, 2 * 10**6)))
     if raw <= unsafe_add(low, SHIFT):
         return low
     return min(unsafe_sub(raw, SHIFT), high)
