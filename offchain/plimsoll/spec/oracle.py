@@ -1,0 +1,418 @@
+"""What the engine says and whether it is believed. Twin of `contracts/RiskOracle.vy`.
+
+State and refusals of the contract in integers: the same checks in the same order, the same words in storage, the same
+log. Every function either commits as a whole or raises `Refused` and leaves the state as it was. Addresses are
+integers; `sender` and `now` stand for `msg.sender` and `block.timestamp`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Protocol
+
+from eth_keys.datatypes import Signature
+from eth_keys.exceptions import BadSignature
+from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
+
+from plimsoll.spec import margin
+from plimsoll.spec.errors import FormatError, Refused, require
+from plimsoll.spec.events import Event
+from plimsoll.spec.instruments import MAX_POSITIONS, id_of, unpack
+from plimsoll.spec.margin import Assessment, Index, Params, Terms, View
+from plimsoll.spec.report import (
+    MAX_KAPPA,
+    MIN_DEPTH,
+    Report,
+    digest,
+    pack_floors,
+    pack_rates,
+    unpack_class,
+    unpack_scalars,
+)
+from plimsoll.spec.surface import LANES, MAX_ROWS, Surface, decode
+from plimsoll.spec.wad import MAX_PRICE, PPM
+
+NAME: Final = "RiskOracle"
+MAX_SURFACES: Final = 64
+MAX_CLASSES: Final = 16
+MAX_SIGNERS: Final = 16
+MAX_CODE: Final = 24_576
+MAX_SCALE: Final = 10
+MAX_SOM: Final = PPM
+MAX_LEG_COST: Final = 10**24  # [wad]
+CALL_BUFFER: Final = (10_000, PPM)  # [ppm]
+MOVE_GATE: Final = (1_000, 200_000)  # [ppm]
+MAX_AGE: Final = (60, 7 * 86_400)  # [s]
+FLOOR_RATE: Final = (100_000, PPM)  # [ppm]
+HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # of secp256k1
+COMPACT: Final = 64
+FULL: Final = 65
+
+
+class Feed(Protocol):
+    """What the oracle reads of `IndexFeed`."""
+
+    def price(self, underlying: int, now: int) -> tuple[int, int, int]:
+        """Price [wad], its time [s], strike unit [wad]; raises Refused where the contract reverts."""
+        ...
+
+
+def create_address(creator: int, nonce: int) -> int:
+    """Where the `nonce`-th contract of `creator` stands: the low 20 bytes of keccak(rlp([creator, nonce]))."""
+    tail = bytes([nonce or 0x80]) if nonce < 0x80 else _rlp_number(nonce)
+    payload = b"\x94" + creator.to_bytes(20, "big") + tail
+    return int.from_bytes(keccak(bytes([0xC0 + len(payload)]) + payload)[12:], "big")
+
+
+def _rlp_number(value: int) -> bytes:
+    data = value.to_bytes((value.bit_length() + 7) // 8, "big")
+    return bytes([0x80 + len(data)]) + data
+
+
+def recover(message: bytes, signature: bytes) -> int:
+    """Who signed `message`; 0 where the length is no signature's. Twin of snekmate's `ecdsa._recover_sig`."""
+    if len(signature) not in {COMPACT, FULL}:
+        return 0
+    r = int.from_bytes(signature[:32], "big")
+    s = int.from_bytes(signature[32:64], "big")
+    v = signature[64] if len(signature) == FULL else 27 + (s >> 255)
+    if len(signature) == COMPACT:
+        s &= 2**255 - 1
+    require(s <= HALF_ORDER, "ecdsa: invalid signature `s` value")
+    try:
+        key = Signature(vrs=(v - 27, r, s)).recover_public_key_from_msg_hash(message)
+    except (BadSignature, ValidationError):
+        raise Refused("ecdsa: invalid signature") from None
+    return int.from_bytes(key.to_canonical_address(), "big")
+
+
+def read_surface(code: bytes | None) -> Surface:
+    """A surface that the scan can read. Twin of `surface._is_wellformed`."""
+    try:
+        found = decode(code or b"")
+    except FormatError:
+        raise Refused("oracle: surface malformed") from None
+    require(
+        len(found.rows) <= MAX_ROWS
+        and 0 < found.scale <= MAX_SCALE
+        and 0 < found.common <= LANES
+        and found.forward > 0
+        and 0 < found.reference <= MAX_PRICE,
+        "oracle: surface malformed",
+    )
+    return found
+
+
+def unpack_params(rates: int, floors: int) -> Params:
+    """The governance numbers behind their two words."""
+    return Params(
+        call_buffer=rates >> 232,
+        move_gate=rates >> 208 & (2**24 - 1),
+        max_age=rates >> 176 & (2**32 - 1),
+        floor_rate=rates >> 152 & (2**24 - 1),
+        min_share=rates >> 128 & (2**24 - 1),
+        leg_cost=rates >> 32 & (2**96 - 1),
+        gross_base=_four(floors, 232),
+        gross_slope=_four(floors, 136),
+    )
+
+
+def _four(word: int, top: int) -> tuple[int, int, int, int]:
+    a, b, c, d = (word >> (top - 24 * kind) & (2**24 - 1) for kind in range(4))
+    return a, b, c, d
+
+
+def are_sound(params: Params) -> bool:
+    """Whether governance may set these numbers."""
+    bounds = (
+        (params.call_buffer, CALL_BUFFER),
+        (params.move_gate, MOVE_GATE),
+        (params.max_age, MAX_AGE),
+        (params.floor_rate, FLOOR_RATE),
+        (params.min_share, (0, PPM)),
+        (params.leg_cost, (0, MAX_LEG_COST)),
+    )
+    return (
+        all(low <= value <= high for value, (low, high) in bounds)
+        and all(0 < base <= PPM for base in params.gross_base)
+        and all(slope <= PPM for slope in params.gross_slope)
+    )
+
+
+class _Prices(Mapping[int, Index]):
+    """Live prices, asked of the feed when they are read: a dead feed refuses then, not before."""
+
+    def __init__(self, feed: Feed, now: int) -> None:
+        self._feed = feed
+        self._now = now
+
+    def __getitem__(self, underlying: int) -> Index:
+        price, _, strike_unit = self._feed.price(underlying, self._now)
+        return Index(price, strike_unit)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class _Surfaces(Mapping[tuple[int, int], Surface]):
+    """Surfaces behind the pointers, decoded when they are read."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._oracle = oracle
+
+    def __getitem__(self, key: tuple[int, int]) -> Surface:
+        return self._oracle.surface_at(self._oracle.pointers[key] >> 96)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._oracle.pointers)
+
+    def __len__(self) -> int:
+        return len(self._oracle.pointers)
+
+
+class _Interest(Mapping[int, int]):
+    """Open interest, asked of the book when it is read; zero while no book is set."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._oracle = oracle
+
+    def __getitem__(self, underlying: int) -> int:
+        return self._oracle.interest(underlying) if self._oracle.book else 0
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Oracle:
+    """The state of one `RiskOracle`.
+
+    `address` and `chain_id` enter the digest that signers sign; `interest` answers for the book once it is set.
+    """
+
+    def __init__(
+        self, address: int, chain_id: int, owner: int, feed: Feed, interest: Callable[[int], int] = lambda _: 0
+    ) -> None:
+        self.address = address
+        self.chain_id = chain_id
+        self.owner = owner
+        self.feed = feed
+        self.interest = interest
+        self.nonce = 1  # of the contract account: the next surface's address depends on it
+        self.sequence = 0
+        self.market_time = 0
+        self.quorum = 0
+        self.signers: tuple[int, ...] = ()
+        self.book = 0
+        self.rates = pack_rates(Params())
+        self.floors = pack_floors(Params())
+        self.pointers: dict[tuple[int, int], int] = {}
+        self.scalars: dict[int, int] = {}
+        self.classes: dict[int, int] = {}
+        self.codes: dict[int, bytes] = {}
+        self._decoded: dict[int, Surface] = {}
+        self._params = Params()
+        self.log: list[Event] = [self._event("ParamsSet", rates=self.rates, floors=self.floors)]
+
+    # ------------------------------------------------------------------------------------------------ believing
+
+    def store(self, code: bytes) -> int:
+        """Write a surface as the code of a new data contract; its address."""
+        found = read_surface(code)
+        return self._create(code, found)
+
+    def post(
+        self,
+        report: Report,
+        signatures: Sequence[bytes],
+        stored: Sequence[int],
+        fresh: bytes = b"",
+        *,
+        now: int,
+    ) -> None:
+        """Believe a report, whole or not at all; `stored` then `fresh` are its surfaces in order."""
+        require(report.sequence > self.sequence, "oracle: sequence not above the last")
+        require(report.market_time <= now, "oracle: market time in the future")
+        require(report.market_time + self._params.max_age >= now, "oracle: market time too old")
+        require(report.market_time >= self.market_time, "oracle: market time goes back")
+        signed = digest(report, self.chain_id, f"0x{self.address:040x}")
+        self._check_signatures(signed, signatures)
+
+        targets = [(at, self.codes.get(at)) for at in stored]
+        if fresh:
+            require(len(stored) < MAX_SURFACES, "oracle: surface count differs")
+            targets.append((create_address(self.address, self.nonce), fresh))
+        require(len(targets) == len(report.surfaces), "oracle: surface count differs")
+
+        found = self._check_surfaces(report, targets)
+        self._check_scalars(report)
+
+        if fresh:
+            self._create(fresh, found[-1])
+        self.sequence = report.sequence
+        self.market_time = report.market_time
+        self._emit(
+            "ReportPosted",
+            sequence=report.sequence,
+            market_time=report.market_time,
+            digest=signed,
+            model=report.model,
+            config=report.config,
+            snapshot=report.snapshot,
+        )
+        stamp = (report.sequence & 0xFFFFFFFF) << 64 | report.market_time << 32 | now
+        for (at, _), surface in zip(targets, found, strict=True):
+            self.pointers[surface.underlying, surface.expiry] = at << 96 | stamp
+            self._emit(
+                "SurfacePosted",
+                sequence=report.sequence,
+                underlying=surface.underlying,
+                expiry=surface.expiry,
+                surface=at,
+            )
+        for word in report.scalars:
+            self.scalars[word >> 240] = word
+            self._emit("ScalarsPosted", sequence=report.sequence, underlying=word >> 240, word=word)
+        for word in report.classes:
+            self.classes[word >> 248] = word
+            self._emit("ClassPosted", sequence=report.sequence, klass=word >> 248, word=word)
+
+    def _check_signatures(self, signed: bytes, signatures: Sequence[bytes]) -> None:
+        require(self.quorum > 0 and len(signatures) >= self.quorum, "oracle: below quorum")
+        last = 0
+        for signature in signatures:
+            signer = recover(signed, signature)
+            require(signer > last, "oracle: signers not ascending")
+            require(signer in self.signers, "oracle: not a signer")
+            last = signer
+
+    @staticmethod
+    def _check_surfaces(report: Report, targets: Sequence[tuple[int, bytes | None]]) -> list[Surface]:
+        found: list[Surface] = []
+        for (_, code), signed in zip(targets, report.surfaces, strict=True):
+            code_hash = bytes(32) if code is None else keccak(code)
+            require(code_hash == signed, "oracle: surface is not the signed one")
+            surface = read_surface(code)
+            require(surface.time == report.market_time, "oracle: surface time is not the report's")
+            if found:
+                last = found[-1]
+                require(
+                    (surface.underlying, surface.expiry) > (last.underlying, last.expiry),
+                    "oracle: surfaces not ascending",
+                )
+                same = (surface.set_id, surface.reference) == (last.set_id, last.reference)
+                require(surface.underlying != last.underlying or same, "oracle: mixed sets")
+            found.append(surface)
+        return found
+
+    def _check_scalars(self, report: Report) -> None:
+        for word in report.scalars:
+            scalars = unpack_scalars(word)
+            require(
+                scalars.depth >= MIN_DEPTH
+                and scalars.kappa <= MAX_KAPPA
+                and scalars.som <= MAX_SOM
+                and scalars.im_factor > PPM + self._params.call_buffer
+                and scalars.market <= PPM,
+                "oracle: scalars out of range",
+            )
+        for word in report.classes:
+            offset = unpack_class(word)
+            require(offset.offset <= PPM and offset.cross_haircut <= PPM, "oracle: class out of range")
+
+    # ----------------------------------------------------------------------------------------------- governance
+
+    def set_signers(self, signers: Sequence[int], quorum: int, *, sender: int) -> None:
+        """Who may sign reports, ascending, and how many must."""
+        self._check_owner(sender)
+        require(0 < quorum <= len(signers), "oracle: quorum out of range")
+        require(
+            all(low < high for low, high in zip((0, *signers), signers, strict=False)),
+            "oracle: signers zero or not ascending",
+        )
+        self.signers = tuple(signers)
+        self.quorum = quorum
+        self._emit("SignersSet", signers=self.signers, quorum=quorum)
+
+    def set_params(self, rates: int, floors: int, *, sender: int) -> None:
+        """The governance numbers, packed."""
+        self._check_owner(sender)
+        params = unpack_params(rates, floors)
+        require(are_sound(params), "oracle: params out of range")
+        self.rates = rates
+        self.floors = floors
+        self._params = params
+        self._emit("ParamsSet", rates=rates, floors=floors)
+
+    def set_book(self, book: int, *, sender: int) -> None:
+        """The book whose open interest the market term reads; once."""
+        self._check_owner(sender)
+        require(self.book == 0, "oracle: book is set")
+        require(book != 0, "oracle: zero address")
+        self.book = book
+        self._emit("BookSet", book=book)
+
+    # --------------------------------------------------------------------------------------------------- margin
+
+    def view(self, now: int) -> View:
+        """What a margin check at `now` reads."""
+        return View(
+            params=self._params,
+            now=now,
+            index=_Prices(self.feed, now),
+            surfaces=_Surfaces(self),
+            scalars={underlying: unpack_scalars(word) for underlying, word in self.scalars.items()},
+            classes={klass: unpack_class(word) for klass, word in self.classes.items()},
+            open_interest=_Interest(self),
+        )
+
+    def assess(self, words: Sequence[int], ledger: int, now: int) -> Assessment:
+        """Margin of a sorted book with `ledger` = cash + linear [wad]."""
+        return margin.assess(words, ledger, self.view(now))
+
+    def terms(self, words: Sequence[int], now: int) -> Terms:
+        """What the words of one underlying add to an account."""
+        require(0 < len(words) <= MAX_POSITIONS, "")
+        view = self.view(now)
+        first = margin.groups(words)[0]
+        found, _ = margin.terms(first, view)
+        require(len(first) == len(words), "oracle: words of several underlyings")
+        return found
+
+    def mark(self, instrument_id: int, now: int) -> int:
+        """Mark of an instrument at the live index [wad], down."""
+        instrument = unpack(id_of(instrument_id))
+        view = self.view(now)
+        index = view.index[instrument.underlying]
+        surface = view.surfaces.get((instrument.underlying, instrument.expiry))
+        return margin.mark(instrument, margin.row_of(surface, instrument), surface, index)
+
+    def surface_at(self, at: int) -> Surface:
+        """The surface that stands at an address."""
+        return self._decoded[at]
+
+    # -------------------------------------------------------------------------------------------------- helpers
+
+    def _create(self, code: bytes, found: Surface) -> int:
+        at = create_address(self.address, self.nonce)
+        self.nonce += 1
+        self.codes[at] = code
+        self._decoded[at] = found
+        self._emit("SurfaceStored", surface=at, code_hash=keccak(code))
+        return at
+
+    def _check_owner(self, sender: int) -> None:
+        require(sender == self.owner, "ownable: caller is not the owner")
+
+    @staticmethod
+    def _event(name: str, **args: object) -> Event:
+        return Event(NAME, name, args)
+
+    def _emit(self, name: str, **args: object) -> None:
+        self.log.append(self._event(name, **args))
