@@ -24,7 +24,7 @@ VENV := .venv/.installed
 PACKAGE := .venv/.package
 MAMUSHI := .venv-mamushi/.installed
 ANVIL := node_modules/.installed
-CONTRACTS := $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null)
+CONTRACTS := $(sort $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null))
 COMPILED := .build/.compiled
 
 export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.venv/bin:$(PATH)
