@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 # pragma version 0.4.3
+# pragma evm-version cancun
 """
 @title Views for people and keepers
 @license GNU Affero General Public License v3.0 only

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 # pragma version 0.4.3
+# pragma evm-version cancun
 # pragma nonreentrancy on
 """
 @title What the engine says, whether it is believed, and the margin it makes
