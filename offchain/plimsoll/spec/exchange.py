@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature, ValidationError
+from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
 
 from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
