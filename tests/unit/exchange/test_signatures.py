@@ -7,7 +7,20 @@ from eth_keys.datatypes import PrivateKey
 
 from plimsoll.spec.errors import Refused
 
-from .conftest import ATTACKER, DEPLOYER, MAKER, ORDER_OF_CURVE, TAKER, WAD, Bench, Trader, Wallet, abi, sign
+from .conftest import (
+    ATTACKER,
+    DEPLOYER,
+    MAKER,
+    ORDER_OF_CURVE,
+    TAKER,
+    WAD,
+    Bench,
+    Trader,
+    Wallet,
+    WalletTrader,
+    abi,
+    sign,
+)
 
 WRONG = "refused: exchange: wrong signature"
 
