@@ -12,11 +12,12 @@ the coarse unit, lanes beyond +-327.67 % are refused.
 The gross charge (v1) pays, by kind, for what lanes cannot see. With D the absolute delta of one unit:
 
     PERP       basis + spread + rounding
-    FUTURE     basis + carry tenor + |forward - 1| PSR + spread + rounding
-    CALL, PUT  D (basis + carry tenor + spread) + skew + gap + vol spread + rounding
+    FUTURE     basis + carry sqrt(years) + |forward - 1| PSR + spread + rounding
+    CALL, PUT  D (basis + carry sqrt(years) + spread) + skew + gap + vol spread + rounding
 
     basis      basis_share x PSR: the price of the derivative leaves the index's, the more the wilder the market
-    carry      a parallel move of the yearly carry, between expiries and against the perpetual
+    carry      the forward moves against the index and against other expiries; with the square root of the tenor, since
+               the yearly carry of a near expiry moves more than that of a far one
     |forward - 1| PSR   a future's lane is node x PSR exactly, while its price moves with the forward
     skew       skew_share x vega x the volatility-up shift: the smile tilts and the term structure turns, while a lane
                moves all volatilities of an expiry together
@@ -30,6 +31,7 @@ The gross charge (v1) pays, by kind, for what lanes cannot see. With D the absol
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -94,7 +96,7 @@ class ArrayConfig:
     basis_share
         Move of a derivative's basis, as a share of the PSR.
     carry
-        Parallel move of the carry [1 a year].
+        Move of a forward a year away against the index.
     spread
         Half spread of perpetuals and futures.
     vol_spread
@@ -112,7 +114,7 @@ class ArrayConfig:
     """
 
     basis_share: float = 0.02
-    carry: float = 0.03
+    carry: float = 0.01
     spread: float = 0.0002
     vol_spread: float = 0.01
     skew_share: float = 0.10
@@ -242,7 +244,7 @@ def revalue(
         delta[i] = forward
         gross[i] = config.basis_share * psr + config.spread
         if item.kind == FUTURE:
-            gross[i] += config.carry * (item.expiry - now) / YEAR + abs(forward - 1) * psr
+            gross[i] += config.carry * math.sqrt((item.expiry - now) / YEAR) + abs(forward - 1) * psr
         exact[i] = True
     if options:
         rows = np.array(options)
@@ -326,7 +328,7 @@ def _options(
 
     size = np.abs(delta)
     gross = (
-        size * (config.basis_share * scenarios.psr / PPM + config.carry * tau + config.spread)
+        size * (config.basis_share * scenarios.psr / PPM + config.carry * np.sqrt(tau) + config.spread)
         + vega * (config.skew_share * (up - sigma) + config.vol_spread)
         + np.maximum(_gap(grid_up, weight), _gap(grid_down, weight))
     )

@@ -327,18 +327,18 @@ def test_a_staked_token_worth_more_than_the_index(make_market, now):
 def test_gross_charge_by_kind(make_market, now):
     expiry = now + 73 * 86_400
     market = make_market(days=(73,), strikes=(100,), forwards={expiry: 102.0})
-    config = ArrayConfig(basis_share=0.02, carry=0.03, spread=0.0002, vol_spread=0.01, skew_share=0.1)
+    config = ArrayConfig(basis_share=0.02, carry=0.01, spread=0.0002, vol_spread=0.01, skew_share=0.1)
     floats = revalue(market, SET, now, 0.6, config)
     rows = quantise(floats)
     found = {item.kind: (row.gross, i) for i, (item, row) in enumerate(zip(market.listed, rows, strict=True))}
     assert found[PERP][0] == 2000 + 200 + 10
-    assert found[FUTURE][0] == 2000 + 200 + 6000 + 2000 + 10
+    assert found[FUTURE][0] == 2000 + 200 + 4473 + 2000 + 10
     call, put = found[CALL], found[PUT]
     free = revalue(market, SET, now, 0.6, FREE)
     up = float(SET.shifted(np.array([0.6]), np.array([0.2]))[0][0])
     for gross, i in (call, put):
         wanted = (
-            abs(floats.delta[i]) * (0.002 + 0.006 + 0.0002)
+            abs(floats.delta[i]) * (0.002 + 0.01 * np.sqrt(0.2) + 0.0002)
             + floats.vega[i] * (0.1 * (up - 0.6) + 0.01)
             + free.gross[i]
             + 10e-6
