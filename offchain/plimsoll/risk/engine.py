@@ -191,11 +191,15 @@ class Engine:
             classes,
             forecasts,
             _summary(snapshot, surfaces, scalars, forecasts),
+            # what this report leaves out still stands on chain, and is what a later one glides from
             State(
                 number,
                 snapshot.market_time,
-                {key: Posted(f.psr, f.vol_up, f.vol_down) for key, f in forecasts.items()},
-                {c.klass: c.offset for c in classes},
+                {
+                    **(previous.posted if previous else {}),
+                    **{key: Posted(f.psr, f.vol_up, f.vol_down) for key, f in forecasts.items()},
+                },
+                {**(previous.offsets if previous else {}), **{c.klass: c.offset for c in classes}},
             ),
         )
 

@@ -76,8 +76,8 @@ class ScenarioSet:
             raise ScenarioError(f"scale {self.scale}; {FINE} or {COARSE} is right")
         if self.look_ahead < 0 or not 0 <= self.tenor_power <= PPM or self.tenor_cap < PPM:
             raise ScenarioError("look-ahead at least 0, tenor power 0 .. 1, tenor cap at least 1 is right")
-        if not 0 <= self.common <= LANES:
-            raise ScenarioError(f"{self.common} common lanes; 0 .. {LANES} is right")
+        if not 1 <= self.common <= LANES:
+            raise ScenarioError(f"{self.common} common lanes; 1 .. {LANES} is right")
 
     def at_scale(self, scale: Scale) -> ScenarioSet:
         """The same scenarios in another lane unit."""

@@ -144,6 +144,13 @@ def test_state_carries_the_glide(snapshot, make_returns, make_market):
     assert engine.report(wild, chain).codes == second.codes
 
 
+def test_state_keeps_what_a_report_leaves_out(built, snapshot):
+    part = Snapshot(snapshot.market_time + 60, (snapshot.market(256),))
+    second = Engine(EwmaFhs()).report(part, built.state)
+    assert second.state.posted[257] == built.state.posted[257]
+    assert [s.underlying for s in second.scalars] == [256]
+
+
 def test_offsets_glide(built, snapshot):
     high = replace(built.state, offsets={1: 900_000})
     assert Engine(EwmaFhs()).report(later(snapshot), high).classes[0].offset == 880_000

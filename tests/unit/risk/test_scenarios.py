@@ -116,6 +116,7 @@ def test_moves_of_a_real_array():
         {"tenor_power": 1_000_001},
         {"tenor_cap": 999_999},
         {"common": 33},
+        {"common": 0},
     ],
 )
 def test_refuses(bad):
