@@ -106,6 +106,7 @@ def __init__(book: address):
     """
     @param book The Clearinghouse that this venue trades on.
     """
+    assert book != empty(address), "exchange: zero address"
     eip712_domain_separator.__init__("Plimsoll Exchange", "1")
     clearinghouse = IClearinghouse(book)
 
