@@ -49,7 +49,7 @@ class _Type(NamedTuple):
 @cache
 def _tuple_class(names: tuple[str, ...], title: str) -> Any:
     """One named tuple class for each set of names, so that equal structs compare equal and pickle-free."""
-    return namedtuple(title, names, rename=True)  # type: ignore[misc] # noqa: PYI024 - the names are the ABI's
+    return namedtuple(title, names, rename=True)  # noqa: PYI024 - the names are the ABI's
 
 
 def _type_name(entry: Mapping[str, Any]) -> str:
@@ -362,7 +362,7 @@ def batch(chain: Chain, requests: Sequence[tuple[Call, Function]]) -> list[Any]:
 
 def events_of(logs: Sequence[Log], contracts: Sequence[Contract], name: str | None = None) -> list[Event]:
     """The events in logs that the given contracts emitted, in order."""
-    known = {contract.address: contract for contract in contracts}
+    known: dict[str, Contract] = {contract.address: contract for contract in contracts}
     found = []
     for log in logs:
         contract = known.get(log.address)

@@ -17,12 +17,14 @@ trace. A snapshot is a place in a list of what each transaction overwrote.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyrevm
 from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 
 from plimsoll.chain.errors import ExecutionError
 from plimsoll.chain.protocol import Call, Log, Receipt, revert_reason
@@ -33,6 +35,7 @@ BLOCK_TIME: Final = 12  # [s]
 GAS_LIMIT: Final = 2**62
 START: Final = 1_700_000_000  # [unix s]
 ETHER: Final = 10**18
+PADDING: Final = 33  # [bytes] that revm's analysis appends to code
 NOBODY: Final = "0x" + "00" * 19 + "01"  # whom a view comes from where nobody is named
 
 _ERROR = re.compile(r"^(Revert|Halt) \{ (?:gas_used: \d+, output: (0x[0-9a-f]*)|reason: (\w+))")
@@ -44,6 +47,9 @@ _ACCOUNT = re.compile(
 _JOURNAL = ", journal: ["
 
 
+_account_info: Any = pyrevm.AccountInfo  # its stub lacks the balance
+
+
 class _Undo(NamedTuple):
     """What one transaction overwrote."""
 
@@ -53,6 +59,7 @@ class _Undo(NamedTuple):
 
 class _Mark(NamedTuple):
     undos: int
+    logs: int
     time: int
     block: int
 
@@ -69,6 +76,7 @@ class EmbeddedChain:
         )
         self._undos: list[_Undo] = []
         self._marks: list[_Mark] = []
+        self._logs: list[tuple[int, Log]] = []  # by block
 
     # ------------------------------------------------------------------------------------------------------- clock
 
@@ -131,12 +139,18 @@ class EmbeddedChain:
             address = self._evm.deploy(sender, initcode)
             return self._receipt(b"", to_checksum_address(address))
 
+    def logs(self, addresses: Sequence[str], first: int, last: int | None = None) -> list[Log]:
+        """Events of some contracts in blocks `first` .. `last`, in order."""
+        wanted = {to_checksum_address(address) for address in addresses}
+        start = bisect_left(self._logs, first, key=lambda item: item[0])
+        return [log for block, log in self._logs[start:] if log.address in wanted and (last is None or block <= last)]
+
     def code(self, address: str) -> bytes:
         """The code at an address."""
         checkpoint = self._evm.snapshot()
-        code = self._evm.get_code(address)
+        info = self._info(address)
         self._evm.revert(checkpoint)
-        return bytes(code) if code else b""
+        return bytes(info.code or b"")
 
     def balance(self, address: str) -> int:
         """Native balance [wei]."""
@@ -148,10 +162,10 @@ class EmbeddedChain:
     def set_balance(self, address: str, wei: int) -> None:
         """Give native balance [wei]."""
         checkpoint = self._evm.snapshot()
-        info = self._evm.basic(address)
+        info = self._info(address)
         self._evm.revert(checkpoint)
         self._undos.append(_Undo([], [(address, info)]))
-        given = pyrevm.AccountInfo(nonce=info.nonce, balance=wei, code=info.code, code_hash=info.code_hash)
+        given = _account_info(nonce=info.nonce, balance=wei, code=info.code)
         self._write({}, {address: given})
 
     def storage(self, address: str, slot: int) -> int:
@@ -165,7 +179,7 @@ class EmbeddedChain:
 
     def snapshot(self) -> int:
         """A mark to come back to."""
-        self._marks.append(_Mark(len(self._undos), self._time, self._block))
+        self._marks.append(_Mark(len(self._undos), len(self._logs), self._time, self._block))
         return len(self._marks) - 1
 
     def revert(self, mark: int) -> None:
@@ -181,6 +195,7 @@ class EmbeddedChain:
             accounts |= dict(undo.accounts)
             slots |= {(address, slot): value for address, slot, value in undo.slots}
         self._write(slots, accounts)
+        del self._logs[target.logs :]
         self._time, self._block = target.time, target.block
         self._evm.set_block_env(self._environment())
 
@@ -214,22 +229,35 @@ class EmbeddedChain:
             old.setdefault((address, int(slot)), int(value))  # the first is from before the transaction
         touched = {address for found in _ACCOUNT.findall(journal) for address in found if address}
         new = {place: int(self._evm.storage(*place)) for place in old}
-        infos = {address: self._evm.basic(address) for address in touched}
+        infos = {address: self._info(address) for address in touched}
         self._evm.revert(checkpoint)
         inner = self._evm.snapshot()
         self._undos.append(
             _Undo(
                 [(address, slot, value) for (address, slot), value in old.items()],
-                [(address, self._evm.basic(address)) for address in infos],
+                [(address, self._info(address)) for address in infos],
             )
         )
         self._evm.revert(inner)
         self._write({place: value for place, value in new.items() if value != old[place]}, infos)
         self._evm.reset_transient_storage()
 
+    def _info(self, address: str) -> pyrevm.AccountInfo:
+        """An account as the journal sees it; pyrevm shows code with the padding of its analysis, which is cut off."""
+        info: Any = self._evm.basic(address)
+        code = bytes(info.code or b"")
+        if len(code) >= PADDING and keccak(code) != info.code_hash:
+            code = code[:-PADDING]
+        if not code or keccak(code) != info.code_hash:
+            code = b""
+        return _account_info(nonce=info.nonce, balance=info.balance, code=code or None)
+
     def _write(self, slots: dict[tuple[str, int], int], accounts: dict[str, pyrevm.AccountInfo]) -> None:
-        """Write to the database. pyrevm does so for an account that its journal does not know, and writes to the
-        journal otherwise; it also takes the account into the journal. So the journal is reverted after each write."""
+        """Write to the database.
+
+        pyrevm does so for an account that its journal does not know, and writes to the journal otherwise; it also takes
+        the account into the journal. So the journal is reverted after each write.
+        """
         for address, info in accounts.items():
             checkpoint = self._evm.snapshot()
             self._evm.insert_account_info(address, info)
@@ -240,8 +268,9 @@ class EmbeddedChain:
             self._evm.revert(checkpoint)
 
     def _receipt(self, output: bytes, address: str | None) -> Receipt:
-        result = self._evm.result
+        result: Any = self._evm.result
         logs = tuple(Log(log.address, tuple(log.data[0]), bytes(log.data[1])) for log in result.logs)
+        self._logs += [(self._block, log) for log in logs]
         return Receipt(int(result.gas_used), logs, self._block, self._time, output, address)
 
     @staticmethod

@@ -87,7 +87,7 @@ class NodeChain:
         for start in range(0, len(calls), BATCH):
             part = calls[start : start + BATCH]
             asked = [(RPCEndpoint("eth_call"), [_message(item.to, item.data, None), at]) for item in part]
-            answers = self._send(lambda asked=asked: self._provider.make_batch_request(asked))  # type: ignore[misc]
+            answers = self._send(lambda asked=asked: self._provider.make_batch_request(asked))
             if not isinstance(answers, list) or len(answers) != len(part):
                 raise NodeError(f"the node answered a batch of {len(part)} with {answers!r:.200}")
             for answer in sorted(answers, key=lambda item: int(item["id"])):
@@ -100,6 +100,15 @@ class NodeChain:
                     raise explained
                 found.append(explained)
         return found
+
+    def logs(self, addresses: Sequence[str], first: int, last: int | None = None) -> list[Log]:
+        """Events of some contracts in blocks `first` .. `last`, in order."""
+        wanted = {
+            "address": list(addresses),
+            "fromBlock": hex(first),
+            "toBlock": "latest" if last is None else hex(last),
+        }
+        return [_log(item) for item in self._ask("eth_getLogs", wanted)]
 
     def code(self, address: str) -> bytes:
         """The code at an address."""
@@ -136,10 +145,7 @@ class NodeChain:
         created = receipt.get("contractAddress")
         return Receipt(
             gas_used=int(receipt["gasUsed"], 16),
-            logs=tuple(
-                Log(to_checksum_address(log["address"]), tuple(map(_bytes, log["topics"])), _bytes(log["data"]))
-                for log in receipt["logs"]
-            ),
+            logs=tuple(_log(log) for log in receipt["logs"]),
             block=int(receipt["blockNumber"], 16),
             time=int(head["timestamp"], 16),
             address=to_checksum_address(created) if created else None,
@@ -226,6 +232,10 @@ def _message(to: str, data: bytes, sender: str | None) -> dict[str, Any]:
     if sender is not None:
         message["from"] = sender
     return message
+
+
+def _log(item: Any) -> Log:
+    return Log(to_checksum_address(item["address"]), tuple(map(_bytes, item["topics"])), _bytes(item["data"]))
 
 
 def _bytes(text: Any) -> bytes:

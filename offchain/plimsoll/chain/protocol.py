@@ -79,6 +79,9 @@ class Chain(Protocol):
     def deploy(self, initcode: bytes, *, sender: str) -> Receipt:
         """One mined creation; the receipt's `address` is the contract."""
 
+    def logs(self, addresses: Sequence[str], first: int, last: int | None = None) -> list[Log]:
+        """Events of some contracts in blocks `first` .. `last` (the latest where not given), in order."""
+
     def code(self, address: str) -> bytes:
         """The code at an address; empty where there is none."""
 

@@ -1,0 +1,11 @@
+"""The keeper: ingest > assess > report > post > enforce > observe, round and round.
+
+settings     what the operator decides, from a file, checked before anything runs
+state        what the chain holds, read in two batches
+triggers     whether a report is due, and why: pure functions
+poster       builds, signs and posts a report; survives what the chain refuses
+liquidation  calls, cures, auctions and bids, each by rule
+recorder     the journal, written before anything is sent
+metrics      what a monitor scrapes
+loop         the round and the halt that says why
+"""

@@ -1,0 +1,230 @@
+"""The loop: a round looks, decides, posts and enforces; rounds that fail are counted; too many in a row halt it.
+
+A round fails where prices, the node or the post fail. A liquidation step that the chain refuses does not count: as a
+rule somebody else took it first. In a dry run everything is decided and recorded, and nothing is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from plimsoll.chain.errors import ChainError
+from plimsoll.keeper.errors import Halted, SettingsError, SourceDownError
+from plimsoll.keeper.liquidation import LiquidationAgent, Taken
+from plimsoll.keeper.metrics import Metrics
+from plimsoll.keeper.poster import Posted, Poster
+from plimsoll.keeper.recorder import Recorder
+from plimsoll.keeper.sources import Source
+from plimsoll.keeper.state import ChainReader, Held
+from plimsoll.keeper.triggers import Reason, TriggerConfig, due
+from plimsoll.market.errors import MarketError
+from plimsoll.risk.engine import BuiltReport, Engine
+from plimsoll.risk.errors import RiskError
+from plimsoll.spec.margin import state_of
+from plimsoll.spec.wad import PPM, WAD
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """How the loop runs.
+
+    Parameters
+    ----------
+    interval
+        Pause between rounds [s].
+    max_failures
+        Failed rounds in a row after which the keeper halts.
+    dry_run
+        Decide and record, send nothing.
+    """
+
+    interval: float = 15.0
+    max_failures: int = 5
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.interval < 0:
+            raise SettingsError(f"interval {self.interval} s; 0 or more is right")
+        if self.max_failures < 1:
+            raise SettingsError(f"max_failures {self.max_failures}; 1 or more is right")
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round saw and did."""
+
+    time: int  # [unix s] of the chain
+    held: Held | None = None
+    built: BuiltReport | None = None
+    reasons: tuple[Reason, ...] = ()
+    posted: Posted | None = None
+    steps: tuple[Taken, ...] = ()
+    planned: tuple[tuple[int, str], ...] = ()  # in a dry run: account, step
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return self.error is None
+
+
+class Keeper:
+    """The loop over its parts, each given from outside.
+
+    Parameters
+    ----------
+    source
+        Makes snapshots.
+    engine
+        Makes reports.
+    reader
+        Reads what the chain holds.
+    poster
+        Posts.
+    agent
+        Calls and liquidates; None: only reports.
+    accounts
+        Which accounts to watch.
+    recorder, metrics
+        Journal and monitor.
+    triggers, config
+        When to post, how to run.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        engine: Engine,
+        reader: ChainReader,
+        poster: Poster,
+        recorder: Recorder,
+        *,
+        agent: LiquidationAgent | None = None,
+        accounts: Callable[[], Sequence[int]] = tuple,
+        metrics: Metrics | None = None,
+        triggers: TriggerConfig | None = None,
+        config: LoopConfig | None = None,
+    ) -> None:
+        self.source = source
+        self.engine = engine
+        self.reader = reader
+        self.poster = poster
+        self.recorder = recorder
+        self.agent = agent
+        self.accounts = accounts
+        self.metrics = metrics or Metrics()
+        self.triggers = triggers or TriggerConfig()
+        self.config = config or LoopConfig()
+        self.failures = 0  # rounds in a row
+
+    def run(self, rounds: int | None = None, sleep: Callable[[float], object] = time.sleep) -> None:
+        """Round after round, `rounds` of them where a number is given.
+
+        Raises
+        ------
+        Halted
+            After `max_failures` failed rounds in a row, with the last failure.
+        """
+        done = 0
+        while rounds is None or done < rounds:
+            if done:
+                sleep(self.config.interval)
+            self.round()
+            done += 1
+
+    def round(self) -> Round:
+        """One round.
+
+        Raises
+        ------
+        Halted
+            As `run`.
+        """
+        self.metrics.rounds.inc()
+        now = 0
+        try:
+            now = self.reader.system.chain.now
+            found = self._round()
+        except (SourceDownError, MarketError, RiskError, ChainError) as error:
+            found = Round(now, error=f"{type(error).__name__}: {error}")
+            self.metrics.failures.labels("round").inc()
+            self.recorder.record("round-failed", now, error=found.error, in_a_row=self.failures + 1)
+        self.metrics.last_round.set_to_current_time()
+        self.metrics.healthy.set(found.ok)
+        self.failures = 0 if found.ok else self.failures + 1
+        if self.failures >= self.config.max_failures:
+            why = f"{self.failures} rounds failed in a row, the last with: {found.error}"
+            self.recorder.record("halt", now, error=why)
+            raise Halted(why)
+        return found
+
+    def _round(self) -> Round:
+        held = self.reader.read()
+        self._observe(held)
+        built, reasons = self.assess(held)
+        posted = None
+        error = None
+        if built is not None and reasons:
+            posted = self._post(held, built, reasons)
+            if posted is not None and not posted.ok:
+                error = f"post refused: {posted.error}"
+        steps, planned = self._enforce()
+        return Round(held.time, held, built, reasons, posted, steps, planned, error)
+
+    def assess(self, held: Held) -> tuple[BuiltReport | None, tuple[Reason, ...]]:
+        """The report the engine would post now and the reasons to; None where none can be: no time has passed."""
+        if held.sequence and held.time <= held.market_time:
+            return None, ()
+        built = self.engine.report(self.source.snapshot(held), held.risk_state, held.sequence + 1)
+        return built, due(held, built, self.triggers)
+
+    def _post(self, held: Held, built: BuiltReport, reasons: Sequence[Reason]) -> Posted | None:
+        why = [str(reason) for reason in reasons]
+        self.recorder.record("post-due", held.time, reasons=why, dry_run=self.config.dry_run)
+        if self.config.dry_run:
+            return None
+        posted = self.poster.post(built)
+        self.metrics.gas.labels("post").inc(posted.gas)
+        if posted.ok:
+            self.metrics.posts.inc()
+            self.metrics.sequence.set(posted.sequence)
+        else:
+            self.metrics.failures.labels("post").inc()
+        return posted
+
+    def _enforce(self) -> tuple[tuple[Taken, ...], tuple[tuple[int, str], ...]]:
+        if self.agent is None:
+            return (), ()
+        margins = self.agent.watch(self.accounts())
+        counts = Counter(state_of(margin).name.lower() for margin in margins.values())
+        for state in ("healthy", "restricted", "called", "liquidatable", "insolvent"):
+            self.metrics.accounts.labels(state).set(counts[state])
+        plan = self.agent.plan(margins)
+        if self.config.dry_run:
+            for account, step in plan:
+                self.recorder.record("step-due", self.reader.system.chain.now, account=account, step=step.value)
+            return (), tuple((account, step.value) for account, step in plan)
+        taken = []
+        for account, step in plan:
+            done = self.agent.act(account, step, margins[account])
+            if done is None:
+                continue
+            taken.append(done)
+            if done.error is None:
+                self.metrics.steps.labels(step.value).inc()
+                self.metrics.gas.labels(step.value).inc(done.gas)
+            else:
+                self.metrics.failures.labels(step.value).inc()
+        return tuple(taken), ()
+
+    def _observe(self, held: Held) -> None:
+        self.metrics.sequence.set(held.sequence)
+        self.metrics.report_age.set(held.time - held.market_time if held.sequence else 0)
+        for underlying, index in held.index.items():
+            self.metrics.index.labels(str(underlying)).set(index.price / WAD)
+        for (underlying, expiry), surface in held.surfaces.items():
+            if expiry == 0:
+                self.metrics.psr.labels(str(underlying)).set(surface.psr / PPM)

@@ -1,0 +1,84 @@
+"""The journal: what the keeper decided, intends and met, a line of JSON each, on disk before anything is sent.
+
+Each line has `time` [unix s, the chain's], `kind` and the fields of its kind. After a crash the last line says what was
+under way. Integers above 2**53 are written as they are: JSON has no limit, and Python reads them back exactly.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from plimsoll.keeper.errors import KeeperError
+
+
+class Recorder(Protocol):
+    """Where decisions and events go."""
+
+    def record(self, kind: str, time: int, **fields: Any) -> None:
+        """Keep one line; it is durable when this returns."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return str(value)
+
+
+class MemoryRecorder:
+    """A journal in memory, for simulations and tests: `lines` in order."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def record(self, kind: str, time: int, **fields: Any) -> None:
+        """Keep one line."""
+        self.lines.append({"time": time, "kind": kind, **fields})
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The lines of one kind."""
+        return [line for line in self.lines if line["kind"] == kind]
+
+
+class JsonLinesRecorder:
+    """A journal in a file, appended, flushed and synced line by line.
+
+    Raises
+    ------
+    KeeperError
+        Where the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: TextIO = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise KeeperError(f"journal {path}: {error.strerror or error}") from error
+
+    def record(self, kind: str, time: int, **fields: Any) -> None:
+        """Append one line and wait for the disk."""
+        self._file.write(json.dumps({"time": time, "kind": kind, **fields}, default=_plain) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a journal; a last line cut off by a crash is left out."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return

@@ -1,0 +1,112 @@
+"""Ingest: from prices to a snapshot.
+
+The index of a snapshot is the chain's own live index: the oracle refuses a reference that lies off it, and margin is
+computed at it. The history, on which risk is measured, comes from a file of bars that something else keeps current; one
+that has gone stale is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from plimsoll.chain.contract import batch
+from plimsoll.chain.deployment import System
+from plimsoll.keeper.errors import SourceDownError
+from plimsoll.keeper.state import Held
+from plimsoll.market.bars import Bars
+from plimsoll.market.snapshot import History, Market, Snapshot
+from plimsoll.market.sources import load_bars
+from plimsoll.spec.errors import Refused
+from plimsoll.spec.instruments import MASK_ID
+from plimsoll.spec.wad import WAD
+
+
+class Source(Protocol):
+    """Where snapshots come from."""
+
+    def snapshot(self, held: Held) -> Snapshot:
+        """The snapshot at the time of `held`; raises SourceDownError where prices cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSource:
+    """One underlying: its number, its file of bars, its expiries besides 0 [unix s].
+
+    `depth` [contracts] and `max_history_age` [s], the oldest last close that risk is still measured on.
+    """
+
+    underlying: int
+    name: str
+    path: Path
+    expiries: tuple[int, ...] = ()
+    depth: float | None = None
+    max_history_age: int = 4 * 86_400
+    window: int | None = None  # bars
+
+
+class FeedSource:
+    """Snapshots from the chain's index, the book's listings and files of bars; a file is read again when it changed."""
+
+    def __init__(self, system: System, markets: Sequence[MarketSource]) -> None:
+        self.system = system
+        self.markets = tuple(markets)
+        self._bars: dict[Path, tuple[tuple[int, int], Bars]] = {}
+
+    def expiries(self, now: int) -> dict[int, Sequence[int]]:
+        """Underlying -> expiries that have not passed, 0 included."""
+        return {m.underlying: (0, *(e for e in sorted(m.expiries) if e > now)) for m in self.markets}
+
+    def snapshot(self, held: Held) -> Snapshot:
+        """The snapshot at the time of `held`.
+
+        Raises
+        ------
+        SourceDownError
+            Where a feed is unusable, nothing is listed, or a history is stale.
+        SourceError
+            Where a file is malformed.
+        """
+        live = self.expiries(held.time)
+        keys = [(m.underlying, expiry) for m in self.markets for expiry in live[m.underlying]]
+        answers = batch(self.system.chain, [self.system.clearinghouse.request("listing", *key) for key in keys])
+        listed: dict[int, list[int]] = {m.underlying: [] for m in self.markets}
+        for (underlying, _), answer in zip(keys, answers, strict=True):
+            if isinstance(answer, Refused):
+                raise SourceDownError(f"the book does not list underlying {underlying}: {answer.reason}")
+            listed[underlying] += [int(word) & MASK_ID for word in answer]
+        return Snapshot(held.time, tuple(self._market(m, held, listed) for m in self.markets))
+
+    def _market(self, market: MarketSource, held: Held, listed: Mapping[int, Sequence[int]]) -> Market:
+        index = held.index.get(market.underlying)
+        if index is None:
+            raise SourceDownError(f"{market.name}: the feed has no usable price")
+        if not listed[market.underlying]:
+            raise SourceDownError(f"{market.name}: nothing is listed on it")
+        known = self._read(market.path).known_at(held.time)
+        age = held.time - int(known.time[-1]) - known.interval
+        if age > market.max_history_age:
+            raise SourceDownError(f"{market.name}: the last close in {market.path.name} is {age} s old")
+        return Market(
+            underlying=market.underlying,
+            index=index.price / WAD,
+            history=History.from_bars(known, last=market.window),
+            instruments=tuple(listed[market.underlying]),
+            strike_unit=index.strike_unit,
+            depth=market.depth,
+            name=market.name,
+        )
+
+    def _read(self, path: Path) -> Bars:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise SourceDownError(f"{path}: {error.strerror or error}") from error
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        kept = self._bars.get(path)
+        if kept is None or kept[0] != stamp:
+            kept = (stamp, load_bars(path))
+            self._bars[path] = kept
+        return kept[1]

@@ -1,0 +1,143 @@
+"""What the chain holds, as the keeper needs it: what it believes, and where every account stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from plimsoll.chain.contract import batch
+from plimsoll.chain.deployment import System
+from plimsoll.risk.models import State as RiskState
+from plimsoll.spec.errors import Refused
+from plimsoll.spec.margin import Assessment, ClassOffset, Index, Params, Scalars, View
+from plimsoll.spec.oracle import unpack_params
+from plimsoll.spec.report import unpack_class, unpack_scalars
+from plimsoll.spec.surface import Surface, decode
+
+LENS_BATCH = 200  # accounts that Lens.margins takes at once
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the oracle believes, and the feed says, at one time."""
+
+    time: int  # [unix s] of the chain
+    sequence: int
+    market_time: int
+    params: Params
+    index: dict[int, Index]  # underlyings whose feed is usable
+    surfaces: dict[tuple[int, int], Surface] = field(default_factory=dict)
+    scalars: dict[int, Scalars] = field(default_factory=dict)
+    classes: dict[int, ClassOffset] = field(default_factory=dict)
+    open_interest: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def view(self) -> View:
+        """The same as `plimsoll.spec.margin` reads it."""
+        return View(self.params, self.time, self.index, self.surfaces, self.scalars, self.classes, self.open_interest)
+
+    @property
+    def risk_state(self) -> RiskState | None:
+        """The same as the engine glides from; None before the first report."""
+        if self.sequence == 0:
+            return None
+        return RiskState.of(
+            self.sequence, self.market_time, tuple(self.surfaces.values()), tuple(self.classes.values())
+        )
+
+
+class ChainReader:
+    """Reads what the oracle holds, two batches a time; surfaces never change, so each is fetched once.
+
+    Parameters
+    ----------
+    system
+        The deployment.
+    expiries
+        Underlying -> expiries listed on it [unix s], 0 for perpetuals and collateral. May grow.
+    """
+
+    def __init__(self, system: System, expiries: dict[int, Sequence[int]]) -> None:
+        self.system = system
+        self.expiries = expiries
+        self._surfaces: dict[int, Surface] = {}
+
+    def read(self) -> Held:
+        """What the chain holds now.
+
+        Raises
+        ------
+        NodeError
+            Where the node does not answer.
+        """
+        system = self.system
+        chain = system.chain
+        underlyings = sorted(self.expiries)
+        keys = [(u, e) for u in underlyings for e in self.expiries[u]]
+        classes = sorted({u >> 8 for u in underlyings})
+        oracle = system.oracle
+        found = iter(
+            batch(
+                chain,
+                [
+                    *(oracle.request(name) for name in ("sequence", "market_time", "rates", "floors")),
+                    *(oracle.request("pointer", *key) for key in keys),
+                    *(oracle.request("scalars", u) for u in underlyings),
+                    *(oracle.request("classes", k) for k in classes),
+                    *(system.feed.request("price", u) for u in underlyings),
+                    *(system.clearinghouse.request("open_interest", u) for u in underlyings),
+                ],
+            )
+        )
+        sequence, market_time, rates, floors = (next(found) for _ in range(4))
+        pointers = {key: next(found) for key in keys}
+        scalars = {u: next(found) for u in underlyings}
+        offsets = {k: next(found) for k in classes}
+        prices = {u: next(found) for u in underlyings}
+        interest = {u: next(found) for u in underlyings}
+        return Held(
+            time=chain.now,
+            sequence=sequence,
+            market_time=market_time,
+            params=unpack_params(rates, floors),
+            index={u: Index(p[0], p[2]) for u, p in prices.items() if not isinstance(p, Refused)},
+            surfaces={key: self._surface(pointer >> 96) for key, pointer in pointers.items() if pointer},
+            scalars={u: unpack_scalars(word) for u, word in scalars.items() if word},
+            classes={k: unpack_class(word) for k, word in offsets.items() if word},
+            open_interest=interest,
+        )
+
+    def _surface(self, address: int) -> Surface:
+        found = self._surfaces.get(address)
+        if found is None:
+            found = decode(self.system.chain.code(f"0x{address:040x}"))
+            self._surfaces[address] = found
+        return found
+
+
+def assessment_of(found: Any) -> Assessment:
+    """The twin's assessment of what a contract returned."""
+    return Assessment(*found)
+
+
+def read_margins(system: System, accounts: Sequence[int]) -> dict[int, Assessment | Refused]:
+    """Where accounts stand, by batches of `Lens.margins`.
+
+    One account that cannot be assessed (its feed is dead, say) makes its whole batch revert; such a batch is asked again
+    one by one, so that the others are still watched.
+    """
+    found: dict[int, Assessment | Refused] = {}
+    parts = [list(accounts[k : k + LENS_BATCH]) for k in range(0, len(accounts), LENS_BATCH)]
+    for part, answer in zip(
+        parts, batch(system.chain, [system.lens.request("margins", part) for part in parts]), strict=True
+    ):
+        if not isinstance(answer, Refused):
+            found.update((account, assessment_of(item)) for account, item in zip(part, answer, strict=True))
+            continue
+        singles = batch(system.chain, [system.clearinghouse.request("margin", account) for account in part])
+        found.update(
+            (account, item if isinstance(item, Refused) else assessment_of(item))
+            for account, item in zip(part, singles, strict=True)
+        )
+    return found
