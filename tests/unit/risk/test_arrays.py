@@ -22,6 +22,7 @@ from plimsoll.spec import margin
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, word
 from plimsoll.spec.surface import LANES, Surface, decode, encode
 from plimsoll.spec.wad import FORWARD_UNIT, PPM, WAD
+from tests.counts import record
 
 SET = ScenarioSet(psr=100_000, vol_up=400_000, vol_down=250_000)
 FREE = ArrayConfig(basis_share=0, carry=0, spread=0, vol_spread=0, skew_share=0)
@@ -157,6 +158,7 @@ def test_a_straddles_mark_follows_the_index(make_market, now, volatility, move):
         found = margin.mark(item, row, surface, margin.Index(price, market.strike_unit))
         marked += found / WAD / 100
         truth += float(black.price(item.kind == CALL, 1 + move, 1, volatility, 1 / 365))
+    record(max_straddle_bp=10_000 * abs(marked - truth) if abs(move) == 0.02 else 0)
     assert abs(marked - truth) <= (0.0035 if abs(move) > 0.01 else 0.0002)
     if abs(move) == 0.01:
         assert abs(marked - truth) < 3e-6  # delta and gamma are rounded to ppm

@@ -1,0 +1,257 @@
+"""Every figure that the README claims, measured afresh: `make figures`, one row alone with `make figures ROW=name`.
+
+A row is *quick* (all of them within 20 minutes) or *long* (`make figures-long`). Long rows are kept, with date and
+commit of their last run, in `docs/figures-long.json`. The table is printed and written to `build/figures.json`.
+
+This runs in a checkout: it starts the demo, the bench and the tests, and reads what they counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from plimsoll.spec.errors import PlimsollError
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+BUILD: Final = ROOT / "build"
+KEPT: Final = ROOT / "docs" / "figures-long.json"
+
+
+class FigureError(PlimsollError):
+    """A figure could not be measured: what was run, and the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure: `bar` is what `value` is held to, as `(comparison, number)`."""
+
+    name: str
+    unit: str
+    bar: tuple[str, float]
+    measure: Callable[[Sources], float]
+    long: bool = False
+
+    def verdict(self, value: float) -> str:
+        """`ok` where the bar is met, else `short`."""
+        comparison, number = self.bar
+        met = {"<=": value <= number, "<": value < number, ">=": value >= number, "=": value == number}[comparison]
+        return "ok" if met else "short"
+
+
+def run(command: Sequence[str], *, cwd: Path = ROOT, env: dict[str, str] | None = None) -> str:
+    """Standard output of a command; FigureError where it fails."""
+    done = subprocess.run(  # noqa: S603 - our own commands
+        command, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise FigureError(f"`{' '.join(command)}` ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
+class Sources:
+    """What rows are read from, each run at most once."""
+
+    @cached_property
+    def demo(self) -> dict[str, Any]:
+        """The demo's own summary, and `seconds` by the clock on the wall."""
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.monotonic()
+            said = run([sys.executable, "-m", "plimsoll.cli", "demo", "--quiet", "--json", "--out", folder])
+            return {**json.loads(said), "seconds": time.monotonic() - start}
+
+    @cached_property
+    def gas(self) -> dict[str, int]:
+        """Gas and bytecode sizes, as measured now."""
+        found: dict[str, int] = json.loads(run([sys.executable, "-m", "tests.bench.gas", "--json"]))
+        return found
+
+    @cached_property
+    def agreement(self) -> dict[str, float]:
+        """What the agreement tests counted."""
+        return self._counted("tests/agreement")
+
+    @cached_property
+    def stateful(self) -> dict[str, float]:
+        """What the stateful tests counted."""
+        return self._counted("tests/stateful")
+
+    @cached_property
+    def clone(self) -> dict[str, float]:
+        """Seconds that set-up, demo and tests take from a clone in an empty folder; each must exit 0."""
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder) / "plimsoll"
+            run(["git", "clone", "--quiet", str(ROOT), str(home)])
+            found = {}
+            for target in ("setup", "demo", "test"):
+                start = time.monotonic()
+                run(["make", target], cwd=home)
+                found[target] = time.monotonic() - start
+            return found
+
+    @cached_property
+    def straddle(self) -> dict[str, float]:
+        """What the test of a straddle's mark measured."""
+        return self._counted("tests/unit/risk/test_arrays.py", "-k", "straddles_mark")
+
+    @cached_property
+    def refusals(self) -> dict[str, float]:
+        """How many unit tests passed: one file an external function, each named error among them."""
+        return self._counted("tests/unit")
+
+    def checked(self, *words: str) -> float:
+        """How many of the selected tests passed; one that fails is a FigureError, none at all is 0."""
+        return self._counted(*words)["passed"]
+
+    @staticmethod
+    def _counted(*words: str) -> dict[str, float]:
+        """What tests recorded, added up (`max_...`: the largest), with `passed` and `seconds`."""
+        with tempfile.TemporaryDirectory() as folder:
+            counts = Path(folder) / "counts.jsonl"
+            env = {"PLIMSOLL_COUNTS": str(counts), "PLIMSOLL_PROFILE": "ci"}
+            start = time.monotonic()
+            said = run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *words], env=env)
+            passed = re.search(r"(\d+) passed", said)
+            total: dict[str, float] = {"passed": int(passed[1]) if passed else 0, "seconds": time.monotonic() - start}
+            for line in counts.read_text(encoding="utf-8").splitlines() if counts.exists() else ():
+                for name, value in json.loads(line).items():
+                    known = total.get(name, 0)
+                    total[name] = max(known, value) if name.startswith("max_") else known + value
+            return total
+
+
+ROWS: Final[tuple[Row, ...]] = (
+    Row("demo.seconds", "s", ("<", 90), lambda s: s.demo["seconds"]),
+    Row("demo.comparisons", "accounts", (">=", 1_000), lambda s: s.demo["comparisons"]),
+    Row("demo.mismatches", "accounts", ("=", 0), lambda s: s.demo["mismatches"]),
+    Row("agreement.margin_cases", "cases", (">=", 5_000), lambda s: s.agreement["margin_cases"]),
+    Row("agreement.margin_mismatches", "cases", ("=", 0), lambda s: s.agreement["margin_mismatches"]),
+    Row(
+        "agreement.over_10_positions",
+        "%",
+        (">=", 30),
+        lambda s: 100 * s.agreement["margin_large"] / s.agreement["margin_cases"],
+    ),
+    Row(
+        "agreement.at_a_boundary",
+        "%",
+        (">=", 20),
+        lambda s: 100 * s.agreement["margin_boundary"] / s.agreement["margin_cases"],
+    ),
+    Row("agreement.sequences", "sequences", (">=", 2_000), lambda s: s.agreement["sequences"]),
+    Row("agreement.sequence_mismatches", "sequences", ("=", 0), lambda s: s.agreement["sequence_mismatches"]),
+    Row(
+        "agreement.planted_bugs_found",
+        "of planted, %",
+        ("=", 100),
+        lambda s: 100 * s.agreement["planted_found"] / s.agreement["planted"],
+    ),
+    Row("conservation.steps", "steps", (">=", 1_000), lambda s: s.stateful["stateful_steps"]),
+    Row("conservation.violations", "steps", ("=", 0), lambda s: s.stateful.get("stateful_violations", 0)),
+    Row("gas.margin_64_over_4", "gas", ("<=", 450_000), lambda s: s.gas["margin 64 over 4"]),
+    Row("gas.post_per_instrument_50", "gas", ("<=", 24_000), lambda s: s.gas["post 50"] / 50),
+    Row(
+        "size.largest_contract",
+        "byte",
+        ("<", 24_576),
+        lambda s: max(value for name, value in s.gas.items() if name.startswith("size ")),
+    ),
+    Row("straddle.mark_error", "bp of index", ("<=", 35), lambda s: s.straddle["max_straddle_bp"]),
+    Row("hedged_pair.owes_nothing", "tests", (">=", 1), lambda s: s.checked("tests/unit", "-k", "hedged and pair")),
+    Row("lane.minus_42_percent_posts", "tests", (">=", 1), lambda s: s.checked("tests/unit/oracle", "-k", "42")),
+    Row("refusals.unit_tests_passed", "tests", (">=", 300), lambda s: s.refusals["passed"]),
+    Row("clone.demo_seconds", "s", ("<", 90), lambda s: s.clone["demo"], long=True),
+    Row("clone.test_seconds", "s", ("<", 480), lambda s: s.clone["test"], long=True),
+    Row("clone.setup_seconds", "s", ("<", 600), lambda s: s.clone["setup"], long=True),
+)
+
+
+def kept() -> list[dict[str, Any]]:
+    """The long rows as last measured."""
+    found: list[dict[str, Any]] = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else []
+    return found
+
+
+def measure(rows: Sequence[Row], console: Console) -> list[dict[str, Any]]:
+    """Measure rows one by one, with a line that says which is under way."""
+    sources = Sources()
+    found: list[dict[str, Any]] = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        for row in rows:
+            progress.update(task, description=row.name)
+            value = round(float(row.measure(sources)), 3)
+            entry: dict[str, Any] = {
+                "name": row.name,
+                "value": int(value) if value == int(value) else value,
+                "unit": row.unit,
+                "bar": f"{row.bar[0]} {row.bar[1]:g}",
+                "verdict": row.verdict(value),
+            }
+            if row.long:
+                commit = run(["git", "rev-parse", "--short", "HEAD"]).strip()
+                entry |= {"date": datetime.now(UTC).date().isoformat(), "commit": commit}
+            found.append(entry)
+    return found
+
+
+def show(entries: Sequence[dict[str, Any]], console: Console) -> None:
+    """The table."""
+    table = Table("figure", "value", "unit", "bar", "verdict", "long: run on", title="Figures")
+    for entry in entries:
+        style = "green" if entry["verdict"] == "ok" else "red"
+        ran = f"{entry['date']} {entry['commit']}" if "date" in entry else ""
+        value = f"{entry['value']:,}"
+        table.add_row(entry["name"], value, entry["unit"], entry["bar"], f"[{style}]{entry['verdict']}[/]", ran)
+    console.print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write; exit code 1 where a figure falls short, 2 where a row is unknown."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    long = "--long" in words
+    names = [word for word in words if not word.startswith("-")]
+    unknown = sorted(set(names) - {row.name for row in ROWS})
+    console = Console(stderr=True)
+    if unknown:
+        known = ", ".join(row.name for row in ROWS)
+        console.print(f"figures: no row {', '.join(unknown)}; rows are {known}", soft_wrap=True)
+        return 2
+    rows = [row for row in ROWS if (row.name in names if names else row.long == long)]
+    try:
+        entries = measure(rows, console)
+    except FigureError as error:
+        console.print(f"figures: {error}", markup=False)
+        return 1
+    fresh = {entry["name"] for entry in entries}
+    if any(row.long for row in rows):
+        remembered = [entry for entry in kept() if entry["name"] not in fresh]
+        KEPT.write_text(json.dumps(remembered + [e for e in entries if "date" in e], indent=2) + "\n", encoding="utf-8")
+    if not names:
+        entries += [entry for entry in kept() if entry["name"] not in fresh]
+    BUILD.mkdir(exist_ok=True)
+    (BUILD / "figures.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    show(entries, Console(width=shutil.get_terminal_size((120, 40)).columns))
+    return 1 if any(entry["verdict"] != "ok" for entry in entries) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
