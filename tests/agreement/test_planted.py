@@ -1,0 +1,157 @@
+"""The agreement tests see what they are there to see: one rounding turned, in the twin or in a contract, is found.
+
+Each planted fault is one replacement in a source text. Faults of the twin's margin are tried on recorded answers of the
+chain; faults of contracts are compiled and run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import types
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from plimsoll.chain.artifacts import ROOT, Artifact, compile_one
+from plimsoll.spec import margin
+from plimsoll.spec.margin import Assessment, View
+from tests.agreement.rig import Rig
+from tests.pairs import Mismatch
+from tests.strategies import Regime, Seeded, portfolio, world
+
+MARGIN_FAULTS = {
+    "scan down": ("mul_div_up(price, max(0, -acc[worst])", "mul_div_down(price, max(0, -acc[worst])"),
+    "value up": ("result.value = div_floor(", "result.value = div_up("),
+    "collateral up": ("result.full = div_floor(", "result.full = div_up("),
+    "haircut collateral up": ("result.haircut = div_floor(", "result.haircut = div_up("),
+    "gross down": ("mul_div_up(price, gross, PPM * WAD)", "mul_div_down(price, gross, PPM * WAD)"),
+    "short down": ("mul_div_up(price * som, short, PPM * WAD)", "mul_div_down(price * som, short, PPM * WAD)"),
+    "net delta down": ("div_up(abs(net_delta), PPM)", "div_floor(abs(net_delta), PPM)"),
+    "share of size down": ("mul_div_up(params.min_share, size", "mul_div_down(params.min_share, size"),
+    "excess down": ("div_up(excess * excess, depth)", "div_floor(excess * excess, depth)"),
+    "spread down": ("mul_div_up(div_up(excess", "mul_div_down(div_up(excess"),
+    "concentration down": ("mul_div_up(price, spread, WAD)", "mul_div_down(price, spread, WAD)"),
+    "market rate down": ("min(PPM, mul_div_up(scalars", "min(PPM, mul_div_down(scalars"),
+    "market term down": ("mul_div_up(price * rate, size", "mul_div_down(price * rate, size"),
+    "im factor down": ("mul_div_up(im_factor - PPM, base", "mul_div_down(im_factor - PPM, base"),
+    "call line down": ("mul_div_up(mm, PPM + view", "mul_div_down(mm, PPM + view"),
+    "floor of the gross charge down": ("mul_div_up(params.gross_slope", "mul_div_down(params.gross_slope"),
+    "joint loss down": ("div_up(max(0, -min(lanes", "div_floor(max(0, -min(lanes"),
+    "credit of a class up": ("mul_div_down(offset.offset", "mul_div_up(offset.offset"),
+    "forward up": ("mul_div_down(price, surface.forward", "mul_div_up(price, surface.forward"),
+    "mark up": ("mul_div_down(surface.reference, row.mark", "mul_div_up(surface.reference, row.mark"),
+    "delta term up": ("mul_div_down(row.delta, move, PPM)", "mul_div_up(row.delta, move, PPM)"),
+    "gamma term up": ("div_floor(row.gamma * move", "div_up(row.gamma * move"),
+    "age one second longer": ("view.now > surface.time", "view.now >= surface.time"),
+    "gate closed on itself": ("> params.move_gate * surface", ">= params.move_gate * surface"),
+    "one lane too many nets": ("strict=True)][:common]", "strict=True)][: common + 1]"),
+    "a debt of nothing is risky": ("risky = ledger < 0", "risky = ledger <= 0"),
+}
+
+# contract, file, text, replacement
+CONTRACT_FAULTS = {
+    "scan down": (
+        "RiskOracle",
+        "modules/margin.vy",
+        "fixed._mul_div_up(price, convert(-worst, uint256)",
+        "fixed._mul_div_down(price, convert(-worst, uint256)",
+    ),
+    "bias of one lane": (
+        "RiskOracle",
+        "modules/surface.vy",
+        "lanes[unsafe_sub(23, k)] = unsafe_sub(high, bias)",
+        "lanes[unsafe_sub(23, k)] = unsafe_sub(unsafe_sub(high, bias), 1)",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One question to a margin check, and what the chain answered."""
+
+    words: tuple[int, ...]
+    ledger: int
+    view: View
+    answer: Assessment
+
+
+def cases(rig: Rig, worlds: int, books: int = 15) -> list[Recorded]:
+    """Recorded answers of the chain; each agrees with the twin."""
+    found = []
+    for seed in range(worlds):
+        source = Seeded(seed)
+        known = world(source)
+        with rig.load(known):
+            view = rig.pair.twin.oracle.view(rig.pair.now)
+            for _ in range(books):
+                case = portfolio(source, known, rig.twin_assess)
+                if case.regime is Regime.REVERT:
+                    continue
+                answer = rig.check_assess(case.words, case.ledger)
+                assert isinstance(answer, Assessment)
+                found.append(Recorded(case.words, case.ledger, view, answer))
+    return found
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[Recorded]:
+    return cases(Rig(), 40)
+
+
+def faulty_margin(old: str, new: str) -> types.ModuleType:
+    """`plimsoll.spec.margin` with one replacement in its source."""
+    source = Path(margin.__file__).read_text()
+    assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in the source"
+    module = types.ModuleType("faulty_margin")
+    sys.modules[module.__name__] = module  # dataclasses look their module up
+    try:
+        exec(compile(source.replace(old, new), "faulty_margin", "exec"), vars(module))  # noqa: S102 - our own source
+    finally:
+        del sys.modules[module.__name__]
+    return module
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", MARGIN_FAULTS)
+def test_a_fault_in_the_twin_is_found(recorded: list[Recorded], fault: str) -> None:
+    faulty = faulty_margin(*MARGIN_FAULTS[fault])
+    differ = 0
+    for case in recorded:
+        told = faulty.assess(case.words, case.ledger, case.view)
+        differ += (told.equity_haircut, told.equity_full, told.mm, told.im, told.call_line, told.fresh) != (
+            case.answer.equity_haircut,
+            case.answer.equity_full,
+            case.answer.mm,
+            case.answer.im,
+            case.answer.call_line,
+            case.answer.fresh,
+        )
+        if differ:
+            break
+    assert differ
+
+
+def test_no_fault_is_found_where_there_is_none(recorded: list[Recorded]) -> None:
+    assert len(recorded) > 400
+    assert all(margin.assess(case.words, case.ledger, case.view) == case.answer for case in recorded)
+
+
+def faulty_contract(folder: Path, contract: str, file: str, old: str, new: str) -> Artifact:
+    """A contract compiled from a copy of the sources with one replacement."""
+    shutil.copytree(ROOT / "contracts", folder / "contracts")
+    at = folder / "contracts" / file
+    source = at.read_text()
+    assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {file}"
+    at.write_text(source.replace(old, new))
+    return compile_one(folder / "contracts" / f"{contract}.vy", folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", CONTRACT_FAULTS)
+def test_a_fault_in_a_contract_is_found(tmp_path: Path, fault: str) -> None:
+    contract, *change = CONTRACT_FAULTS[fault]
+    rig = Rig(replaced={contract: faulty_contract(tmp_path, contract, *change)})
+    with pytest.raises(Mismatch):
+        cases(rig, 40)

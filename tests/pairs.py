@@ -1,0 +1,418 @@
+"""The contracts and their twin side by side: one step on both, one comparison of both.
+
+`Pair.step` runs a function on the chain and on the twin, and demands the same outcome: the same result and the same
+log, or a refusal with the same reason. `Pair.compare` demands the same state. Neither knows what the step does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from eth_keys.datatypes import PrivateKey
+from eth_utils.address import to_checksum_address
+
+from plimsoll.chain import artifacts
+from plimsoll.chain.contract import Contract, Function, deploy, events_of
+from plimsoll.chain.embedded import EmbeddedChain
+from plimsoll.spec.errors import Refused
+from plimsoll.spec.events import Event
+from plimsoll.spec.margin import Params
+from plimsoll.spec.report import Report, digest
+from plimsoll.spec.surface import Surface, encode
+from plimsoll.spec.system import Addresses, PlainAggregator, PlainToken, System
+
+MAX = 2**256 - 1
+ZERO = bytes(32)
+
+
+class Mismatch(AssertionError):  # noqa: N818 - it is what it says
+    """Chain and twin differ."""
+
+
+def key_of(name: str) -> PrivateKey:
+    """The key of a role; roles are names."""
+    return PrivateKey(name.encode().rjust(32, b"\1"))
+
+
+def address_of(name: str) -> int:
+    """The address of a role."""
+    return int.from_bytes(key_of(name).public_key.to_canonical_address(), "big")
+
+
+def text(address: int) -> str:
+    """An address as the chain layer writes it."""
+    return _text(address)
+
+
+@cache
+def _text(address: int) -> str:
+    return to_checksum_address(address.to_bytes(20, "big"))
+
+
+def number(address: str) -> int:
+    """An address as the twin writes it."""
+    return int(address, 16)
+
+
+def sign(name: str, message: bytes) -> bytes:
+    """A role's signature of a digest: r | s | v."""
+    signature = key_of(name).sign_msg_hash(message)
+    return signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([27 + signature.v])
+
+
+def account(name: str, at: int = 0) -> int:
+    """A role's account of a number."""
+    return address_of(name) << 96 | at
+
+
+def for_chain(value: Any, entry: Mapping[str, Any]) -> Any:
+    """An argument of the twin as the ABI wants it: addresses are text."""
+    kind = str(entry["type"])
+    if kind.endswith("]"):
+        inner = {**entry, "type": kind[: kind.rindex("[")]}
+        return [for_chain(item, inner) for item in value]
+    if kind == "tuple":
+        fields = (
+            {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            if dataclasses.is_dataclass(value)
+            else value
+        )
+        return {part["name"]: for_chain(fields[part["name"]], part) for part in entry["components"]}
+    return text(value) if kind == "address" else value
+
+
+def from_chain(value: Any) -> Any:
+    """A decoded value as the twin has it: addresses are integers, structs and arrays tuples."""
+    if isinstance(value, tuple):
+        return tuple(from_chain(item) for item in value)
+    return number(value) if isinstance(value, str) and value.startswith("0x") and len(value) == 42 else value
+
+
+def encode_call(function: Function, args: Sequence[Any]) -> bytes:
+    """Calldata from the twin's arguments."""
+    return function.encode([for_chain(value, entry) for value, entry in zip(args, function.inputs, strict=True)])
+
+
+def call_words(contract: Contract, name: str, words: Sequence[int], *more: int) -> bytes:
+    """Calldata of `name(uint256[], ...)`: in bulk, eth-abi takes longer than the chain."""
+    function = contract.interface.function(name, 1 + len(more))
+    head = [32 * (1 + len(more)), *(value % 2**256 for value in more)]
+    return function.selector + b"".join(w.to_bytes(32, "big") for w in (*head, len(words), *words))
+
+
+@cache
+def compiled(name: str) -> artifacts.Artifact:
+    """An artifact, read once."""
+    return artifacts.load(name)
+
+
+def fork(system: System) -> System:
+    """A twin that goes on from the same state by itself."""
+    new = System(
+        system.at,
+        system.oracle.chain_id,
+        system.clock,
+        {
+            at: PlainToken(token.decimals, dict(token.balances), dict(token.allowances))
+            for at, token in system.tokens.items()
+        },
+        {at: dataclasses.replace(aggregator) for at, aggregator in system.aggregators.items()},
+    )
+    for part in PARTS:
+        ours = vars(getattr(new, part))
+        for key, value in vars(getattr(system, part)).items():
+            if key not in {"known", "aggregators", "wallets"} and isinstance(
+                value, int | tuple | dict | list | set | Params
+            ):
+                ours[key] = value.copy() if isinstance(value, dict | list | set) else value
+    return new
+
+
+PARTS = {
+    "feed": "IndexFeed",
+    "oracle": "RiskOracle",
+    "book": "Clearinghouse",
+    "exchange": "Exchange",
+    "liquidator": "Liquidator",
+}
+
+
+class Pair:
+    """A deployment on the embedded chain, and its twin.
+
+    Tokens: the quote token and one more for each of `decimals`. Aggregators: one for each of `underlyings`, 18
+    decimals, unless told otherwise. Signers: `signer-0` ..., as many as `signers`, of whom `quorum` must sign.
+    """
+
+    owner = address_of("owner")
+
+    def __init__(
+        self,
+        *,
+        quote_decimals: int = 6,
+        decimals: Sequence[int] = (),
+        underlyings: Iterable[int] = (),
+        aggregator_decimals: int = 18,
+        signers: int = 1,
+        quorum: int = 1,
+        now: int = 1_700_000_000,
+        replaced: Mapping[str, artifacts.Artifact] | None = None,
+    ) -> None:
+        self.chain = EmbeddedChain(time=now)
+        self.replaced = replaced or {}
+        quote = self.put("MockToken", "Quote", "QUOTE", quote_decimals)
+        tokens = [self.put("MockToken", "Token", "TOKEN", d) for d in decimals]
+        aggregators = {u: self.put("MockAggregator", aggregator_decimals, "") for u in underlyings}
+        feed = self.put("IndexFeed")
+        oracle = self.put("RiskOracle", feed.address)
+        book = self.put("Clearinghouse", quote.address, oracle.address, feed.address)
+        exchange = self.put("Exchange", book.address)
+        liquidator = self.put("Liquidator", book.address)
+        self.lens = self.put("Lens", book.address, oracle.address)
+        self.contracts = {"feed": feed, "oracle": oracle, "book": book, "exchange": exchange, "liquidator": liquidator}
+        self.token_contracts = {number(token.address): token for token in (quote, *tokens)}
+        self.tokens = list(self.token_contracts)  # the quote token first
+        self.aggregators = {u: number(aggregator.address) for u, aggregator in aggregators.items()}
+        self.aggregator_contracts = {number(a.address): a for a in aggregators.values()}
+        self.twin = System(
+            Addresses(
+                owner=self.owner,
+                feed=number(feed.address),
+                oracle=number(oracle.address),
+                book=number(book.address),
+                exchange=number(exchange.address),
+                liquidator=number(liquidator.address),
+                quote=self.tokens[0],
+            ),
+            self.chain.chain_id,
+            now,
+            {at: PlainToken(d) for at, d in zip(self.tokens, (quote_decimals, *decimals), strict=True)},
+            {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts},
+        )
+        self.signers = sorted((f"signer-{k}" for k in range(signers)), key=address_of)
+        self.quorum = quorum
+        self.step("oracle", "set_signers", [address_of(name) for name in self.signers], quorum, sender=self.owner)
+
+    def wire(self) -> None:
+        """As the deployment script does: the book to the oracle, venue and liquidator to the book."""
+        at = self.twin.at
+        self.step("oracle", "set_book", at.book, sender=self.owner)
+        self.step("book", "set_venue", at.exchange, True, sender=self.owner)
+        self.step("book", "set_liquidator", at.liquidator, sender=self.owner)
+
+    @contextmanager
+    def isolated(self) -> Iterator[None]:
+        """What happens inside is undone on both at the end."""
+        kept, self.twin = self.twin, fork(self.twin)
+        try:
+            with self.chain.isolate():
+                yield
+        finally:
+            self.twin = kept
+
+    # ------------------------------------------------------------------------------------------------------- steps
+
+    def put(self, name: str, *args: Any) -> Contract:
+        """Deploy a contract."""
+        return deploy(self.chain, self.replaced.get(name) or compiled(name), *args, sender=text(self.owner))
+
+    @property
+    def now(self) -> int:
+        """The time on both."""
+        return self.chain.now
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass on both."""
+        self.chain.advance(seconds)
+        self.twin.clock += seconds
+
+    def step(self, part: str, name: str, *args: Any, sender: int = 1) -> Any:
+        """One function on both; its result, or the `Refused` that both answered with.
+
+        Raises
+        ------
+        Mismatch
+            Where result, log or reason differ.
+        """
+        twin = getattr(self.twin, part)
+        before = [len(log) for log in self.twin.logs()]
+        expected = self._ask(twin, name, args, sender)
+        events = [event for log, count in zip(self.twin.logs(), before, strict=True) for event in log[count:]]
+
+        contract = self.contracts[part]
+        function = contract.interface.function(name, len(args))
+        try:
+            receipt = self.chain.transact(contract.address, encode_call(function, args), sender=text(sender))
+        except Refused as refused:
+            found: Any = refused
+            logs: list[Event] = []
+        else:
+            found = from_chain(function.decode(receipt.output)) if receipt.output else None
+            logs = self.events(receipt.logs)
+        what = f"{part}.{name}{args}"
+        if isinstance(expected, Refused) or isinstance(found, Refused):
+            if repr(expected) != repr(found):
+                raise Mismatch(f"{what}: twin {expected!r}, chain {found!r}")
+            return expected
+        if expected != found:
+            raise Mismatch(f"{what}: twin returns {expected!r}, chain {found!r}")
+        for name_of in PARTS.values():  # in order within each contract
+            ours, theirs = ([e for e in log if e.contract == name_of] for log in (events, logs))
+            if ours != theirs:
+                raise Mismatch(f"{what}: twin logs {ours!r}, chain {theirs!r}")
+        return expected
+
+    def must(self, part: str, name: str, *args: Any, sender: int = 1) -> Any:
+        """One function on both, which must not be refused."""
+        found = self.step(part, name, *args, sender=sender)
+        assert not isinstance(found, Refused), f"{part}.{name}: {found.reason}"
+        return found
+
+    def refused(self, reason: str, part: str, name: str, *args: Any, sender: int = 1) -> None:
+        """One function on both, which must be refused with this reason."""
+        found = self.step(part, name, *args, sender=sender)
+        assert isinstance(found, Refused), f"{part}.{name} was not refused"
+        assert found.reason == reason
+
+    def _ask(self, twin: Any, name: str, args: Sequence[Any], sender: int) -> Any:
+        function = getattr(twin, name)
+        wanted = inspect.signature(function).parameters
+        known = {"sender": sender, "now": self.twin.clock}
+        assert self.twin.clock == self.chain.now
+        try:
+            return function(*args, **{key: value for key, value in known.items() if key in wanted})
+        except Refused as refused:
+            return refused
+
+    def events(self, logs: Sequence[Any]) -> list[Event]:
+        """The protocol's events in a receipt's logs, as the twin writes them."""
+        return [
+            Event(event.contract, event.name, {k: from_chain(v) for k, v in event.args._asdict().items()})
+            for event in events_of(logs, list(self.contracts.values()))
+        ]
+
+    # ------------------------------------------------------------------------------- what lies outside the protocol
+
+    def price(self, underlying: int, answer: int, updated_at: int | None = None) -> None:
+        """Set an aggregator on both."""
+        at = self.aggregators[underlying]
+        when = self.now if updated_at is None else updated_at
+        self.aggregator_contracts[at].transact("set_at", answer, when, sender=text(self.owner))
+        found = self.twin.aggregators[at]
+        found.answer, found.updated_at = answer, when
+
+    def mint(self, token: int, to: int, amount: int) -> None:
+        """Tokens out of nothing on both, and the book allowed to move them."""
+        contract = self.token_contracts[token]
+        contract.transact("mint", text(to), amount, sender=text(to))
+        contract.transact("approve", text(self.twin.at.book), MAX, sender=text(to))
+        self.twin.tokens[token].mint(to, amount)
+        self.twin.tokens[token].approve(to, self.twin.at.book, MAX)
+
+    def report(
+        self,
+        surfaces: Sequence[Surface] = (),
+        scalars: Sequence[int] = (),
+        classes: Sequence[int] = (),
+        **changes: Any,
+    ) -> tuple[Report, list[int]]:
+        """Store surfaces on both, and make the next report of them: the report, and where the surfaces stand."""
+        stored = [self.must("oracle", "store", encode(surface)) for surface in surfaces]
+        hashes = tuple(artifact_hash(self.twin.oracle.codes[at]) for at in stored)
+        fields = {
+            "sequence": self.twin.oracle.sequence + 1,
+            "market_time": surfaces[0].time if surfaces else self.now,
+            "model": ZERO,
+            "config": ZERO,
+            "snapshot": ZERO,
+            "surfaces": hashes,
+            "scalars": tuple(scalars),
+            "classes": tuple(classes),
+        }
+        return Report(**(fields | changes)), stored
+
+    def signed(self, report: Report, names: Sequence[str] | None = None) -> list[bytes]:
+        """Signatures of a report by roles, by default as many signers as must."""
+        message = digest(report, self.chain.chain_id, text(self.twin.at.oracle))
+        return [sign(name, message) for name in (self.signers[: self.quorum] if names is None else names)]
+
+    def post(self, *args: Any, **changes: Any) -> None:
+        """Store, sign and post on both."""
+        report, stored = self.report(*args, **changes)
+        self.must("oracle", "post", report, self.signed(report), stored, b"")
+
+    # -------------------------------------------------------------------------------------------------- comparison
+
+    def ask(self, contract: Contract, data: bytes, function: Function) -> Any:
+        """What a view answers, or its `Refused`."""
+        try:
+            return function.decode(self.chain.call(contract.address, data))
+        except Refused as refused:
+            return refused
+
+    def compare(self, accounts: Iterable[int]) -> None:
+        """Demand the same state of both: for these accounts and account 0, and all that is not any account's."""
+        twin = self.twin
+        book, liquidator = twin.book, twin.liquidator
+        for who in (0, *accounts):
+            self._same("book", "ledger", (who,), book.ledger(who))
+            self._same("book", "positions", (who,), book.positions(who))
+            self._same("book", "margin", (who,), _or_refused(lambda who=who: book.margin(who, twin.clock)))
+            self._same("liquidator", "auction", (who,), liquidator.auction(who))
+            self._same("liquidator", "deadline", (who,), liquidator.deadline(who))
+        for underlying in self.aggregators:
+            self._same("book", "open_interest", (underlying,), book.open_interest(underlying))
+            self._same("oracle", "scalars", (underlying,), twin.oracle.scalars.get(underlying, 0))
+        for (underlying, expiry), pointer in twin.oracle.pointers.items():
+            self._same("oracle", "pointer", (underlying, expiry), pointer)
+        self._same("oracle", "sequence", (), twin.oracle.sequence)
+        for at, token in self.token_contracts.items():
+            held = self.chain.call(token.address, _calldata(token, "balanceOf", (twin.at.book,)))
+            if int.from_bytes(held, "big") != twin.tokens[at].balance_of(twin.at.book):
+                raise Mismatch(f"token {at:#x}: the book holds {int.from_bytes(held, 'big')}")
+
+    def _same(self, part: str, name: str, args: tuple[Any, ...], expected: Any) -> None:
+        contract = self.contracts[part]
+        function = contract.interface.function(name, len(args))
+        found = self.ask(contract, _calldata(contract, name, args), function)
+        if isinstance(found, Refused) or isinstance(expected, Refused):
+            same = repr(found) == repr(expected)
+        else:
+            plain = tuple(expected) if isinstance(expected, tuple) else plain_of(expected)
+            same = found == plain
+        if not same:
+            raise Mismatch(f"{part}.{name}{args}: twin {expected!r}, chain {found!r}")
+
+
+def plain_of(value: Any) -> Any:
+    """A dataclass as the tuple of its fields, in order."""
+    return dataclasses.astuple(value) if dataclasses.is_dataclass(value) else value
+
+
+def artifact_hash(code: bytes) -> bytes:
+    """The code hash of a data contract."""
+    from eth_utils.crypto import keccak
+
+    return keccak(code)
+
+
+def _or_refused(ask: Any) -> Any:
+    try:
+        return ask()
+    except Refused as refused:
+        return refused
+
+
+_CALLDATA: dict[tuple[str, str, tuple[Any, ...]], bytes] = {}
+
+
+def _calldata(contract: Contract, name: str, args: tuple[Any, ...]) -> bytes:
+    key = contract.name, name, args
+    if key not in _CALLDATA:
+        _CALLDATA[key] = encode_call(contract.interface.function(name, len(args)), args)
+    return _CALLDATA[key]
