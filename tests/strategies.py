@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from hypothesis import strategies as st
 
 from plimsoll.spec import margin
-from plimsoll.spec.instruments import CALL, FUTURE, MAX_POSITIONS, PERP, PUT, SPOT, Instrument, word
+from plimsoll.spec.instruments import CALL, FUTURE, MAX_POSITIONS, PERP, PUT, SPOT, Instrument, id_of, unpack, word
 from plimsoll.spec.margin import ClassOffset, Params, Scalars
 from plimsoll.spec.oracle import CALL_BUFFER, FLOOR_RATE, MAX_AGE, MAX_LEG_COST, MAX_SCALE, MAX_SOM, MOVE_GATE
 from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
@@ -414,7 +414,12 @@ def portfolio(source: Source, known: World, assess: Callable[[tuple[int, ...], i
     if any((w >> 112) & 0xFFFF in known.dead for w in words):
         return Portfolio(words, edge(source, -MAX_LEDGER, MAX_LEDGER), Regime.REVERT)
     if not chance(source, 45):
-        ledger = pick(source, (0, 0, 1, -1)) if chance(source, 15) else edge(source, -MAX_LEDGER, MAX_LEDGER)
+        is_calm = all(unpack(id_of(w)).kind == SPOT for w in words)  # the sign of the ledger then decides
+        ledger = (
+            pick(source, (0, 0, 1, -1))
+            if chance(source, 60 if is_calm else 15)
+            else edge(source, -MAX_LEDGER, MAX_LEDGER)
+        )
         return Portfolio(words, ledger, Regime.VALID)
     found = assess(words, -1)  # with a debt, so that requirements show
     target = pick(source, sorted(edges_of(found)))

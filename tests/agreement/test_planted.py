@@ -97,7 +97,7 @@ def cases(rig: Rig, worlds: int, books: int = 15) -> list[Recorded]:
 
 @pytest.fixture(scope="module")
 def recorded() -> list[Recorded]:
-    return cases(Rig(), 40)
+    return cases(Rig(), 60)
 
 
 def faulty_margin(old: str, new: str) -> types.ModuleType:
@@ -134,7 +134,7 @@ def test_a_fault_in_the_twin_is_found(recorded: list[Recorded], fault: str) -> N
 
 
 def test_no_fault_is_found_where_there_is_none(recorded: list[Recorded]) -> None:
-    assert len(recorded) > 400
+    assert len(recorded) > 700
     assert all(margin.assess(case.words, case.ledger, case.view) == case.answer for case in recorded)
 
 
