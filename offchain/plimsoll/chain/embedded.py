@@ -250,7 +250,8 @@ class EmbeddedChain:
             code = code[:-PADDING]
         if not code or keccak(code) != info.code_hash:
             code = b""
-        return _account_info(nonce=info.nonce, balance=info.balance, code=code or None)
+        made: pyrevm.AccountInfo = _account_info(nonce=info.nonce, balance=info.balance, code=code or None)
+        return made
 
     def _write(self, slots: dict[tuple[str, int], int], accounts: dict[str, pyrevm.AccountInfo]) -> None:
         """Write to the database.

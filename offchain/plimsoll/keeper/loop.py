@@ -120,8 +120,13 @@ class Keeper:
         self.config = config or LoopConfig()
         self.failures = 0  # rounds in a row
 
-    def run(self, rounds: int | None = None, sleep: Callable[[float], object] = time.sleep) -> None:
-        """Round after round, `rounds` of them where a number is given.
+    def run(
+        self,
+        rounds: int | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+        on_round: Callable[[Round], object] = lambda _: None,
+    ) -> None:
+        """Round after round, `rounds` of them where a number is given; `on_round` is told of each.
 
         Raises
         ------
@@ -132,7 +137,7 @@ class Keeper:
         while rounds is None or done < rounds:
             if done:
                 sleep(self.config.interval)
-            self.round()
+            on_round(self.round())
             done += 1
 
     def round(self) -> Round:

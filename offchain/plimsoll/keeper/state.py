@@ -124,8 +124,8 @@ def assessment_of(found: Any) -> Assessment:
 def read_margins(system: System, accounts: Sequence[int]) -> dict[int, Assessment | Refused]:
     """Where accounts stand, by batches of `Lens.margins`.
 
-    One account that cannot be assessed (its feed is dead, say) makes its whole batch revert; such a batch is asked again
-    one by one, so that the others are still watched.
+    One account that cannot be assessed (its feed is dead, say) makes its whole batch revert; such a batch is asked
+    again one by one, so that the others are still watched.
     """
     found: dict[int, Assessment | Refused] = {}
     parts = [list(accounts[k : k + LENS_BATCH]) for k in range(0, len(accounts), LENS_BATCH)]

@@ -1,0 +1,391 @@
+"""The command line: `plimsoll demo | keeper | report | figures`.
+
+Exit codes: 0 it went well; 1 a check failed (chain and spec differ, a keeper halted, a node or contract refuses); 2 the
+input is bad. Errors that have a name are one line on standard error, without a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from plimsoll import __version__
+from plimsoll.chain.errors import ChainError, DeploymentError
+from plimsoll.spec.errors import PlimsollError, Refused
+
+if TYPE_CHECKING:
+    from plimsoll.keeper.loop import Round
+    from plimsoll.market.bars import Bars
+    from plimsoll.simulate.replay import Event, ReplayMarket
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+
+DEFAULT_FROM: Final = "2008-09-02"
+DEFAULT_TO: Final = "2008-12-31"
+DEFAULT_WARM: Final = "2003-01-01"
+DAILY: Final = 86_400  # [s]
+WARM_DAILY: Final = 5 * 365 * DAILY  # history before a replay of daily bars [s]
+WARM_INTRADAY: Final = 300 * DAILY  # and of shorter ones
+LONGEST: Final = 600  # bars that a replay of files takes where no range is given
+QUIET_KINDS: Final = frozenset({"auction"})  # events that the terminal leaves out; the page has them
+
+EPILOG: Final = "Exit codes: 0 it went well; 1 a check failed; 2 the input is bad."
+
+
+class InputError(PlimsollError):
+    """What the command line was given cannot be used."""
+
+
+class Date(click.ParamType):
+    """A day or a minute, UTC; a value is (unix seconds, whether only a day was said)."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, bool]:
+        """Parse; the range of four digits of year is what files use."""
+        if isinstance(value, tuple):
+            return value
+        for form, is_day in (("%Y-%m-%d", True), ("%Y-%m-%dT%H:%M", False), ("%Y-%m-%d %H:%M", False)):
+            try:
+                found = datetime.strptime(str(value), form).replace(tzinfo=UTC)
+            except ValueError:
+                continue
+            return int(found.timestamp()), is_day
+        return self.fail(f"{value!r} is no date; 2008-09-02 or 2008-09-02T14:30 is right (UTC)", param, ctx)
+
+
+DATE: Final = Date()
+FILE: Final = click.Path(dir_okay=False, path_type=Path)
+FOLDER: Final = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=EPILOG)
+@click.version_option(__version__, prog_name="plimsoll")
+def cli() -> None:
+    """Margin that follows measured risk, enforced on chain."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- demo
+
+
+@cli.command(epilog=EPILOG)
+@click.option("--prices", "files", type=FILE, multiple=True, help="OHLCV file (csv, csv.gz); repeat for more markets.")
+@click.option(
+    "--from", "start", type=DATE, help=f"First day of the replay. Default: {DEFAULT_FROM}; files: near the end."
+)
+@click.option("--to", "end", type=DATE, help=f"Last day, included. Default: {DEFAULT_TO}; files: their end.")
+@click.option(
+    "--warm", type=DATE, help="Where the models' history begins. Default: 5 years before; 300 days for intraday."
+)
+@click.option("--per-leg", type=click.IntRange(1, 50), help="Steps on each of a bar's three legs.")
+@click.option("--out", type=FOLDER, default=Path("build/demo"), show_default=True, help="Where page and picture go.")
+@click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output, nothing else there.")
+@click.option("--quiet", is_flag=True, help="No progress, no events.")
+def demo(
+    files: tuple[Path, ...],
+    start: tuple[int, bool] | None,
+    end: tuple[int, bool] | None,
+    warm: tuple[int, bool] | None,
+    per_leg: int | None,
+    out: Path,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    r"""Replay a crash through the real contracts, on a chain in this process.
+
+    Without --prices: the S&P 500 and crude oil in the autumn of 2008, real prices that come with a dependency.
+
+    \b
+      plimsoll demo
+      plimsoll demo --from 2008-10-01 --to 2008-10-31 --out build/october
+      plimsoll demo --prices btc_usdt_spot_1h.csv.gz --prices eth_usdt_spot_1h.csv.gz --from 2020-03-10 --to 2020-03-14
+    """
+    from plimsoll.report.page import replay_page  # noqa: PLC0415
+    from plimsoll.report.plots import replay_figure, save_png, to_png  # noqa: PLC0415 - slow to import
+    from plimsoll.report.summary import summarise  # noqa: PLC0415
+    from plimsoll.simulate.replay import Replay, ReplayConfig  # noqa: PLC0415
+
+    markets = _markets(files)
+    first, last = _range(markets, start, end, given=bool(files))
+    interval = min(market.bars.interval for market in markets)
+    history = warm[0] if warm else first - (WARM_DAILY if interval >= DAILY else WARM_INTRADAY)
+    if not files and warm is None:
+        history = min(history, DATE.convert(DEFAULT_WARM, None, None)[0])
+    screen = _Screen(show=not quiet and not as_json)
+    replay = Replay(
+        markets,
+        ReplayConfig(first, last, max(history, 1), per_leg),
+        on_event=screen.event,
+        on_progress=screen.progress,
+    )
+    with screen:
+        outcome = replay.run()
+    summary = summarise(outcome)
+    figure = replay_figure(outcome)
+    png = to_png(figure)
+    save_png(figure, out / "replay.png")
+    (out / "index.html").write_text(replay_page(summary, png), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(summary, indent=2))
+    else:
+        screen.result(summary, out)
+    return OK if outcome.ok else FAILED
+
+
+def _markets(files: Sequence[Path]) -> list[ReplayMarket]:
+    from plimsoll.market.sources import load_bars, load_sp500, load_wti  # noqa: PLC0415
+    from plimsoll.simulate.replay import ReplayMarket  # noqa: PLC0415
+
+    if not files:
+        return [ReplayMarket("SPX", load_sp500()), ReplayMarket("WTI", load_wti())]
+    names = [path.name.split(".")[0].split("_")[0].upper() or "PRICE" for path in files]
+    unique = [name if names.count(name) == 1 else f"{name}{k + 1}" for k, name in enumerate(names)]
+    return [ReplayMarket(name, load_bars(path)) for name, path in zip(unique, files, strict=True)]
+
+
+def _range(
+    markets: Sequence[ReplayMarket], start: tuple[int, bool] | None, end: tuple[int, bool] | None, *, given: bool
+) -> tuple[int, int]:
+    """First and last moment of the replay [unix s]; a day given as the end is included."""
+    bars: list[Bars] = [market.bars for market in markets]
+    if end is not None:
+        last = end[0] + (DAILY if end[1] else 0)
+    elif given:
+        last = min(int(b.time[-1]) for b in bars) + 1
+    else:
+        last = DATE.convert(DEFAULT_TO, None, None)[0] + DAILY
+    if start is not None:
+        first = start[0]
+    elif given:
+        counts = [int((b.time < last).sum()) for b in bars]
+        first = max(int(b.time[max(0, n - min(LONGEST, n // 3))]) for b, n in zip(bars, counts, strict=True) if n > 0)
+    else:
+        first = DATE.convert(DEFAULT_FROM, None, None)[0]
+    if first >= last:
+        raise InputError(f"the replay would end ({_moment(last)}) before it begins ({_moment(first)})")
+    return first, last
+
+
+def _moment(time: int) -> str:
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time)).strftime("%Y-%m-%d %H:%M")
+
+
+class _Screen:
+    """What a replay shows while it runs; nothing where it should not."""
+
+    def __init__(self, *, show: bool) -> None:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+        self.console = Console(highlight=False)
+        self.show = show
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not show,
+        )
+        self._task = self._progress.add_task("setting up", total=1.0)
+
+    def __enter__(self) -> None:
+        if self.show:
+            self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.show:
+            self._progress.stop()
+
+    def event(self, event: Event) -> None:
+        """One line for what matters."""
+        from plimsoll.report.tables import event_line  # noqa: PLC0415
+
+        if self.show and event.kind not in QUIET_KINDS:
+            self._progress.console.print(event_line(event), soft_wrap=True)
+
+    def progress(self, share: float, time: int) -> None:
+        """The bar."""
+        if self.show:
+            self._progress.update(self._task, completed=share, description=_moment(time)[:10])
+
+    def result(self, summary: dict[str, Any], out: Path) -> None:
+        """The tables at the end, and where the rest is."""
+        from plimsoll.report.tables import coverage_table, result_table  # noqa: PLC0415
+
+        self.console.print()
+        self.console.print(result_table(summary))
+        self.console.print()
+        self.console.print(coverage_table(summary))
+        self.console.print()
+        self.console.print(f"page     {out / 'index.html'}\npicture  {out / 'replay.png'}", soft_wrap=True)
+
+
+# -------------------------------------------------------------------------------------------------------------- keeper
+
+
+@cli.command(epilog=EPILOG)
+@click.option("--settings", type=FILE, required=True, help="Settings file; see plimsoll/keeper/settings.py.")
+@click.option("--once", is_flag=True, help="One round.")
+@click.option("--dry-run", is_flag=True, help="Decide and record, send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Each round as one line of JSON.")
+def keeper(settings: Path, *, once: bool, dry_run: bool, as_json: bool) -> int:
+    r"""Run the loop: ingest, assess, report, post, enforce, observe.
+
+    \b
+      plimsoll keeper --settings keeper.yaml --once --dry-run
+      plimsoll keeper --settings keeper.yaml
+    """
+    from plimsoll.keeper.build import build_keeper  # noqa: PLC0415
+    from plimsoll.keeper.errors import Halted  # noqa: PLC0415
+    from plimsoll.keeper.settings import load_settings  # noqa: PLC0415
+
+    found = load_settings(settings)
+    loop = build_keeper(found, dry_run=dry_run)
+    if found.metrics_port is not None and not once:
+        port = loop.metrics.serve(found.metrics_port)
+        click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
+    try:
+        loop.run(1 if once else None, on_round=lambda done: click.echo(_round_text(done, as_json=as_json)))
+    except Halted as halted:
+        click.echo(f"plimsoll: halted: {halted}", err=True)
+        return FAILED
+    except KeyboardInterrupt:
+        return OK
+    return OK if loop.failures == 0 else FAILED
+
+
+def _round_text(done: Round, *, as_json: bool) -> str:
+    steps = [{"account": hex(step.account), "step": step.step.value, "error": step.error} for step in done.steps] + [
+        {"account": hex(account), "step": step, "planned": True} for account, step in done.planned
+    ]
+    if as_json:
+        return json.dumps(
+            {
+                "time": done.time,
+                "sequence": done.held.sequence if done.held else None,
+                "reasons": [str(reason) for reason in done.reasons],
+                "posted": done.posted.sequence if done.posted and done.posted.ok else None,
+                "gas": done.posted.gas if done.posted else 0,
+                "steps": steps,
+                "error": done.error,
+            }
+        )
+    posted = f"posted report {done.posted.sequence}" if done.posted and done.posted.ok else "nothing posted"
+    why = f" ({'; '.join(map(str, done.reasons))})" if done.reasons else ""
+    acted = f", {len(steps)} liquidation steps" if steps else ""
+    return f"{_moment(done.time)}  {posted}{why}{acted}" + (f"  FAILED: {done.error}" if done.error else "")
+
+
+# -------------------------------------------------------------------------------------------------------------- report
+
+
+@cli.command(epilog=EPILOG)
+@click.argument("snapshot", type=FILE)
+@click.option("--sequence", type=click.IntRange(1, 2**64 - 1), default=1, show_default=True, help="Of the report.")
+@click.option("--chain-id", type=click.IntRange(1), help="With --oracle: show the digest that signers sign.")
+@click.option("--oracle", help="Address of the RiskOracle.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def report(snapshot: Path, sequence: int, chain_id: int | None, oracle: str | None, *, as_json: bool) -> int:
+    r"""Recompute the report of an archived SNAPSHOT, as a first report, and show what it says.
+
+    \b
+      plimsoll report snapshot.json.gz
+      plimsoll report snapshot.json.gz --sequence 12 --chain-id 1 --oracle 0x...
+    """
+    from eth_utils.address import is_address  # noqa: PLC0415
+
+    from plimsoll.market.snapshot import Snapshot  # noqa: PLC0415
+    from plimsoll.risk.engine import Engine  # noqa: PLC0415
+    from plimsoll.risk.models import EwmaFhs  # noqa: PLC0415
+    from plimsoll.spec.report import digest  # noqa: PLC0415
+
+    if (chain_id is None) != (oracle is None):
+        raise InputError("--chain-id and --oracle go together")
+    if oracle is not None and not is_address(oracle):
+        raise InputError(f"--oracle {oracle} is no address")
+    loaded = Snapshot.load(snapshot)
+    built = Engine(EwmaFhs()).report(loaded, sequence=sequence)
+    said: dict[str, Any] = {
+        "sequence": built.report.sequence,
+        "market_time": built.report.market_time,
+        "model": "0x" + built.report.model.hex(),
+        "config": "0x" + built.report.config.hex(),
+        "snapshot": "0x" + built.report.snapshot.hex(),
+        "surfaces": ["0x" + code_hash.hex() for code_hash in built.report.surfaces],
+        "rows": sum(len(surface.rows) for surface in built.surfaces),
+        "margin": {
+            loaded.market(u).name or str(u): {"mm": r.mm, "im": r.im, "psr": r.psr, "volatility": r.volatility}
+            for u, r in built.summary.items()
+        },
+    }
+    if chain_id is not None and oracle is not None:
+        said["digest"] = "0x" + digest(built.report, chain_id, oracle).hex()
+    if as_json:
+        click.echo(json.dumps(said, indent=2))
+        return OK
+    for name in ("sequence", "model", "config", "snapshot", "digest"):
+        if name in said:
+            click.echo(f"{name:<12} {said[name]}")
+    click.echo(f"{'time':<12} {_moment(built.report.market_time)} UTC")
+    click.echo(f"{'surfaces':<12} {len(built.surfaces)}, rows {said['rows']}")
+    for name, rate in said["margin"].items():
+        click.echo(
+            f"{name:<12} MM {rate['mm']:.2%}  IM {rate['im']:.2%}  scan range {rate['psr']:.2%}  "
+            f"volatility {rate['volatility']:.1%} a year"
+        )
+    return OK
+
+
+# ------------------------------------------------------------------------------------------------------------- figures
+
+
+@cli.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    add_help_option=False,
+    epilog=EPILOG,
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def figures(arguments: tuple[str, ...]) -> int:
+    """The figures of the README; `plimsoll figures --help` says more."""
+    try:
+        from plimsoll.figures import main as run  # noqa: PLC0415 - heavy, and may not be there
+    except ImportError as error:
+        raise InputError(f"the figures cannot be made here: {error}") from error
+    return int(run(list(arguments)) or 0)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave with its exit code."""
+    try:
+        code = cli.main(
+            args=None if arguments is None else list(arguments), prog_name="plimsoll", standalone_mode=False
+        )
+    except click.UsageError as error:
+        error.show()
+        code = BAD_INPUT
+    except click.Abort:
+        code = FAILED
+    except click.ClickException as error:
+        error.show()
+        code = BAD_INPUT
+    except PlimsollError as error:
+        click.echo(f"plimsoll: {type(error).__name__}: {str(error) or 'no reason given'}", err=True)
+        code = (
+            FAILED if isinstance(error, (Refused, ChainError)) and not isinstance(error, DeploymentError) else BAD_INPUT
+        )
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

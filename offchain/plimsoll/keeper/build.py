@@ -1,0 +1,121 @@
+"""From settings to a keeper that runs against a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from plimsoll.chain.deployment import System, account_id, load_book
+from plimsoll.chain.node import NodeChain
+from plimsoll.chain.protocol import Chain
+from plimsoll.keeper.accounts import AccountWatcher
+from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent
+from plimsoll.keeper.loop import Keeper, LoopConfig
+from plimsoll.keeper.metrics import Metrics
+from plimsoll.keeper.poster import Poster
+from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder
+from plimsoll.keeper.settings import KeeperSettings, key_from
+from plimsoll.keeper.sources import FeedSource, MarketSource
+from plimsoll.keeper.state import ChainReader
+from plimsoll.keeper.triggers import TriggerConfig
+from plimsoll.market.sources import load_bars
+from plimsoll.risk.engine import Engine
+from plimsoll.risk.models import EwmaFhs
+from plimsoll.risk.signing import address_of
+from plimsoll.spec.wad import PPM
+
+
+def _wad(value: float) -> int:
+    return round(value * 10**6) * 10**12
+
+
+def build_keeper(
+    settings: KeeperSettings,
+    *,
+    dry_run: bool = False,
+    chain: Chain | None = None,
+    recorder: Recorder | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Keeper:
+    """A keeper as the settings say; everything that can be wrong is met here, before the first round.
+
+    Parameters
+    ----------
+    settings
+        Checked.
+    dry_run
+        Decide and record, send nothing.
+    chain, recorder, environment
+        In place of the node, the journal file and the process's environment.
+
+    Raises
+    ------
+    SettingsError, SourceError, DeploymentError, NodeError
+        By what is wrong.
+    """
+    keys = settings.keys
+    poster_key = key_from(keys.poster, environment)
+    signer_keys = [key_from(name, environment) for name in keys.signers]
+    liquidator_key = key_from(keys.liquidator, environment) if keys.liquidator else None
+    if settings.liquidation is not None and liquidator_key is None:
+        raise SettingsError("liquidation is set, keys.liquidator is not")
+    for market in settings.markets:
+        load_bars(market.prices)  # a file that cannot be read is met now
+    used = chain or NodeChain(settings.node, [poster_key, *([liquidator_key] if liquidator_key else [])])
+    system = load_book(settings.book, used)
+    _check_signers(system, signer_keys)
+    journal = recorder or JsonLinesRecorder(settings.journal)
+    source = FeedSource(
+        system,
+        [
+            MarketSource(m.underlying, m.name, Path(m.prices), tuple(m.expiries), m.depth, m.max_history_age, m.window)
+            for m in settings.markets
+        ],
+    )
+    agent = None
+    accounts: Callable[[], Sequence[int]] = tuple
+    if settings.liquidation is not None and liquidator_key is not None:
+        rule = settings.liquidation
+        sender = address_of(liquidator_key)
+        agent = LiquidationAgent(
+            system,
+            sender,
+            journal,
+            None if rule.account is None else account_id(sender, rule.account),
+            BidConfig(
+                _wad(rule.min_profit), round(rule.min_share * PPM), _wad(rule.max_payment), _wad(rule.max_fraction)
+            ),
+        )
+        accounts = partial(_accounts, AccountWatcher(system, rule.first_block), tuple(rule.accounts))
+
+    return Keeper(
+        source,
+        Engine(EwmaFhs()),
+        ChainReader(system, source.expiries(used.now)),
+        Poster(system, address_of(poster_key), signer_keys, journal),
+        journal,
+        agent=agent,
+        accounts=accounts,
+        metrics=Metrics(),
+        triggers=TriggerConfig(**settings.triggers.model_dump()),
+        config=LoopConfig(settings.loop.interval, settings.loop.max_failures, dry_run),
+    )
+
+
+def _accounts(watcher: AccountWatcher, extra: Sequence[int]) -> list[int]:
+    """Accounts that events named, and those that the settings add."""
+    return list(dict.fromkeys([*watcher.update(), *extra]))
+
+
+def _check_signers(system: System, keys: list[str]) -> None:
+    """Enough of the keys are the oracle's signers."""
+    quorum = int(system.oracle.call("quorum"))
+    signers = set(system.oracle.call("signers"))
+    addresses = [address_of(key) for key in keys]
+    strangers = [address for address in addresses if address not in signers]
+    if strangers:
+        raise SettingsError(f"{', '.join(strangers)} is no signer of the oracle")
+    if len(set(addresses)) < quorum:
+        raise SettingsError(f"{len(set(addresses))} signing keys; the oracle's quorum is {quorum}")

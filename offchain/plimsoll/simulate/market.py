@@ -1,0 +1,159 @@
+"""One deployment with its people: funds, signed orders, the index. What a replay does to the chain, it does here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from eth_utils.crypto import keccak
+
+from plimsoll.chain.deployment import System, account_id
+from plimsoll.chain.protocol import Receipt, TimedChain
+from plimsoll.risk.signing import address_of, sign
+from plimsoll.spec.exchange import Order, digest
+from plimsoll.spec.instruments import SPOT, id_of, quantity_of, unpack
+from plimsoll.spec.wad import WAD
+
+FOREVER: Final = 2**64 - 1  # [unix s]
+UNLIMITED: Final = 2**256 - 1
+FEED_DECIMALS: Final = 8
+MIN_PRICE: Final = 10**10  # [wad] what an option that is worth nothing trades at
+
+
+def key_of(role: str) -> str:
+    """The private key of a role: public by design, for chains of one process only."""
+    return keccak(text=f"plimsoll simulation: {role}").hex()
+
+
+@dataclass
+class Party:
+    """An account with its owner's key."""
+
+    name: str
+    key: str = field(repr=False)
+    address: str
+    account: int
+    nonce: int = 0
+
+    @classmethod
+    def of(cls, name: str) -> Party:
+        """The party of a name, always the same."""
+        key = key_of(name)
+        address = address_of(key)
+        return cls(name, key, address, account_id(address))
+
+
+class Venue:
+    """The deployment, as people use it.
+
+    Parameters
+    ----------
+    chain, system
+        Where it is.
+    admin
+        Owner of the contracts and of the mock aggregators.
+    """
+
+    def __init__(self, chain: TimedChain, system: System, admin: str) -> None:
+        self.chain = chain
+        self.system = system
+        self.admin = admin
+        self.token_of: dict[int, str] = {}  # underlying -> symbol of its token
+        self._approved: set[tuple[str, str]] = set()
+        self._quote_scale = 10 ** (18 - system.quote.call("decimals"))
+        self._shown: dict[int, int] = {}
+
+    # ------------------------------------------------------------------------------------------------------- prices
+
+    def set_index(self, prices: Mapping[int, float]) -> None:
+        """Let the aggregators say these prices [quote], by underlying."""
+        for underlying, price in prices.items():
+            answer = round(price * 10**FEED_DECIMALS)
+            self.system.aggregators[underlying].transact("set", answer, sender=self.admin)
+            self._shown[underlying] = answer
+
+    def mark(self, instrument: int) -> int:
+        """Mark of an instrument at the live index [wad]."""
+        return int(self.system.oracle.call("mark", instrument))
+
+    # -------------------------------------------------------------------------------------------------------- money
+
+    def join(self, party: Party) -> None:
+        """Let the exchange trade for a party."""
+        self.system.clearinghouse.transact(
+            "set_allowance", party.account, self.system.exchange.address, FOREVER, sender=party.address
+        )
+
+    def fund(self, party: Party, amount: int) -> None:
+        """Mint and deposit quote [wad], rounded up to the token's decimals."""
+        units = -(-amount // self._quote_scale)
+        if units > 0:
+            self._deposit(party, self.system.quote.address, units)
+
+    def fund_token(self, party: Party, underlying: int, amount: int) -> None:
+        """Mint and deposit an underlying's token [wad]."""
+        self._deposit(party, self.system.tokens[self.token_of[underlying]].address, amount)
+
+    def _deposit(self, party: Party, token: str, units: int) -> None:
+        found = next(c for c in (self.system.quote, *self.system.tokens.values()) if c.address == token)
+        found.transact("mint", party.address, units, sender=self.admin)
+        if (party.address, token) not in self._approved:
+            found.transact("approve", self.system.clearinghouse.address, UNLIMITED, sender=party.address)
+            self._approved.add((party.address, token))
+        self.system.clearinghouse.transact("deposit", party.account, token, units, sender=party.address)
+
+    # ------------------------------------------------------------------------------------------------------- trades
+
+    def trade(self, buyer: Party, seller: Party, instrument: int, quantity: int, price: int | None = None) -> Receipt:
+        """Settle two signed orders; at the mark where no price is given [wad].
+
+        Raises
+        ------
+        Refused
+            Where exchange or book refuse it.
+        """
+        at = max(self.mark(instrument), MIN_PRICE) if price is None else price
+        sides = []
+        for party, signed in ((seller, -quantity), (buyer, quantity)):
+            party.nonce += 1
+            order = Order(
+                party.account, int(party.address, 16), instrument, signed, at, self.chain.now + 60, party.nonce
+            )
+            hashed = digest(order, self.chain.chain_id, self.system.exchange.address)
+            signature = sign(hashed, party.key)
+            fields = (order.account, party.address, instrument, signed, at, order.expires, order.nonce)
+            sides.append((fields, signature))
+        (maker, maker_signature), (taker, taker_signature) = sides
+        return self.system.exchange.transact(
+            "settle", maker, maker_signature, taker, taker_signature, quantity, sender=buyer.address
+        )
+
+    def positions(self, account: int) -> list[tuple[int, int]]:
+        """Instrument ids and quantities [wad] of an account, collateral included."""
+        return [(id_of(word), quantity_of(word)) for word in self.system.clearinghouse.call("positions", account)]
+
+    def unwind(self, party: Party, maker: Party, share: float = 1.0) -> list[Receipt]:
+        """Trade a share of every position but collateral against the maker, at the mark, the largest risk first.
+
+        Raises
+        ------
+        Refused
+            Where the book refuses a trade.
+        """
+        receipts = []
+        for instrument, held in self.positions(party.account):
+            quantity = int(abs(held) * share)
+            if unpack(instrument).kind == SPOT or quantity == 0:
+                continue
+            sides = (maker, party) if held > 0 else (party, maker)
+            receipts.append(self.trade(*sides, instrument, quantity))
+        return receipts
+
+
+def worth(receipts: Sequence[Receipt]) -> int:
+    """Gas of several transactions."""
+    return sum(receipt.gas_used for receipt in receipts)
+
+
+__all__ = ["FEED_DECIMALS", "WAD", "Party", "Venue", "key_of", "worth"]
