@@ -21,6 +21,7 @@ from ape.exceptions import ApeException, ContractLogicError
 from eth_utils.address import is_address, to_checksum_address
 from eth_utils.crypto import keccak
 
+from plimsoll.chain.artifacts import load as artifact
 from plimsoll.chain.deployment import BOOK_VERSION
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT
 from plimsoll.spec.report import pack_floors, pack_rates
@@ -508,8 +509,11 @@ class Deployment:
         self.echo(f"call    {label}")
 
     def _deploy(self, name: str, *args: Any) -> str:
+        container = getattr(project, name)
+        if bytes(container.contract_type.get_deployment_bytecode()) != artifact(name).bytecode:
+            refuse(f"deploy: ape's build of {name} is not of these sources; `ape compile --force` renews it")
         try:
-            made = self.account.deploy(getattr(project, name), *args, **self._confirmations())
+            made = self.account.deploy(container, *args, **self._confirmations())
         except ContractLogicError as error:
             refuse(f"deploy: {name}: {error.revert_message or 'reverted'}", CHAIN)
         self.sent += 1

@@ -1,0 +1,60 @@
+"""A deployment by the scripts, on the chain that ape runs inside this process."""
+
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # ape imports its scripts from there, too
+
+with warnings.catch_warnings():  # web3 imports what its own dependency calls outdated
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import web3  # noqa: F401
+
+from scripts import _config  # noqa: E402
+from scripts._deployment import AddressBook, Deployment, verify  # noqa: E402
+
+
+class Site:
+    """What a test deploys with: a configuration, an address book of its own, the embedded chain."""
+
+    def __init__(self, folder: Path, networks, accounts) -> None:
+        self.path = folder / "book.json"
+        self.provider = networks.provider
+        self.accounts = accounts
+        self.config = _config.load("local")
+
+    def book(self) -> AddressBook:
+        return AddressBook(self.path, "ethereum:local", self.provider.chain_id)
+
+    def run(self, **options) -> tuple[Deployment, list[str]]:
+        """One run; the run and the lines it wrote."""
+        lines: list[str] = []
+        account = options.pop("account", self.accounts[0])
+        config = options.pop("config", self.config)
+        run = Deployment(config, account, self.provider, self.book(), echo=lines.append, **options)
+        run.run()
+        return run, lines
+
+    def verify(self, run: Deployment, **changes) -> list[str]:
+        return verify(replace(self.config, **changes), run.signers, self.provider, self.book())
+
+
+@pytest.fixture
+def bare(tmp_path, networks, accounts):
+    """A chain on which nothing stands; perpetuals alone are to be listed, which is quicker."""
+    made = Site(tmp_path, networks, accounts)
+    perpetuals = tuple(replace(item, expiries=()) for item in made.config.underlyings)
+    made.config = replace(made.config, underlyings=perpetuals)
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, networks, accounts):
+    """A chain on which all stands; what a test does to the chain is undone."""
+    made = Site(tmp_path_factory.mktemp("site"), networks, accounts)
+    made.deployed, made.lines = made.run()
+    return made

@@ -1,0 +1,113 @@
+"""The commands themselves, against anvil: its own network, and a rehearsal of Sepolia."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from plimsoll.chain.deployment import load_book
+from plimsoll.chain.node import NodeChain
+
+ROOT = Path(__file__).resolve().parents[2]
+APE = str(Path(sys.executable).with_name("ape"))
+SEPOLIA = 11155111
+
+pytestmark = [pytest.mark.node, pytest.mark.slow]
+
+
+def ape(*arguments: str, code: int = 0, **environment: str) -> str:
+    """One command of ape; what it wrote."""
+    done = subprocess.run(
+        [APE, "run", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    written = done.stdout + done.stderr
+    assert done.returncode == code, written
+    assert "Traceback" not in written
+    return written
+
+
+@contextlib.contextmanager
+def anvil(*arguments: str):
+    """An anvil on a free port; its URL."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    node = subprocess.Popen(
+        ["anvil", "--silent", "--port", str(port), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        node.terminate()
+        node.wait(10)
+
+
+@pytest.fixture(scope="module")
+def sepolia():
+    """An anvil that says it is Sepolia, ten blocks a second."""
+    with anvil("--chain-id", str(SEPOLIA), "--block-time", "0.1") as url:
+        yield url
+
+
+def test_rehearsal_of_sepolia(sepolia, tmp_path):
+    """Deployment, a dry run that finds nothing to do, the keeper's own view of the book, and what verification sees."""
+    chain = NodeChain(sepolia)
+    book = tmp_path / "sepolia.json"
+    network = ("--network", f"ethereum:sepolia:{sepolia}", "--book", str(book))
+    signers = {"PLIMSOLL_SIGNERS": "TEST::1,TEST::2,TEST::3"}
+
+    first = ape("deploy", *network, "--confirmations", "0", **signers)
+    assert "verified 6 contracts, 2 feeds" in first
+    assert "done: 37 transactions" in first
+    assert "dry run: at most 0 transactions" in ape("deploy", *network, "--dry-run", **signers)
+
+    data = json.loads(book.read_text())
+    assert (data["chain_id"], data["network"]) == (SEPOLIA, "ethereum:sepolia")
+    assert str(ROOT) not in book.read_text()
+    system = load_book(book, chain)
+    assert system.feed.call("price", 0x0102)[0] == 3_000 * 10**18
+    assert len(system.clearinghouse.call("listing", 0x0102, 0)) == 2
+
+    system.clearinghouse.transact("set_bands", 20_000, 10_000, sender=data["deployer"])
+    found = ape("verify", *network, code=4, **signers)
+    assert "bands: (20000, 10000), not (100000, 10000)" in found
+    assert "Error: verify: 1 findings" in found
+
+
+def test_anvil_of_apes_own(tmp_path):
+    done = ape("deploy", "--network", "ethereum:local:foundry", "--book", str(tmp_path / "book.json"))
+    assert "done: 37 transactions" in done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("deploy",), "Error: config: no signers; name them in PLIMSOLL_SIGNERS"),
+        (("deploy", "--account", "nobody-of-that-name"), "Error: deploy: no account nobody-of-that-name"),
+    ],
+)
+def test_wrong_input_has_a_name_and_a_code(sepolia, arguments, message):
+    assert message in ape(*arguments, "--network", f"ethereum:sepolia:{sepolia}", code=2, PLIMSOLL_SIGNERS="")
+
+
+def test_nothing_to_verify(sepolia, tmp_path):
+    book = tmp_path / "none.json"
+    network = ("--network", f"ethereum:sepolia:{sepolia}", "--book", str(book))
+    assert "Error: verify: no address book" in ape("verify", *network, code=3)
