@@ -343,9 +343,9 @@ def test_a_deployment_that_fails_verification_says_so(bare, monkeypatch):
 
 @given(st.integers(1_600_000_000, 2_000_000_000), st.integers(1, 104))
 def test_expiries_are_fridays_at_eight(now, weeks):
-    import datetime
+    import datetime as dt
 
-    at = datetime.datetime.fromtimestamp(expiry_of(now, weeks), datetime.UTC)
+    at = dt.datetime.fromtimestamp(expiry_of(now, weeks), dt.UTC)
     assert (at.weekday(), at.hour, at.minute, at.second) == (4, 8, 0, 0)
     ahead = expiry_of(now, weeks) - now
     assert 86_400 + (weeks - 1) * 604_800 <= ahead < 86_400 + weeks * 604_800
