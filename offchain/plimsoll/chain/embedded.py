@@ -32,7 +32,7 @@ from plimsoll.spec.errors import Refused
 
 CHAIN_ID: Final = 1337
 BLOCK_TIME: Final = 12  # [s]
-GAS_LIMIT: Final = 2**62
+GAS_LIMIT: Final = 60_000_000  # of a block, and so of a transaction or view
 START: Final = 1_700_000_000  # [unix s]
 ETHER: Final = 10**18
 PADDING: Final = 33  # [bytes] that revm's analysis appends to code
@@ -72,7 +72,9 @@ class EmbeddedChain:
         self._time = time
         self._block = 1
         self._evm = pyrevm.EVM(
-            env=pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id), block=self._environment()), spec_id=spec
+            gas_limit=GAS_LIMIT,
+            env=pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id), block=self._environment()),
+            spec_id=spec,
         )
         self._undos: list[_Undo] = []
         self._marks: list[_Mark] = []

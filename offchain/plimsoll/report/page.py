@@ -16,7 +16,9 @@ body { margin: 0; background: #f4f6f8; color: var(--ink); font: 15px/1.55 system
 main { max-width: 1180px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { font-size: 26px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 40px 0 10px; }
 p { max-width: 74ch; } .muted { color: var(--muted); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 24px 0; }
+.tiles { display: grid; grid-template-columns: repeat(4, 1fr); gap: 12px; margin: 24px 0; }
+@media (max-width: 720px) { .tiles { grid-template-columns: repeat(2, 1fr); } }
+.narrow { max-width: 620px; } .narrow thead { display: none; }
 .tile { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; }
 .tile b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; }
 .tile span { color: var(--muted); font-size: 13px; }
@@ -150,7 +152,7 @@ each account's margin and state on chain is compared, to the last unit, with the
 each moment: where it stands above a margin line, that margin would not have covered a day without acting. A static MM
 is the first day's, kept for ever.</p>
 <h2>Result</h2>
-<div class="card">{numbers}</div>
+<div class="card narrow">{numbers}</div>
 <h2>Markets</h2>
 <div class="card">{markets}</div>
 <h2>Accounts</h2>

@@ -124,7 +124,7 @@ def _margin(axis: Axes, outcome: Outcome, underlying: int) -> None:
     axis.axhline(mm[0], color=AMBER, linewidth=1.4, linestyle=(0, (5, 2)), label="static: first day's MM for ever")
     over = moves > mm[0]
     axis.set_title(
-        f"MM {mm[0]:.1%} to {mm.max():.1%} of notional; a static {mm[0]:.1%} is exceeded on {np.mean(over):.0%} of days",
+        f"MM {mm[0]:.1%} to {mm.max():.1%}; a static {mm[0]:.1%} is exceeded {np.mean(over):.0%} of the time",
         loc="left",
         fontsize=9,
         color=MUTED,
