@@ -158,30 +158,23 @@ def price(underlying: uint16) -> (uint256, uint256, uint256):
     """
     config: uint256 = self.configs[underlying]
     assert config != 0, "feed: unknown underlying"
-    round_id: uint256 = 0
-    answer: int256 = 0
-    started_at: uint256 = 0
-    updated_at: uint256 = 0
-    answered_in: uint256 = 0
-    # An aggregator without code, or with less data than this, reverts here.
-    round_id, answer, started_at, updated_at, answered_in = staticcall IAggregatorV3(
-        convert(config >> AGGREGATOR_SHIFT, address)
-    ).latestRoundData()
-    assert answer > 0, "feed: price not positive"
-    assert updated_at <= block.timestamp, "feed: price from the future"
+    # An aggregator without code, or with less data than a round, reverts here.
+    last: IAggregatorV3.Round = staticcall IAggregatorV3(convert(config >> AGGREGATOR_SHIFT, address)).latestRoundData()
+    assert last.answer > 0, "feed: price not positive"
+    assert last.updated_at <= block.timestamp, "feed: price from the future"
     # cannot wrap: the line above
-    age: uint256 = unsafe_sub(block.timestamp, updated_at)
+    age: uint256 = unsafe_sub(block.timestamp, last.updated_at)
     assert age <= (config >> MAX_AGE_SHIFT) & convert(max_value(uint32), uint256), "feed: stale price"
-    price: uint256 = convert(answer, uint256)
+    price: uint256 = convert(last.answer, uint256)
     assert price <= MAX_PRICE, "feed: price over the maximum"
-    # cannot wrap: at most 1e27 * 1e18; exact, decimals being 18 at most
-    price = unsafe_mul(price, 10**((config >> PRICE_SHIFT) & 255))
+    # neither power nor product can wrap: both exponents are 18 at most
+    price = unsafe_mul(price, pow_mod256(10, (config >> PRICE_SHIFT) & 255))
     assert price <= MAX_PRICE, "feed: price over the maximum"
     if config & BOUNDS_MASK != 0:
         assert price > self._bound((config >> LOW_SHIFT) & (2**24 - 1)), "feed: price at its bound"
         high: uint256 = self._bound(config & (2**24 - 1))
         assert high == 0 or price < high, "feed: price at its bound"
-    return price, updated_at, 10**((config >> STRIKE_SHIFT) & 255)
+    return price, last.updated_at, pow_mod256(10, (config >> STRIKE_SHIFT) & 255)
 
 
 @external
