@@ -117,8 +117,8 @@ def isValidSignature(digest: bytes32, signature: Bytes[1024]) -> Bytes[64]:
 # -------------------------------------------------------------------- internal
 
 
-@view
 @internal
+@view
 def _is_signed(digest: bytes32, signature: Bytes[1024]) -> bool:
     """
     @notice Whether the owner signed or approved a digest.

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 from plimsoll.chain.deployment import load_book
 from plimsoll.chain.node import NodeChain
@@ -17,6 +18,7 @@ from plimsoll.chain.node import NodeChain
 ROOT = Path(__file__).resolve().parents[2]
 APE = str(Path(sys.executable).with_name("ape"))
 SEPOLIA = 11155111
+KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first, known to everybody
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 
@@ -66,17 +68,29 @@ def sepolia():
         yield url
 
 
-def test_rehearsal_of_sepolia(sepolia, tmp_path):
-    """Deployment, a dry run that finds nothing to do, the keeper's own view of the book, and what verification sees."""
+@pytest.fixture
+def keystore(tmp_path):
+    """A home with one keystore account of ape's, `deployer`, funded on anvil; what opens it, for the environment."""
+    folder = tmp_path / "home" / ".ape" / "accounts"
+    folder.mkdir(parents=True)
+    sealed = Account.encrypt(KEY, "open sesame", kdf="pbkdf2", iterations=1)
+    (folder / "deployer.json").write_text(json.dumps(sealed))
+    return {"HOME": str(tmp_path / "home"), "PLIMSOLL_PASSPHRASE": "open sesame"}
+
+
+def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
+    """As on the live network: a keystore account, signers by address. Then a dry run that finds nothing to do, the
+    keeper's own view of the address book, and what verification sees once something was changed."""
     chain = NodeChain(sepolia)
     book = tmp_path / "sepolia.json"
     network = ("--network", f"ethereum:sepolia:{sepolia}", "--book", str(book))
-    signers = {"PLIMSOLL_SIGNERS": "TEST::1,TEST::2,TEST::3"}
+    nodes = ",".join(Account.from_key(bytes([k]) * 32).address for k in (7, 8, 9))
+    signers = {**keystore, "PLIMSOLL_SIGNERS": nodes}
 
-    first = ape("deploy", *network, "--confirmations", "0", **signers)
+    first = ape("deploy", *network, "--account", "deployer", "--confirmations", "0", **signers)
     assert "verified 6 contracts, 2 feeds" in first
     assert "done: 37 transactions" in first
-    assert "dry run: at most 0 transactions" in ape("deploy", *network, "--dry-run", **signers)
+    assert "dry run: at most 0 transactions" in ape("deploy", *network, "--account", "deployer", "--dry-run", **signers)
 
     data = json.loads(book.read_text())
     assert (data["chain_id"], data["network"]) == (SEPOLIA, "ethereum:sepolia")
