@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from plimsoll.keeper.errors import KeeperError
 
@@ -59,19 +59,17 @@ class JsonLinesRecorder:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: TextIO = path.open("a", encoding="utf-8")
+            path.open("a", encoding="utf-8").close()
         except OSError as error:
             raise KeeperError(f"journal {path}: {error.strerror or error}") from error
 
     def record(self, kind: str, time: int, **fields: Any) -> None:
         """Append one line and wait for the disk."""
-        self._file.write(json.dumps({"time": time, "kind": kind, **fields}, default=_plain) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        line = json.dumps({"time": time, "kind": kind, **fields}, default=_plain) + "\n"
+        with self.path.open("a", encoding="utf-8") as file:  # each time anew: the file may have been rotated away
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:

@@ -132,7 +132,7 @@ def _margin(axis: Axes, outcome: Outcome, underlying: int) -> None:
     axis.set_ylabel("share of notional")
     axis.set_ylim(0, max(float(im.max()), float(moves.max())) * 1.08)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    locator = mdates.AutoDateLocator(minticks=4, maxticks=8)  # type: ignore[no-untyped-call]
+    locator = mdates.AutoDateLocator(minticks=3, maxticks=12)  # type: ignore[no-untyped-call]
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axis.set_xlim(times[0], _times([outcome.end])[0])

@@ -79,7 +79,7 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
         "start": outcome.start,
         "end": outcome.end,
         "reports": outcome.reports,
-        "reports_refused": outcome.refused_posts,
+        "failed_rounds": outcome.failed_rounds,
         "surfaces_per_report": outcome.surfaces,
         "gas_per_report": round(outcome.post_gas / outcome.reports) if outcome.reports else 0,
         "accounts": len(outcome.accounts),

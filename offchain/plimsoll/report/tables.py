@@ -48,7 +48,8 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The result's lines: what, how much."""
     return [
         ("replayed [UTC]", f"{date(summary['start'])} .. {date(summary['end'])}"),
-        ("reports posted (refused)", f"{summary['reports']:,} ({summary['reports_refused']:,})"),
+        ("reports posted", f"{summary['reports']:,}"),
+        ("  rounds of the keeper that failed", f"{summary['failed_rounds']:,}"),
         (f"gas a report of {summary['surfaces_per_report']} surfaces", f"{summary['gas_per_report']:,}"),
         ("accounts", f"{summary['accounts']:,}"),
         ("  called at least once", f"{summary['accounts_called']:,} ({summary['margin_calls']:,} calls)"),

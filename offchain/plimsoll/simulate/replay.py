@@ -139,7 +139,7 @@ class Outcome:
     events: list[Event] = field(default_factory=list)
     accounts: dict[int, AccountStory] = field(default_factory=dict)
     reports: int = 0
-    refused_posts: int = 0
+    failed_rounds: int = 0  # of the keeper: no report could be made, or it was refused
     post_gas: int = 0
     surfaces: int = 0
     comparisons: int = 0
@@ -433,6 +433,8 @@ class Replay:
 
         Raises
         ------
+        SimulationError
+            Where the engine cannot make a first report of this data.
         Refused
             Where the set-up is refused, which no replay of sound data is.
         """
@@ -473,8 +475,10 @@ class Replay:
 
     def _post_round(self) -> dict[int, Assessment]:
         found = self.keeper.round()
-        if found.posted is not None and not found.posted.ok:
-            self.outcome.refused_posts += 1
+        if found.error is not None:
+            if self.outcome.reports == 0:
+                raise SimulationError(f"no first report: {found.error}")
+            self.outcome.failed_rounds += 1
         if found.posted is None or not found.posted.ok or found.built is None:
             return self._margins()
         outcome = self.outcome

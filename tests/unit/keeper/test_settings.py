@@ -1,0 +1,136 @@
+"""The settings file: every way to be wrong has a name, and a whole keeper comes out of a right one."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from plimsoll.chain.errors import DeploymentError
+from plimsoll.keeper.accounts import AccountWatcher
+from plimsoll.keeper.build import build_keeper
+from plimsoll.keeper.errors import KeeperError, SettingsError
+from plimsoll.keeper.recorder import JsonLinesRecorder, MemoryRecorder, read_journal
+from plimsoll.keeper.settings import key_from, load_settings
+
+from .conftest import SIGNERS, UNDERLYING
+
+KEYS = {"POSTER": "11" * 32, "NODE_0": SIGNERS[0], "NODE_1": SIGNERS[1], "STRANGER": "22" * 32, "LIQUIDATOR": "33" * 32}
+
+
+def good():
+    return {
+        "node": "http://127.0.0.1:8545",
+        "book": "book.json",
+        "keys": {"poster": "POSTER", "signers": ["NODE_0", "NODE_1"], "liquidator": "LIQUIDATOR"},
+        "markets": [{"underlying": UNDERLYING, "name": "TOY", "prices": "toy.csv", "depth": 1e6}],
+        "liquidation": {"account": 0},
+        "journal": "journal.jsonl",
+    }
+
+
+def write(folder, data):
+    path = folder / "keeper.yaml"
+    path.write_text(data if isinstance(data, str) else yaml.safe_dump(data))
+    return path
+
+
+def test_a_good_file_makes_a_keeper_that_posts(world):
+    settings = load_settings(write(world.folder, good()))
+    assert settings.book == world.folder / "book.json"
+    world.open("somebody", 100)
+    keeper = build_keeper(settings, chain=world.chain, environment=KEYS)
+    assert keeper.round().posted.ok
+    assert len(keeper.accounts()) == 1
+    kinds = [line["kind"] for line in read_journal(world.folder / "journal.jsonl")]
+    assert kinds == ["post-due", "post-intent", "posted"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"triggers": {"heartbeat": 0}}, "triggers.heartbeat: Input should be greater than 0"),
+        ({"triggers": {"hartbeat": 60}}, "triggers.hartbeat: Extra inputs are not permitted"),
+        ({"node": "ftp://x"}, "node: String should match"),
+        ({"markets": []}, "markets: List should have at least 1 item"),
+        ({"markets": good()["markets"] * 2}, "an underlying is named twice"),
+        ({"keys": {"poster": "P", "signers": ["A", "A"]}}, "a signer is named twice"),
+        ({"keys": {"poster": "0x" + "11" * 32, "signers": ["A"]}}, "keys.poster: String should match"),
+        ({"loop": {"max_failures": 0}}, "loop.max_failures"),
+        ({"version": 2}, "version"),
+        ({"book": None}, "book"),
+    ],
+)
+def test_wrong_fields_are_named(tmp_path, change, why):
+    with pytest.raises(SettingsError, match=why):
+        load_settings(write(tmp_path, good() | change))
+
+
+@pytest.mark.parametrize(("text", "why"), [("a: [", "no YAML"), ("- 1", "a mapping"), ("", "a mapping")])
+def test_no_settings_at_all(tmp_path, text, why):
+    with pytest.raises(SettingsError, match=why):
+        load_settings(write(tmp_path, text))
+    with pytest.raises(SettingsError, match="No such file"):
+        load_settings(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize("value", ["", "12", "zz" * 32])
+def test_a_key_that_is_none_is_never_quoted(value):
+    with pytest.raises(SettingsError) as error:
+        key_from("POSTER", {"POSTER": value})
+    assert "POSTER" in str(error.value)
+    assert not value or value not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"keys": {"poster": "POSTER", "signers": ["NODE_0"], "liquidator": "LIQUIDATOR"}}, "quorum is 2"),
+        ({"keys": {"poster": "POSTER", "signers": ["NODE_0", "STRANGER"], "liquidator": "LIQUIDATOR"}}, "no signer"),
+        ({"keys": {"poster": "POSTER", "signers": ["NODE_0", "NODE_1"]}}, "keys.liquidator is not"),
+        ({"keys": {"poster": "NOWHERE", "signers": ["NODE_0", "NODE_1"]}}, "NOWHERE is not set"),
+    ],
+)
+def test_keys_that_cannot_work_are_met_at_the_start(world, change, why):
+    settings = load_settings(write(world.folder, good() | change))
+    with pytest.raises(SettingsError, match=why):
+        build_keeper(settings, chain=world.chain, environment=KEYS)
+    assert not (world.folder / "journal.jsonl").exists()
+
+
+def test_an_address_book_of_nothing(world):
+    world.book.write_text(json.dumps({"chain_id": 1337, "contracts": {}}))
+    with pytest.raises(DeploymentError, match="IndexFeed has no address"):
+        build_keeper(load_settings(write(world.folder, good())), chain=world.chain, environment=KEYS)
+
+
+def test_the_journal_survives_a_cut_off_line(tmp_path):
+    path = tmp_path / "deep" / "journal.jsonl"
+    journal = JsonLinesRecorder(path)
+    journal.record("one", 1, big=2**200, raw=b"\x01")
+    with path.open("a") as file:
+        file.write('{"time": 2, "ki')
+    assert list(read_journal(path)) == [{"time": 1, "kind": "one", "big": 2**200, "raw": "0x01"}]
+
+
+def test_a_journal_that_cannot_be_opened(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KeeperError, match="journal"):
+        JsonLinesRecorder(Path(tmp_path / "file" / "journal.jsonl"))
+
+
+def test_accounts_are_found_by_what_they_did(world):
+    watcher = AccountWatcher(world.system)
+    assert watcher.update() == []
+    parties = [world.open(f"party {k}", 10) for k in range(3)]
+    world.chain.advance(10**5)
+    parties.append(world.open("late", 10))
+    assert watcher.update() == [party.account for party in parties]
+    assert watcher.update() == [party.account for party in parties]
+
+
+def test_memory_recorder_by_kind():
+    recorder = MemoryRecorder()
+    recorder.record("a", 1)
+    recorder.record("b", 2, x=1)
+    assert recorder.of("b") == [{"time": 2, "kind": "b", "x": 1}]
