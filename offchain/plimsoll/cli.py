@@ -100,7 +100,7 @@ def demo(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    r"""Replay a crash through the real contracts, on a chain in this process.
+    """Replay a crash through the real contracts, on a chain in this process.
 
     Without --prices: the S&P 500 and crude oil in the autumn of 2008, real prices that come with a dependency.
 
@@ -108,7 +108,7 @@ def demo(
       plimsoll demo
       plimsoll demo --from 2008-10-01 --to 2008-10-31 --out build/october
       plimsoll demo --prices btc_usdt_spot_1h.csv.gz --prices eth_usdt_spot_1h.csv.gz --from 2020-03-10 --to 2020-03-14
-    """
+    """  # noqa: D301 - \b is what click wants: keep these lines
     from plimsoll.report.page import replay_page  # noqa: PLC0415
     from plimsoll.report.plots import replay_figure, save_png, to_png  # noqa: PLC0415 - slow to import
     from plimsoll.report.summary import summarise  # noqa: PLC0415
@@ -240,12 +240,12 @@ class _Screen:
 @click.option("--dry-run", is_flag=True, help="Decide and record, send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Each round as one line of JSON.")
 def keeper(settings: Path, *, once: bool, dry_run: bool, as_json: bool) -> int:
-    r"""Run the loop: ingest, assess, report, post, enforce, observe.
+    """Run the loop: ingest, assess, report, post, enforce, observe.
 
     \b
       plimsoll keeper --settings keeper.yaml --once --dry-run
       plimsoll keeper --settings keeper.yaml
-    """
+    """  # noqa: D301 - \b is what click wants: keep these lines
     from plimsoll.keeper.build import build_keeper  # noqa: PLC0415
     from plimsoll.keeper.errors import Halted  # noqa: PLC0415
     from plimsoll.keeper.settings import load_settings  # noqa: PLC0415
@@ -293,18 +293,22 @@ def _round_text(done: Round, *, as_json: bool) -> str:
 @cli.command(epilog=EPILOG)
 @click.argument("snapshot", type=FILE)
 @click.option("--sequence", type=click.IntRange(1, 2**64 - 1), default=1, show_default=True, help="Of the report.")
+@click.option("--previous", type=FILE, help="What the report before it left, as the keeper archives it.")
 @click.option("--chain-id", type=click.IntRange(1), help="With --oracle: show the digest that signers sign.")
 @click.option("--oracle", help="Address of the RiskOracle.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def report(snapshot: Path, sequence: int, chain_id: int | None, oracle: str | None, *, as_json: bool) -> int:
-    r"""Recompute the report of an archived SNAPSHOT, as a first report, and show what it says.
+def report(
+    snapshot: Path, sequence: int, previous: Path | None, chain_id: int | None, oracle: str | None, *, as_json: bool
+) -> int:
+    """Recompute the report of an archived SNAPSHOT and show what it says; without --previous, as a first report.
 
     \b
       plimsoll report snapshot.json.gz
-      plimsoll report snapshot.json.gz --sequence 12 --chain-id 1 --oracle 0x...
-    """
+      plimsoll report 12.snapshot.json.gz --previous 12.previous.json --sequence 12 --chain-id 1 --oracle 0x...
+    """  # noqa: D301 - \b is what click wants: keep these lines
     from eth_utils.address import is_address  # noqa: PLC0415
 
+    from plimsoll.keeper.archive import read_state  # noqa: PLC0415
     from plimsoll.market.snapshot import Snapshot  # noqa: PLC0415
     from plimsoll.risk.engine import Engine  # noqa: PLC0415
     from plimsoll.risk.models import EwmaFhs  # noqa: PLC0415
@@ -315,7 +319,7 @@ def report(snapshot: Path, sequence: int, chain_id: int | None, oracle: str | No
     if oracle is not None and not is_address(oracle):
         raise InputError(f"--oracle {oracle} is no address")
     loaded = Snapshot.load(snapshot)
-    built = Engine(EwmaFhs()).report(loaded, sequence=sequence)
+    built = Engine(EwmaFhs()).report(loaded, read_state(previous) if previous else None, sequence)
     said: dict[str, Any] = {
         "sequence": built.report.sequence,
         "market_time": built.report.market_time,

@@ -186,6 +186,15 @@ def save_book(system: System, path: Path) -> None:
     path.write_text(json.dumps(book, indent=2) + "\n")
 
 
+def book_block(path: Path) -> int:
+    """The block where an address book says that the protocol's events begin; 0 where it says nothing."""
+    try:
+        block = json.loads(path.read_text()).get("block")
+    except (OSError, ValueError, AttributeError):
+        return 0
+    return block if isinstance(block, int) and block >= 0 else 0
+
+
 def load_book(path: Path, chain: Chain) -> System:
     """The deployment that an address book describes, on the chain it names.
 

@@ -6,6 +6,7 @@ triggers     whether a report is due, and why: pure functions
 poster       builds, signs and posts a report; survives what the chain refuses
 liquidation  calls, cures, auctions and bids, each by rule
 recorder     the journal, written before anything is sent
+archive      what reports were made from, so that anyone can recompute them
 metrics      what a monitor scrapes
 loop         the round and the halt that says why
 """

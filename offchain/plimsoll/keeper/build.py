@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from plimsoll.chain.deployment import System, account_id, load_book
+from plimsoll.chain.deployment import System, account_id, book_block, load_book
 from plimsoll.chain.node import NodeChain
 from plimsoll.chain.protocol import Chain
-from plimsoll.keeper.accounts import AccountWatcher
+from plimsoll.keeper.accounts import AccountWatcher, listed_expiries
+from plimsoll.keeper.archive import Archive
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent
 from plimsoll.keeper.loop import Keeper, LoopConfig
@@ -66,11 +67,22 @@ def build_keeper(
     used = chain or NodeChain(settings.node, [poster_key, *([liquidator_key] if liquidator_key else [])])
     system = load_book(settings.book, used)
     _check_signers(system, signer_keys)
+    first_block = book_block(settings.book) if settings.first_block is None else settings.first_block
+    asked = any(market.expiries is None for market in settings.markets)
+    listed = listed_expiries(system, first_block) if asked else {}
     journal = recorder or JsonLinesRecorder(settings.journal)
     source = FeedSource(
         system,
         [
-            MarketSource(m.underlying, m.name, Path(m.prices), tuple(m.expiries), m.depth, m.max_history_age, m.window)
+            MarketSource(
+                m.underlying,
+                m.name,
+                Path(m.prices),
+                listed.get(m.underlying, ()) if m.expiries is None else tuple(m.expiries),
+                m.depth,
+                m.max_history_age,
+                m.window,
+            )
             for m in settings.markets
         ],
     )
@@ -88,7 +100,7 @@ def build_keeper(
                 _wad(rule.min_profit), round(rule.min_share * PPM), _wad(rule.max_payment), _wad(rule.max_fraction)
             ),
         )
-        accounts = partial(_accounts, AccountWatcher(system, rule.first_block), tuple(rule.accounts))
+        accounts = partial(_accounts, AccountWatcher(system, first_block), tuple(rule.accounts))
 
     return Keeper(
         source,
@@ -101,6 +113,7 @@ def build_keeper(
         metrics=Metrics(),
         triggers=TriggerConfig(**settings.triggers.model_dump()),
         config=LoopConfig(settings.loop.interval, settings.loop.max_failures, dry_run),
+        archive=Archive(settings.archive) if settings.archive else None,
     )
 
 

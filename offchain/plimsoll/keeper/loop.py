@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from plimsoll.chain.errors import ChainError
-from plimsoll.keeper.errors import Halted, SettingsError, SourceDownError
+from plimsoll.keeper.archive import Archive
+from plimsoll.keeper.errors import Halted, KeeperError, SettingsError
 from plimsoll.keeper.liquidation import LiquidationAgent, Taken
 from plimsoll.keeper.metrics import Metrics
 from plimsoll.keeper.poster import Posted, Poster
@@ -92,6 +93,8 @@ class Keeper:
         Journal and monitor.
     triggers, config
         When to post, how to run.
+    archive
+        Where to keep what reports were made from; None: nowhere.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Keeper:
         metrics: Metrics | None = None,
         triggers: TriggerConfig | None = None,
         config: LoopConfig | None = None,
+        archive: Archive | None = None,
     ) -> None:
         self.source = source
         self.engine = engine
@@ -118,6 +122,7 @@ class Keeper:
         self.metrics = metrics or Metrics()
         self.triggers = triggers or TriggerConfig()
         self.config = config or LoopConfig()
+        self.archive = archive
         self.failures = 0  # rounds in a row
 
     def run(
@@ -153,7 +158,7 @@ class Keeper:
         try:
             now = self.reader.system.chain.now
             found = self._round()
-        except (SourceDownError, MarketError, RiskError, ChainError) as error:
+        except (KeeperError, MarketError, RiskError, ChainError) as error:
             found = Round(now, error=f"{type(error).__name__}: {error}")
             self.metrics.failures.labels("round").inc()
             self.recorder.record("round-failed", now, error=found.error, in_a_row=self.failures + 1)
@@ -183,8 +188,12 @@ class Keeper:
         """The report the engine would post now and the reasons to; None where none can be: no time has passed."""
         if held.sequence and held.time <= held.market_time:
             return None, ()
-        built = self.engine.report(self.source.snapshot(held), held.risk_state, held.sequence + 1)
-        return built, due(held, built, self.triggers)
+        snapshot, previous = self.source.snapshot(held), held.risk_state
+        built = self.engine.report(snapshot, previous, held.sequence + 1)
+        reasons = due(held, built, self.triggers)
+        if reasons and self.archive is not None and not self.config.dry_run:
+            self.archive.keep(built.report.sequence, snapshot, previous)
+        return built, reasons
 
     def _post(self, held: Held, built: BuiltReport, reasons: Sequence[Reason]) -> Posted | None:
         why = [str(reason) for reason in reasons]

@@ -12,9 +12,11 @@
     liquidation: {account: 0, min_profit: 5, min_share: 0.1}
     loop: {interval: 15, max_failures: 5}
     journal: build/keeper.jsonl
+    archive: build/reports               # snapshot and previous state of every report
     metrics_port: 9464
 
-Paths are relative to the file. A name that is not known is refused: a misspelt limit would be no limit.
+Paths are relative to the file. Where a market names no expiries, those listed on the book are taken. A name that is not
+known is refused: a misspelt limit would be no limit.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ class MarketSettings(_Strict):
     underlying: int = Field(ge=0, lt=2**16)
     name: str = Field(min_length=1)
     prices: Path
-    expiries: list[int] = Field(default_factory=list)
+    expiries: list[int] | None = Field(default=None, description="besides 0 [unix s]; by default what the book lists")
     depth: float | None = Field(default=None, gt=0)
     max_history_age: int = Field(default=4 * 86_400, gt=0)
     window: int | None = Field(default=None, gt=1)
@@ -81,7 +83,6 @@ class LiquidationSettings(_Strict):
     max_payment: float = Field(default=1e9, gt=0, description="[quote]")
     max_fraction: float = Field(default=1.0, ge=0.01, le=1)
     accounts: list[int] = Field(default_factory=list, description="to watch besides those that events name")
-    first_block: int = Field(default=0, ge=0)
 
 
 class LoopSettings(_Strict):
@@ -103,6 +104,8 @@ class KeeperSettings(_Strict):
     liquidation: LiquidationSettings | None = None
     loop: LoopSettings = LoopSettings()
     journal: Path = Path("build/keeper.jsonl")
+    archive: Path | None = Field(default=None, description="folder of what reports were made from")
+    first_block: int | None = Field(default=None, ge=0, description="of the protocol; by default the address book's")
     metrics_port: int | None = Field(default=None, ge=0, lt=2**16)
 
     @field_validator("markets")
@@ -153,6 +156,7 @@ def parse_settings(data: Mapping[str, Any], path: Path) -> KeeperSettings:
         update={
             "book": folder / found.book,
             "journal": folder / found.journal,
+            "archive": None if found.archive is None else folder / found.archive,
             "markets": [m.model_copy(update={"prices": folder / m.prices}) for m in found.markets],
         }
     )

@@ -38,13 +38,16 @@ class Held:
         return View(self.params, self.time, self.index, self.surfaces, self.scalars, self.classes, self.open_interest)
 
     @property
+    def live(self) -> dict[tuple[int, int], Surface]:
+        """The surfaces of expiries that have not passed: the others are never posted again."""
+        return {key: surface for key, surface in self.surfaces.items() if key[1] == 0 or key[1] > self.time}
+
+    @property
     def risk_state(self) -> RiskState | None:
         """The same as the engine glides from; None before the first report."""
         if self.sequence == 0:
             return None
-        return RiskState.of(
-            self.sequence, self.market_time, tuple(self.surfaces.values()), tuple(self.classes.values())
-        )
+        return RiskState.of(self.sequence, self.market_time, tuple(self.live.values()), tuple(self.classes.values()))
 
 
 class ChainReader:

@@ -70,7 +70,7 @@ def gate_near(held: Held, config: TriggerConfig) -> list[Reason]:
     """Indices that have used up their share of the move gate since their surface's reference."""
     found = []
     for underlying, index in sorted(held.index.items()):
-        references = {s.reference for (u, _), s in held.surfaces.items() if u == underlying}
+        references = {s.reference for (u, _), s in held.live.items() if u == underlying}
         for reference in references:
             moved = abs(index.price - reference)
             if moved * PPM >= config.gate_share * held.params.move_gate * reference:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from plimsoll import cli
 from plimsoll.chain.errors import DeploymentError
-from plimsoll.keeper.accounts import AccountWatcher
+from plimsoll.keeper.accounts import AccountWatcher, listed_expiries
+from plimsoll.keeper.archive import read_state
 from plimsoll.keeper.build import build_keeper
 from plimsoll.keeper.errors import KeeperError, SettingsError
 from plimsoll.keeper.recorder import JsonLinesRecorder, MemoryRecorder, read_journal
@@ -44,6 +46,36 @@ def test_a_good_file_makes_a_keeper_that_posts(world):
     assert len(keeper.accounts()) == 1
     kinds = [line["kind"] for line in read_journal(world.folder / "journal.jsonl")]
     assert kinds == ["post-due", "post-intent", "posted"]
+
+
+def test_what_a_report_was_made_from_is_archived_and_recomputes_it(world, capsys):
+    settings = load_settings(write(world.folder, good() | {"archive": "reports"}))
+    keeper = build_keeper(settings, chain=world.chain, environment=KEYS)
+    keeper.round()
+    world.chain.advance(3_600)
+    second = keeper.round().built.report
+    folder = world.folder / "reports"
+    arguments = [folder / "2.snapshot.json.gz", "--previous", folder / "2.previous.json", "--sequence", 2, "--json"]
+    with pytest.raises(SystemExit) as left:
+        cli.main(["report", *map(str, arguments)])
+    assert left.value.code == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["surfaces"] == ["0x" + code_hash.hex() for code_hash in second.surfaces]
+    assert said["snapshot"] == "0x" + second.snapshot.hex()
+    for text in ("{", "{}", "[]"):
+        (folder / "bad.json").write_text(text)
+        with pytest.raises(KeeperError, match="not what a report left"):
+            read_state(folder / "bad.json")
+
+
+def test_expiries_are_what_the_book_lists(world):
+    late = world.chain.now + 30 * 86_400
+    world.chain.advance(24)
+    world.system.clearinghouse.transact("list_instrument", UNDERLYING, late, 1, 0, sender=world.admin)
+    assert listed_expiries(world.system) == {UNDERLYING: (late,)}
+    keeper = build_keeper(load_settings(write(world.folder, good())), chain=world.chain, environment=KEYS)
+    assert keeper.round().posted.ok
+    assert {key[1] for key in keeper.reader.read().surfaces} == {0, late}
 
 
 @pytest.mark.parametrize(

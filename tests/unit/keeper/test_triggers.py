@@ -70,3 +70,13 @@ def test_a_fresh_report_is_not_due_and_a_moved_one_says_which(world):
     assert [reason.kind for reason in due(held, longer, CONFIG)] == ["listing"]
     deeper = replace(built, scalars=tuple(replace(s, depth=s.depth * 2) for s in built.scalars))
     assert [reason.kind for reason in due(held, deeper, CONFIG)] == ["moved"]
+
+
+def test_a_surface_that_expired_asks_for_nothing_and_says_nothing(world):
+    world.keeper().round()
+    held = held_of(world)
+    surface = held.surfaces[257, 0]
+    old = replace(surface, expiry=held.time, reference=surface.reference * 2, psr=surface.psr * 9)
+    with_old = replace(held, surfaces={**held.surfaces, (257, held.time): old})
+    assert gate_near(with_old, CONFIG) == []
+    assert with_old.risk_state == held.risk_state
