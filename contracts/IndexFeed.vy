@@ -68,15 +68,6 @@ BOUNDS_MASK: constant(uint256) = 2**48 - 1
 configs: public(HashMap[uint16, uint256])  # [packed, as above] zero: unknown
 
 
-# ---------------------------------------------------------------------- events
-
-
-event BoundsSet:
-    underlying: indexed(uint16)
-    low: uint256  # [wad]
-    high: uint256  # [wad]
-
-
 # ----------------------------------------------------------------- constructor
 
 
@@ -139,7 +130,7 @@ def set_bounds(underlying: uint16, low: uint256, high: uint256):
     packed_low: uint256 = self._pack_bound_up(low)
     packed_high: uint256 = self._pack_bound_down(high)
     self.configs[underlying] = (config & ~BOUNDS_MASK) | (packed_low << LOW_SHIFT) | packed_high
-    log BoundsSet(underlying=underlying, low=self._bound(packed_low), high=self._bound(packed_high))
+    log IIndexFeed.BoundsSet(underlying=underlying, low=self._bound(packed_low), high=self._bound(packed_high))
 
 
 # Each view below is `@reentrant`: nothing here is ever half written (the one

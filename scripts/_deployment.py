@@ -11,6 +11,7 @@ address book is written after every contract. A dry run takes the same steps and
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ from scripts._config import CHAIN, TEST_ACCOUNT, VERIFICATION, Config, Underlyin
 
 DAY: Final = 86_400
 WEEK: Final = 7 * DAY
+POLL: Final = 0.5  # [s] between looks for a block
 FRIDAY: Final = DAY + 8 * 3_600  # [s] 1970-01-02 was one; 08:00 UTC
 DEVELOPMENT: Final = ("anvil", "hardhat", "ethereumtester")  # what such nodes call themselves
 KIND_NAMES: Final = {PERP: "perp", FUTURE: "future", CALL: "call", PUT: "put"}
@@ -175,7 +177,8 @@ class Deployment:
     replace
         Deploy the protocol anew, whatever the address book has of it; tokens and aggregators stay.
     confirmations
-        Blocks to wait for after each transaction; None: as the network has it.
+        Blocks to wait for once all is sent, before it is verified; None: as the network has it. Between transactions
+        there is nothing to wait for but their inclusion: a later one is no good without the earlier ones.
     echo
         Takes each line of the log.
     """
@@ -202,9 +205,9 @@ class Deployment:
         self.development = is_development(provider)
         self.sent = 0
         self.planned = 0
-        self._options = {"sender": account}
-        if confirmations is not None:
-            self._options["required_confirmations"] = confirmations
+        self.confirmations = provider.network.required_confirmations if confirmations is None else confirmations
+        self._waiting = {"required_confirmations": 0}
+        self._options = {"sender": account, **self._waiting}
         self.contracts: dict[str, Any] = {}  # those that stand
         self.signers = resolve_signers(config, development=self.development)
 
@@ -220,7 +223,7 @@ class Deployment:
         """
         if not self.dry_run and self.book.deployer is None:
             self.book.deployer = self.account.address
-            self.book.block = self.provider.get_block("latest").number
+            self.book.block = self._height()
         self._token(self.config.quote.symbol, self.config.quote.decimals, self.config.quote.address, None)
         tokens = {
             item.symbol: self._token(item.symbol, item.decimals, item.address, item.symbol)
@@ -247,6 +250,7 @@ class Deployment:
         self._hand_over()
         if not self.dry_run:
             self.book.write()
+            self._settle()
             self._verify()
 
     def _wire(self) -> None:
@@ -369,6 +373,17 @@ class Deployment:
                 lambda contract=contract: owner in {contract.owner(), contract.pending_owner()},  # type: ignore[misc]
                 lambda contract=contract: contract.transfer_ownership(owner, **self._options),  # type: ignore[misc]
             )
+
+    def _settle(self) -> None:
+        """Wait until what was sent lies deep enough."""
+        if not self.sent:
+            return
+        target = self._height() + self.confirmations
+        deadline = time.monotonic() + self.provider.network.transaction_acceptance_timeout
+        while self._height() < target:
+            if time.monotonic() > deadline:
+                refuse(f"deploy: block {target} did not come; all is sent, a second run will verify it", CHAIN)
+            time.sleep(POLL)
 
     def _verify(self) -> None:
         found = verify(self.config, self.signers, self.provider, self.book, self.account.address)
@@ -513,15 +528,12 @@ class Deployment:
         if bytes(container.contract_type.get_deployment_bytecode()) != artifact(name).bytecode:
             refuse(f"deploy: ape's build of {name} is not of these sources; `ape compile --force` renews it")
         try:
-            made = self.account.deploy(container, *args, **self._confirmations())
+            made = self.account.deploy(container, *args, **self._waiting)
         except ContractLogicError as error:
             refuse(f"deploy: {name}: {error.revert_message or 'reverted'}", CHAIN)
         self.sent += 1
         self.echo(f"deploy  {name} at {made.address}")
         return str(made.address)
-
-    def _confirmations(self) -> dict[str, Any]:
-        return {key: value for key, value in self._options.items() if key != "sender"}
 
     def _plan(self, line: str) -> None:
         self.planned += 1
@@ -532,6 +544,9 @@ class Deployment:
 
     def _code(self, address: str) -> bytes:
         return bytes(self.provider.get_code(address))
+
+    def _height(self) -> int:
+        return int(self.provider.get_block("latest").number or 0)
 
     def _now(self) -> int:
         return int(self.provider.get_block("latest").timestamp)

@@ -212,6 +212,18 @@ def test_someone_else_goes_on(copy):
     assert "is not the owner" in refusal(lambda: copy.run(account=copy.accounts[7], config=told), CHAIN)
 
 
+def test_blocks_that_do_not_come(site, monkeypatch):
+    """A node that mines nothing by itself: all is sent, and the next run finds it so."""
+    from scripts import _deployment
+
+    told = replace(site.config, bands=Bands(50_000, 10_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(_deployment, "POLL", 0)
+        patch.setattr(type(site.provider.network), "transaction_acceptance_timeout", 0)
+        assert "a second run will verify it" in refusal(lambda: site.run(config=told, confirmations=3), CHAIN)
+    assert site.run(config=told, confirmations=3)[0].sent == 0
+
+
 def test_what_a_contract_refuses_is_named(bare):
     told = replace(bare.config, bands=Bands(10_000, 50_000))
     message = refusal(lambda: bare.run(config=told), CHAIN)

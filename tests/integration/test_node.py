@@ -87,7 +87,7 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     nodes = ",".join(Account.from_key(bytes([k]) * 32).address for k in (7, 8, 9))
     signers = {**keystore, "PLIMSOLL_SIGNERS": nodes}
 
-    first = ape("deploy", *network, "--account", "deployer", "--confirmations", "0", **signers)
+    first = ape("deploy", *network, "--account", "deployer", **signers)
     assert "verified 6 contracts, 2 feeds" in first
     assert "done: 37 transactions" in first
     assert "dry run: at most 0 transactions" in ape("deploy", *network, "--account", "deployer", "--dry-run", **signers)
