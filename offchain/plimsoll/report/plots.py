@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from plimsoll.report.summary import moves_ahead
+from plimsoll.report.summary import coverage, moves_ahead
 from plimsoll.simulate.replay import Event, Outcome
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ def _margin(axis: Axes, outcome: Outcome, underlying: int) -> None:
     axis.step(times, im, where="post", color=SEA, linewidth=1.0, label="initial margin (IM), posted")
     axis.step(times, mm, where="post", color=SEA, linewidth=2.0, label="maintenance margin (MM), posted")
     axis.axhline(mm[0], color=AMBER, linewidth=1.4, linestyle=(0, (5, 2)), label="static: first day's MM for ever")
-    over = moves > mm[0]
+    share = coverage(outcome, underlying).exceeded_static
     axis.set_title(
-        f"MM {mm[0]:.1%} to {mm.max():.1%}; a static {mm[0]:.1%} is exceeded {np.mean(over):.0%} of the time",
+        f"MM {mm[0]:.1%} to {mm.max():.1%}; a static {mm[0]:.1%} is exceeded {share:.0%} of the time",
         loc="left",
         fontsize=9,
         color=MUTED,
