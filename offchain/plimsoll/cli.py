@@ -77,7 +77,8 @@ def cli() -> None:
 
 
 @cli.command(epilog=EPILOG)
-@click.option("--prices", "files", type=FILE, multiple=True, help="OHLCV file (csv, csv.gz); repeat for more markets.")
+@click.option("--prices", "files", type=FILE, multiple=True, metavar="FILE...", help="OHLCV files (csv, csv.gz).")
+@click.argument("more", type=FILE, nargs=-1, metavar="")
 @click.option(
     "--from", "start", type=DATE, help=f"First day of the replay. Default: {DEFAULT_FROM}; files: near the end."
 )
@@ -91,6 +92,7 @@ def cli() -> None:
 @click.option("--quiet", is_flag=True, help="No progress, no events.")
 def demo(
     files: tuple[Path, ...],
+    more: tuple[Path, ...],
     start: tuple[int, bool] | None,
     end: tuple[int, bool] | None,
     warm: tuple[int, bool] | None,
@@ -107,13 +109,16 @@ def demo(
     \b
       plimsoll demo
       plimsoll demo --from 2008-10-01 --to 2008-10-31 --out build/october
-      plimsoll demo --prices btc_usdt_spot_1h.csv.gz --prices eth_usdt_spot_1h.csv.gz --from 2020-03-10 --to 2020-03-14
+      plimsoll demo --prices btc_usdt_spot_1h.csv.gz eth_usdt_spot_1h.csv.gz --from 2020-03-10 --to 2020-03-14
     """  # noqa: D301 - \b is what click wants: keep these lines
     from plimsoll.report.page import replay_page  # noqa: PLC0415
     from plimsoll.report.plots import replay_figure, save_png, to_png  # noqa: PLC0415 - slow to import
     from plimsoll.report.summary import summarise  # noqa: PLC0415
     from plimsoll.simulate.replay import Replay, ReplayConfig  # noqa: PLC0415
 
+    if more and not files:
+        raise click.UsageError(f"{more[0]} stands alone; name price files behind --prices")
+    files += more
     markets = _markets(files)
     first, last = _range(markets, start, end, given=bool(files))
     interval = min(market.bars.interval for market in markets)

@@ -95,7 +95,7 @@ def test_a_bad_price_file_is_named_and_nothing_is_written(tmp_path, capsys, edit
         (["demo", "--from", "1999-01-01", "--to", "1999-02-01"], "SimulationError"),
         (["demo", "--per-leg", "0"], "--per-leg"),
         (["demo", "--colour"], "No such option"),
-        (["demo", "extra"], "unexpected extra argument"),
+        (["demo", "extra"], "behind --prices"),
         (["keeper"], "--settings"),
         (["keeper", "--settings", "nowhere.yaml"], "SettingsError"),
         (["report", "nowhere.json"], "SnapshotError"),
@@ -170,10 +170,12 @@ def test_report_refuses_what_is_no_snapshot(snapshot, capsys):
 @pytest.mark.slow
 def test_demo_in_json_says_only_json_and_writes_page_and_picture(tmp_path, capsys):
     out = tmp_path / "out"
-    code = run("demo", "--prices", prices(tmp_path), "--from", "2024-01-05T18:00", "--json", "--out", out)
+    files = prices(tmp_path), prices(tmp_path, "other_1h.csv")
+    code = run("demo", "--prices", *files, "--from", "2024-01-05T18:00", "--json", "--out", out)
     said = json.loads(capsys.readouterr().out)
     assert code == 0
     assert (said["mismatches"], said["ok"]) == (0, True)
+    assert [market["name"] for market in said["coverage"]] == ["TOY", "OTHER"]
     assert said["comparisons"] > 0
     assert sorted(path.name for path in out.iterdir()) == ["index.html", "replay.png"]
 
