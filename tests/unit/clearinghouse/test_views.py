@@ -1,0 +1,82 @@
+"""Clearinghouse's views: what they say of accounts that hold something and of those that do not."""
+
+import pytest
+
+from plimsoll.spec.margin import Assessment
+from tests.pairs import address_of
+
+from .stage import ATTACKER, BTC, ETH, EXPIRY, MAKER, OTHER, SOL, TRADER, WAD, wad
+
+
+def test_an_account_nobody_used(stage):
+    assert stage.ledger(OTHER) == (0, 0)
+    assert stage.ask("book", "positions", OTHER) == ()
+    assert stage.quantity(OTHER, stage.perp) == 0
+    assert stage.margin(OTHER) == Assessment(0, 0, 0, 0, 0, fresh=True)
+    assert stage.ask("book", "state", OTHER) == 0
+    assert stage.ask("book", "borrowed", OTHER) == 0
+
+
+@pytest.mark.parametrize(
+    ("top_up", "state"),
+    [
+        ("85.7", 0),  # E_h 271.7 = IM
+        ("85.699999", 1),
+        ("43.9", 1),  # E_h 229.9 = call line
+        ("43.899999", 2),
+        ("23", 2),  # E_h 209 = MM
+        ("22.999999", 3),
+        ("0.000001", 3),
+    ],
+)
+def test_states_at_their_lines(stage, top_up, state):
+    # long one perp from 2,000 with 286, at 1,900: E_h 186
+    stage.sick()
+    stage.fund("trader", top_up)
+    found = stage.margin(TRADER)
+    assert (found.mm, found.call_line, found.im) == (209 * WAD, wad("229.9"), wad("271.7"))
+    assert stage.ask("book", "state", TRADER) == state
+    assert stage.book.state(TRADER, stage.pair.now) == state
+
+
+@pytest.mark.parametrize(("price", "state"), [(1_714, 3), ("1713.999999999999999999", 4)])
+def test_insolvent_is_under_nothing_at_all(stage, price, state):
+    stage.sick(price=price)
+    assert stage.margin(TRADER).equity_full == (0 if state == 3 else -1)
+    assert stage.ask("book", "state", TRADER) == state
+
+
+def test_margin_of_collateral_counts_the_haircut(stage):
+    stage.bring("trader", stage.weth, WAD)
+    stage.bring("trader", stage.wbtc, 10**7)
+    found = stage.margin(TRADER)
+    assert (found.equity_full, found.equity_haircut) == (4_000 * WAD, 3_700 * WAD)
+    assert (found.mm, found.im, found.call_line, found.fresh) == (0, 0, 0, True)
+
+
+def test_listing_and_tokens(stage):
+    assert stage.ask("book", "listing", ETH, 0) == (stage.perp, stage.spot)
+    assert stage.ask("book", "listing", ETH, EXPIRY) == (stage.future, stage.call, stage.put)
+    assert stage.ask("book", "listing", SOL, EXPIRY) == ()
+    assert stage.ask("book", "tokens") == (stage.usd, stage.weth, stage.wbtc)
+    assert stage.ask("book", "collateral", stage.weth) == (stage.spot, 1)
+    assert stage.ask("book", "collateral", stage.wbtc) == (stage.btc_spot, 10**10)
+    assert stage.ask("book", "collateral", stage.usd) == (0, 0)
+    assert stage.ask("book", "collateral", stage.unlisted) == (0, 0)
+
+
+def test_may_act(stage):
+    assert stage.ask("book", "may_act", TRADER, address_of("trader"))
+    assert stage.ask("book", "may_act", TRADER + 7, address_of("trader"))
+    assert not stage.ask("book", "may_act", TRADER, ATTACKER)
+    assert not stage.ask("book", "may_act", TRADER, 0)
+    assert stage.ask("book", "may_act", 0, 0)
+
+
+def test_a_loss_in_linear_is_not_borrowed(stage):
+    stage.sick(300, 1_900)
+    stage.trade(MAKER, TRADER, stage.perp, WAD, 1_900 * WAD)
+    assert stage.ledger(TRADER) == (300 * WAD, -100 * WAD)
+    assert stage.ask("book", "borrowed", TRADER) == 0
+    assert stage.ask("book", "open_interest", ETH) == 0
+    assert stage.ask("book", "open_interest", BTC) == 0
