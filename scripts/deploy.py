@@ -56,9 +56,7 @@ def account_of(alias: str | None, provider: ProviderAPI) -> AccountAPI:
 @click.option("--book", type=click.Path(path_type=Path, dir_okay=False), help="Address book; under build/ by default.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--replace", is_flag=True, help="Deploy the protocol anew.")
-@click.option(
-    "--confirmations", type=click.IntRange(0), help="Blocks to wait for in the end."
-)
+@click.option("--confirmations", type=click.IntRange(0), help="Blocks to wait for in the end.")
 def cli(
     provider: ProviderAPI,
     alias: str | None,

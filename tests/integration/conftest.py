@@ -52,7 +52,7 @@ def bare(tmp_path, networks, accounts):
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory, networks, accounts):
     """A chain on which all stands; what a test does to the chain is undone."""
     made = Site(tmp_path_factory.mktemp("site"), networks, accounts)

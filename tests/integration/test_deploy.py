@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, unpack
 from plimsoll.spec.wad import WAD
 from scripts import _checks, _config
-from scripts._config import CHAIN, INPUT, VERIFICATION, Bands, DeployError, Expiry
+from scripts._config import CHAIN, INPUT, NETWORKS, VERIFICATION, Bands, DeployError, Expiry
 from scripts._deployment import Deployment, expiry_of, strikes_of
 
 BTC, ETH = 0x0101, 0x0102
@@ -336,6 +336,16 @@ def test_verification_finds_what_was_changed_behind_its_back(site):
     for part in ("no venue", "bands:", "liquidation:", "signers:", "quorum:", "feed ETH / USD: not as", "IndexFeed is"):
         assert part in found
     assert found.count("\n") == 7  # the bounds are gone too
+
+
+def test_verification_as_a_command(copy, capsys):
+    from scripts.verify import cli
+
+    options = {"provider": copy.provider, "config": NETWORKS, "profile": None}
+    cli.callback(**options, book=copy.path)
+    assert "all as compiled and configured" in capsys.readouterr().out
+    missing = copy.path.with_name("none.json")
+    assert "no address book" in refusal(lambda: cli.callback(**options, book=missing), CHAIN)
 
 
 def test_verification_of_half_a_book(copy):
