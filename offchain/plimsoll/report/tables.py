@@ -12,6 +12,7 @@ from rich.text import Text
 from plimsoll.simulate.replay import Event
 
 COLOURS = {
+    "posted": "blue",
     "called": "yellow",
     "topped up": "cyan",
     "cut": "cyan",

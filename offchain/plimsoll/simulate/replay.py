@@ -47,6 +47,7 @@ WARM_UP: Final = 6 * 3_600  # [s] before the first bar: set-up
 AUCTION_STEP: Final = 600  # [s] between looks while an account is called or auctioned
 MAX_INNER: Final = 24
 REACTION_TIME: Final = 1_200  # [s] an owner takes to answer a call
+TOLD_MOVE: Final = 0.05  # a report is told when it moves a maintenance margin by more than this share
 GIVE_UP: Final = 0.85  # share of an account taken after which its owner closes the rest
 TOP_UP: Final = 1.25  # an owner brings E_h to this many times the call line
 CUT: Final = 0.35  # share of the position that an owner who cuts gives up
@@ -246,6 +247,7 @@ class Replay:
             raise SimulationError(f"{len(markets)} markets; one to four are right")
         self.config = config
         self.on_event = on_event or (lambda _: None)
+        self._told: tuple[int, dict[int, float]] = (0, {})  # day and maintenance margins of the last report told
         self.on_progress = on_progress or (lambda _share, _time: None)
         self.markets: dict[int, ReplayMarket] = {}
         walks = {}
@@ -486,6 +488,7 @@ class Replay:
         outcome.post_gas += found.posted.gas
         outcome.surfaces = found.posted.surfaces
         self._sample(found.built)
+        self._tell_post(found.built)
         return self._agree()
 
     def _agree(self) -> dict[int, Assessment]:
@@ -498,6 +501,17 @@ class Replay:
 
     def _margins(self) -> dict[int, Assessment]:
         return dict(self.caller.watch(list(self.parties)))
+
+    def _tell_post(self, built: BuiltReport) -> None:
+        """Say the first report of a day, and those that move a maintenance margin by more than TOLD_MOVE."""
+        rates = {u: rate.mm for u, rate in built.summary.items()}
+        day = self.chain.now // DAY
+        moved = any(abs(mm / self._told[1].get(u, mm) - 1) > TOLD_MOVE for u, mm in rates.items())
+        if day == self._told[0] and not moved:
+            return
+        self._told = (day, rates)
+        says = (f"{self.markets[u].name} MM {rate.mm:.1%}, IM {rate.im:.1%}" for u, rate in built.summary.items())
+        self._say(Event(self.chain.now, "posted", f"report {built.report.sequence:,}", "; ".join(says)))
 
     def _sample(self, built: BuiltReport) -> None:
         for u, rate in built.summary.items():
@@ -606,9 +620,10 @@ class Replay:
 
     def _tell(self, kind: str, account: int, text: str) -> None:
         u = self._main_underlying(account)
-        event = Event(
-            self.chain.now, kind, self.outcome.accounts[account].name, text, u, self._inner_prices.get(u, 0.0)
-        )
+        name = self.outcome.accounts[account].name
+        self._say(Event(self.chain.now, kind, name, text, u, self._inner_prices.get(u, 0.0)))
+
+    def _say(self, event: Event) -> None:
         self.outcome.events.append(event)
         self.on_event(event)
 
