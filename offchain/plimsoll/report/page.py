@@ -123,7 +123,7 @@ def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
                 f'<span class="k k-{escape(event["kind"].replace(" ", "-"))}">{escape(event["kind"])}</span>',
                 escape(event["account"]),
                 escape(event["text"]),
-                f"{event['price']:,.6g}",
+                f"{event['price']:,.6g}" if event["price"] else "",
             )
             for event in summary["events"]
         ],
