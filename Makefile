@@ -74,15 +74,7 @@ test-quick: setup $(COMPILED) ## the fast tests, with few examples
 long: setup $(COMPILED) ## every test, with many examples: an hour or more
 	PLIMSOLL_PROFILE=long $(PYTEST) -m "" $(ARGS)
 
-# mamushi 0.1.2 parses `flag` but does not know how to set it: the sets below are where it looks that up.
-define mamushi_main
-from mamushi.parsing import tokens; \
-tokens.DECLARATIONS.add("_FLAG_DECL"); \
-tokens.BODIES.add("flag_body"); \
-tokens.SIMPLE_STATEMENTS.update({"flag_def", "flag_member"}); \
-import mamushi; mamushi.main()
-endef
-FORMAT_VYPER = .venv-mamushi/bin/python -c '$(mamushi_main)' --line-length 120 --quiet
+FORMAT_VYPER = .venv-mamushi/bin/mamushi --line-length 120 --quiet
 
 .PHONY: lint
 lint: $(PACKAGE) $(MAMUSHI) ## ruff, mypy, natrix, mamushi

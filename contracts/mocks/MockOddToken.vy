@@ -18,6 +18,12 @@
 
 PPM: constant(uint256) = 10**6
 
+# What a transfer answers once it has moved the tokens, zero being true; REFUSAL and THROW move none.
+NOTHING: constant(uint256) = 1
+REFUSAL: constant(uint256) = 2
+TWO_WORDS: constant(uint256) = 3
+THROW: constant(uint256) = 4
+
 
 # ------------------------------------------------------------------ immutables
 
@@ -25,16 +31,6 @@ PPM: constant(uint256) = 10**6
 decimals: public(immutable(uint8))
 
 
-# ----------------------------------------------------------------------- flags
-
-
-# What a transfer answers once it has moved the tokens; FALSE and THROW move none.
-flag Answer:
-    TRUE_
-    NOTHING
-    FALSE_
-    TWO_WORDS
-    THROW
 # --------------------------------------------------------------------- storage
 
 
@@ -46,7 +42,7 @@ balances: HashMap[address, uint256]  # [token] before the rebase
 
 fee: public(uint256)  # [ppm] of a transfer that is burnt
 rebase: public(uint256)  # [ppm] of a balance that shows
-answer: Answer
+answer: uint256
 paused: public(bool)
 blocked: public(HashMap[address, bool])
 hook: public(address)  # called within each transfer; zero: none
@@ -72,7 +68,6 @@ def __init__(name: String[50], symbol: String[20], decimals_: uint8):
     self.name = name
     self.symbol = symbol
     self.rebase = PPM
-    self.answer = Answer.TRUE_
     decimals = decimals_
 
 
@@ -114,7 +109,8 @@ def set_answer(answer: uint256):
     @notice What a transfer answers.
     @param answer 0 true, 1 nothing, 2 false, 3 two words, 4 reverts.
     """
-    self.answer = convert(convert(1, uint256) << answer, Answer)
+    assert answer <= THROW, "token: no such answer"
+    self.answer = answer
 
 
 @external
@@ -178,7 +174,7 @@ def transferFrom(owner: address, to: address, amount: uint256) -> Bytes[64]:
     @param to Who gets them.
     @param amount How many [token].
     """
-    if self.answer != Answer.FALSE_:
+    if self.answer != REFUSAL:
         self.allowance[owner][msg.sender] -= amount
     return self._move(owner, to, amount)
 
@@ -201,10 +197,10 @@ def _move(owner: address, to: address, amount: uint256) -> Bytes[64]:
     """
     @notice Move tokens with the habits that are switched on, and answer.
     """
-    assert self.answer != Answer.THROW, "token: refused"
+    assert self.answer != THROW, "token: refused"
     assert not self.paused, "token: paused"
     assert not self.blocked[owner] and not self.blocked[to], "token: blocked"
-    if self.answer == Answer.FALSE_:
+    if self.answer == REFUSAL:
         return abi_encode(False)
     burnt: uint256 = amount * self.fee // PPM
     self.balances[owner] -= amount
@@ -215,8 +211,8 @@ def _move(owner: address, to: address, amount: uint256) -> Bytes[64]:
         self.hook_worked, self.hook_error = raw_call(
             self.hook, self.hook_data, max_outsize=256, revert_on_failure=False
         )
-    if self.answer == Answer.NOTHING:
+    if self.answer == NOTHING:
         return b""
-    if self.answer == Answer.TWO_WORDS:
+    if self.answer == TWO_WORDS:
         return abi_encode(True, True)
     return abi_encode(True)
