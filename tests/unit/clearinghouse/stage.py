@@ -11,7 +11,7 @@ Nobody holds anything, the role `venue` is an admitted venue, and each of `ROLES
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -19,8 +19,8 @@ from typing import Any
 
 from plimsoll.chain.contract import deploy, events_of
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT
-from plimsoll.spec.margin import Assessment, ClassOffset, Scalars
+from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, word
+from plimsoll.spec.margin import Assessment, ClassOffset, Scalars, Terms
 from plimsoll.spec.report import pack_class, pack_scalars
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
@@ -111,6 +111,11 @@ def wad(value: float | str) -> int:
     whole, _, part = str(value).partition(".")
     sign = -1 if whole.startswith("-") else 1
     return sign * (abs(int(whole or 0)) * WAD + int(part.ljust(18, "0") or 0))
+
+
+def words_of(held: Mapping[int, int]) -> list[int]:
+    """A book's words, sorted, from quantities by id."""
+    return [word(instrument, held[instrument]) for instrument in sorted(held)]
 
 
 @dataclass
@@ -243,6 +248,26 @@ class Stage:
         """An account's margin on chain; the twin's is the same."""
         found = Assessment(*self.ask("book", "margin", who))
         assert found == self.book.margin(who, self.pair.now)
+        return found
+
+    def assess(self, held: Mapping[int, int], ledger: int = 0) -> Assessment:
+        """The margin on chain of a book that nobody need have; the twin's is the same."""
+        words = words_of(held)
+        found = Assessment(*self.ask("oracle", "assess", words, ledger))
+        assert found == self.pair.twin.oracle.assess(words, ledger, self.pair.now)
+        return found
+
+    def terms(self, held: Mapping[int, int]) -> Terms:
+        """The terms of positions on one underlying on chain; the twin's are the same."""
+        words = words_of(held)
+        found = Terms(*self.ask("oracle", "terms", words))
+        assert found == self.pair.twin.oracle.terms(words, self.pair.now)
+        return found
+
+    def mark(self, instrument: int) -> int:
+        """An instrument's mark on chain; the twin's is the same."""
+        found = self.ask("oracle", "mark", instrument)
+        assert found == self.pair.twin.oracle.mark(instrument, self.pair.now)
         return found
 
     def ledger(self, who: int) -> tuple[int, int]:
