@@ -19,12 +19,15 @@ from eth_utils.address import to_checksum_address
 from plimsoll.chain import artifacts
 from plimsoll.chain.contract import Contract, Function, deploy, events_of
 from plimsoll.chain.embedded import EmbeddedChain
+from plimsoll.spec import lens
+from plimsoll.spec.book import changed
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.events import Event
-from plimsoll.spec.margin import Params
+from plimsoll.spec.margin import Params, groups
 from plimsoll.spec.report import Report, digest
 from plimsoll.spec.surface import Surface, encode
 from plimsoll.spec.system import Addresses, PlainAggregator, PlainToken, System
+from plimsoll.spec.wad import WAD, div_up
 
 MAX = 2**256 - 1
 ZERO = bytes(32)
@@ -402,16 +405,51 @@ class Pair:
             for (underlying, expiry), pointer in twin.oracle.pointers.items():
                 self._same("oracle", "pointer", (underlying, expiry), pointer)
         for at, token in self.token_contracts.items():
-            held = self.chain.call(token.address, _calldata(token, "balanceOf", (twin.at.book,)))
+            held = self.chain.call(token.address, calldata(token, "balanceOf", (twin.at.book,)))
             if int.from_bytes(held, "big") != twin.tokens[at].balance_of(twin.at.book):
                 raise Mismatch(f"token {at:#x}: the book holds {int.from_bytes(held, 'big')}")
         self.known = state
         self.changed = False
 
+    def compare_lens(self, who: int, trades: Sequence[tuple[int, int, int]]) -> None:
+        """Demand of the lens what the twin says of an account, and of it after (instrument, quantity, price)s."""
+        twin, now = self.twin, self.twin.clock
+        words, ledger = twin.book.positions(who), sum(twin.book.ledger(who))
+        surfaces = {key: twin.oracle.surface_at(at >> 96) for key, at in twin.oracle.pointers.items()}
+        self._lens("greeks", (who,), lambda: tuple(map(plain_of, lens.greeks(words, surfaces))))
+        self._lens("margins", ([who, 0],), lambda: tuple(plain_of(twin.book.margin(a, now)) for a in (who, 0)))
+        self._lens(
+            "explain",
+            (who,),
+            lambda: (
+                plain_of(twin.book.margin(who, now)),
+                twin.book.state(who, now),
+                tuple(plain_of(twin.oracle.terms(group, now)) for group in groups(words)),
+            ),
+        )
+
+        def after() -> Any:
+            book, money = words, ledger
+            for instrument_id, quantity, price in trades:
+                book = changed(book, instrument_id, quantity)
+                money -= div_up(quantity * price, WAD)
+            return plain_of(twin.oracle.assess(book, money, now))
+
+        keys = ("instrument", "quantity", "price")
+        self._lens("margin_after", (who, [dict(zip(keys, trade, strict=True)) for trade in trades]), after)
+
+    def _lens(self, name: str, args: tuple[Any, ...], ask: Any) -> None:
+        function = self.lens.interface.function(name, len(args))
+        expected = _or_refused(ask)
+        found = self.ask(self.lens, encode_call(function, args), function)
+        same = repr(found) == repr(expected) if isinstance(expected, Refused) else found == expected
+        if not same:
+            raise Mismatch(f"lens.{name}{args}: twin {expected!r}, chain {found!r}")
+
     def _same(self, part: str, name: str, args: tuple[Any, ...], expected: Any) -> None:
         contract = self.contracts[part]
         function = contract.interface.function(name, len(args))
-        found = self.ask(contract, _calldata(contract, name, args), function)
+        found = self.ask(contract, calldata(contract, name, args), function)
         if isinstance(found, Refused) or isinstance(expected, Refused):
             same = repr(found) == repr(expected)
         else:
@@ -443,7 +481,7 @@ def _or_refused(ask: Any) -> Any:
 _CALLDATA: dict[tuple[str, str, tuple[Any, ...]], bytes] = {}
 
 
-def _calldata(contract: Contract, name: str, args: tuple[Any, ...]) -> bytes:
+def calldata(contract: Contract, name: str, args: tuple[Any, ...]) -> bytes:
     key = contract.name, name, args
     if key not in _CALLDATA:
         _CALLDATA[key] = encode_call(contract.interface.function(name, len(args)), args)
