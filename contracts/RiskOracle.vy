@@ -493,6 +493,8 @@ def feed() -> address:
 
 @internal
 def _store(code: Bytes[MAX_CODE]) -> address:
+    # code that begins with 0xEF cannot be created: refused here, by name
+    assert len(code) > 0 and slice(code, 0, 1) == x"00", "oracle: surface malformed"
     # len(code) <= 24,576 fits two bytes
     size: bytes2 = convert(convert(len(code), uint16), bytes2)
     at: address = raw_create(concat(CREATE_HEAD, size, CREATE_TAIL, code))

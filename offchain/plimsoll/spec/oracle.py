@@ -247,6 +247,7 @@ class Oracle:
         targets = [(at, self.codes.get(at)) for at in stored]
         if fresh:
             require(len(stored) < MAX_SURFACES, "oracle: surface count differs")
+            require(fresh[0] == 0, "oracle: surface malformed")  # before anything is written
             targets.append((create_address(self.address, self.nonce), fresh))
         require(len(targets) == len(report.surfaces), "oracle: surface count differs")
 
