@@ -293,7 +293,7 @@ def test_a_malformed_surface_even_if_signed(stage, changes):
 
 def test_a_surface_of_another_length_version_or_start_even_if_signed(stage):
     good = encode(surfaces(stage)[0])
-    for code in (good[:-1], good + b"\0", good[:97], good[:1] + b"\2" + good[2:], b"\1" + good[1:]):
+    for code in (good[:-1], good + b"\0", good[:97], good[:1] + b"\2" + good[2:], b"\1" + good[1:], b"\xef" + good[1:]):
         report = replace(stage.pair.report()[0], surfaces=(keccak(code),))
         refuses(stage, MALFORMED, report, fresh=code)
 

@@ -56,10 +56,10 @@ def test_a_lane_of_minus_42_percent_can_be_posted(stage, first):
     assert stage.assess({stage.perp: WAD}).mm == loss + 20 * WAD
 
 
-@pytest.mark.parametrize("first", [0xEF, 0x60, 0x01])
+@pytest.mark.parametrize("first", [0xEF, 0xFE, 0x60, 0x01])
 def test_code_that_does_not_begin_with_stop(stage, first):
-    # 0xEF too, which the chain itself would refuse to create without a word
-    assert stage.on_chain("oracle", "store", bytes([first]) + CODE[1:], sender=ATTACKER) == MALFORMED
+    # code that begins with 0xEF the chain itself would refuse to create, without a word
+    stage.refuses(MALFORMED, "oracle", "store", bytes([first]) + CODE[1:])
 
 
 @pytest.mark.parametrize(
