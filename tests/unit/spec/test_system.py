@@ -1,0 +1,85 @@
+"""The parts of the model wired together: plain tokens, plain aggregators, and the refusals that leave no trace."""
+
+from __future__ import annotations
+
+import pytest
+
+from plimsoll.spec.errors import Refused
+from plimsoll.spec.events import Event
+from plimsoll.spec.margin import Assessment
+from plimsoll.spec.system import ENDLESS, Addresses, PlainAggregator, PlainToken, System
+from plimsoll.spec.wad import WAD
+from tests.pairs import state_of
+
+OWNER, QUOTE, TRADER, BOOK = 1, 2, 3, 14
+ACCOUNT = TRADER << 96
+
+
+@pytest.fixture
+def system() -> System:
+    at = Addresses(owner=OWNER, feed=12, oracle=13, book=BOOK, exchange=15, liquidator=16, quote=QUOTE)
+    made = System(at, 1, 1_000, {QUOTE: PlainToken(6)}, {20: PlainAggregator(8, 10**8, 1_000)})
+    made.tokens[QUOTE].mint(TRADER, 100)
+    return made
+
+
+def test_a_token_moves_what_is_there_and_allowed() -> None:
+    token = PlainToken(6)
+    token.mint(1, 10)
+    token.transfer(1, 2, 4)
+    assert (token.balance_of(1), token.balance_of(2)) == (6, 4)
+    with pytest.raises(Refused):
+        token.transfer(1, 2, 7)
+    with pytest.raises(Refused):
+        token.transfer_from(9, 1, 2, 1)
+    token.approve(1, 9, 5)
+    token.transfer_from(9, 1, 2, 3)
+    assert token.allowances[1, 9] == 2
+    token.approve(1, 9, ENDLESS)
+    token.transfer_from(9, 1, 1, 3)
+    assert token.allowances[1, 9] == ENDLESS
+    assert (token.balance_of(1), token.balance_of(2)) == (3, 7)
+
+
+def test_parts_are_wired_once(system: System) -> None:
+    system.wire()
+    assert system.oracle.book == BOOK
+    assert system.book.venues == {15: True}
+    assert system.book.liquidator == 16
+    with pytest.raises(Refused, match="oracle: book is set"):
+        system.wire()
+
+
+def test_money_in_and_out(system: System) -> None:
+    token = system.tokens[QUOTE]
+    token.approve(TRADER, BOOK, ENDLESS)
+    system.book.deposit(ACCOUNT, QUOTE, 60, sender=TRADER)
+    assert system.conserved() == (60 * 10**12, 0)
+    assert system.book.margin(ACCOUNT, system.clock) == Assessment(60 * 10**12, 60 * 10**12, 0, 0, 0, fresh=True)
+    system.book.withdraw(ACCOUNT, QUOTE, 60, TRADER, sender=TRADER, now=system.clock)
+    assert system.conserved() == (0, 0)
+    assert token.balance_of(TRADER) == 100
+    assert system.logs()[2][-1] == Event(
+        "Clearinghouse", "Withdrawn", {"account": ACCOUNT, "token": QUOTE, "amount": 60, "to": TRADER}
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "reason"),
+    [(0, "clearinghouse: zero amount"), (101, ""), (10**16, "clearinghouse: amount over the maximum")],
+)
+def test_a_refusal_leaves_no_trace(system: System, amount: int, reason: str) -> None:
+    system.tokens[QUOTE].approve(TRADER, BOOK, ENDLESS)
+    before = state_of(system), system.tokens[QUOTE].balance_of(TRADER)
+    with pytest.raises(Refused) as refused:
+        system.book.deposit(ACCOUNT, QUOTE, amount, sender=TRADER)
+    assert refused.value.reason == reason
+    assert (state_of(system), system.tokens[QUOTE].balance_of(TRADER)) == before
+
+
+def test_a_deposit_asks_no_feed(system: System) -> None:
+    """I-50: the twin's feed answers nothing here, and is not asked."""
+    system.aggregators[20].answer = 0
+    system.tokens[QUOTE].approve(TRADER, BOOK, ENDLESS)
+    system.book.deposit(ACCOUNT, QUOTE, 100, sender=TRADER)
+    assert system.book.ledger(ACCOUNT) == (100 * WAD // 10**6, 0)
