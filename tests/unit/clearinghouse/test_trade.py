@@ -21,6 +21,7 @@ from .stage import (
     VENUE,
     WAD,
     make_row,
+    make_scalars,
     wad,
 )
 
@@ -412,6 +413,25 @@ def test_a_restricted_account_may_hedge(restricted):
     # short future against a long perp: scan falls by more than gross rises
     restricted.trade(MAKER, TRADER, restricted.future, WAD // 10, 1_980 * WAD)
     assert restricted.quantity(TRADER, restricted.future) == -WAD // 10
+
+
+@pytest.mark.parametrize(("market", "passes"), [(100_000, True), (1_000_000, False)])
+def test_a_hedge_that_raises_initial_margin_is_no_reduction(restricted, market, passes):
+    # .1 of a future, a short that the maker passes on, so that open interest stays 1.1 in a depth of 5: MM falls by
+    # 17.82, and IM by 23.166 but for the market term, 2.2 % or 22 % of the 198 that the legs grow by
+    restricted.fund("other", 1_000)
+    restricted.trade(OTHER, MAKER, restricted.future, WAD // 10, 1_980 * WAD)
+    restricted.scalars[ETH] = make_scalars(ETH, depth=5 * WAD, kappa=0, market=market)
+    restricted.post()
+    before = restricted.margin(TRADER)
+    args = MAKER, TRADER, restricted.future, WAD // 10, 1_980 * WAD
+    if passes:
+        restricted.trade(*args)
+        after = restricted.margin(TRADER)
+        assert (before.mm - after.mm, before.im - after.im) == (wad("17.82"), wad("18.81"))
+    else:
+        restricted.refuses_trade(BELOW, *args)
+        assert restricted.margin(TRADER) == before
 
 
 def test_price_worse_than_allowed(restricted):
