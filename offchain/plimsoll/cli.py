@@ -1,4 +1,4 @@
-"""The command line: `plimsoll demo | keeper | report | figures`.
+"""The command line: `plimsoll demo | keeper | report | account | figures`.
 
 Exit codes: 0 it went well; 1 a check failed (chain and spec differ, a keeper halted, a node or contract refuses); 2 the
 input is bad. Errors that have a name are one line on standard error, without a traceback.
@@ -353,6 +353,42 @@ def report(
             f"{name:<12} MM {rate['mm']:.2%}  IM {rate['im']:.2%}  scan range {rate['psr']:.2%}  "
             f"volatility {rate['volatility']:.1%} a year"
         )
+    return OK
+
+
+# ------------------------------------------------------------------------------------------------------------- account
+
+
+@cli.command(epilog=EPILOG)
+@click.argument("account")
+@click.option("--node", required=True, metavar="URL", help="The node's HTTP endpoint.")
+@click.option("--book", type=FILE, required=True, help="Address book, as `ape run deploy` writes it.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: amounts are decimal text with all their digits.")
+def account(account: str, node: str, book: Path, *, as_json: bool) -> int:
+    """Show an ACCOUNT: its state, equities and margins, positions, what each underlying adds, Greeks.
+
+    ACCOUNT is a number (decimal or 0x), an owner's address, or address:number.
+
+    \b
+      plimsoll account 0xf39F...2266 --node http://127.0.0.1:8545 --book build/deployments/ethereum-local-1337.json
+      plimsoll account 0xf39F...2266:7 --node http://127.0.0.1:8545 --book build/deployments/book.json --json
+    """  # noqa: D301 - \b is what click wants: keep these lines
+    from plimsoll.chain.deployment import load_book  # noqa: PLC0415 - web3 is slow to import
+    from plimsoll.chain.node import NodeChain  # noqa: PLC0415
+    from plimsoll.report.account import account_tables, parse_account, read_account  # noqa: PLC0415
+
+    number = parse_account(account)
+    if not node.startswith(("http://", "https://")):
+        raise InputError(f"--node {node} is no URL; http://127.0.0.1:8545 is right")
+    if not book.is_file():
+        raise InputError(f"--book {book}: no such file; `ape run deploy` writes one")
+    found = read_account(load_book(book, NodeChain(node)), number)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return OK
+    from rich.console import Console  # noqa: PLC0415
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(account_tables(found))
     return OK
 
 
