@@ -136,6 +136,18 @@ CONTRACT_FAULTS = {
         "received: uint256 = fixed._mul_div_down(",
         "received: uint256 = fixed._mul_div_up(",
     ),
+    "seized cash down": (
+        "Clearinghouse",
+        "Clearinghouse.vy",
+        "fixed._div_ceil(convert(ledger.cash",
+        "fixed._div_floor(convert(ledger.cash",
+    ),
+    "open interest that a seizure closes": (
+        "Clearinghouse",
+        "Clearinghouse.vy",
+        "convert(min(abs(held), abs(moved)), uint256)",
+        "convert(max(abs(held), abs(moved)), uint256)",
+    ),
     "open interest of the other side": (
         "Clearinghouse",
         "Clearinghouse.vy",
