@@ -11,6 +11,8 @@ address book is written after every contract. A dry run takes the same steps and
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,6 +31,9 @@ from plimsoll.spec.report import pack_floors, pack_rates
 from plimsoll.spec.wad import WAD
 from scripts import _checks
 from scripts._config import CHAIN, TEST_ACCOUNT, VERIFICATION, Config, Underlying, refuse, signers_of
+
+# ape looks for vyper on the path alone, and this Python need not be the activated one.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 DAY: Final = 86_400
 WEEK: Final = 7 * DAY

@@ -48,9 +48,6 @@ from scripts import _checks
 from scripts._config import CHAIN, NETWORKS, TEST_ACCOUNT, Config, Underlying, load, refuse, signers_of
 from scripts._deployment import DAY, AddressBook, book_of, expiry_of, instance, is_development, test_account
 
-# ape looks for vyper on the path alone, and this Python need not be the activated one.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-
 ETH: Final = "ETH"  # what is traded
 KEEPER, MAKER, TAKER = f"{TEST_ACCOUNT}4", f"{TEST_ACCOUNT}5", f"{TEST_ACCOUNT}6"
 CASH: Final = {MAKER: 20_000, TAKER: 2_000}  # [quote] deposited
