@@ -220,7 +220,8 @@ def reference(source: Source, price: int, gate: int) -> int:
 
 def at_gate(price: int, gate: int) -> list[int]:
     """Reference prices from which the index is exactly `gate` away; few prices have any."""
-    return [price * PPM // (PPM + g) for g in (gate, -gate) if price * PPM % (PPM + g) == 0]
+    found = [price * PPM // (PPM + g) for g in (gate, -gate) if price * PPM % (PPM + g) == 0]
+    return [reference for reference in found if reference <= MAX_PRICE]
 
 
 def _in_range(price: int) -> int:

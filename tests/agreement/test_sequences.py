@@ -20,7 +20,7 @@ from tests.counts import record
 from tests.pairs import Mismatch, Pair
 from tests.strategies import Drawn, Seeded
 
-SEQUENCES = {"quick": 30, "ci": 500, "long": 20_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+SEQUENCES = {"quick": 30, "ci": 500, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 STEPS = 10
 # quote decimals, collateral decimals, signers, quorum
 DEPLOYMENTS = ((6, (18, 8), 3, 2), (18, (18, 8), 1, 1), (0, (18, 8), 4, 3), (6, (18, 8), 2, 2))

@@ -386,7 +386,7 @@ TestProtocol = Protocol.TestCase
 RULES = {name: rule for name, rule in vars(Protocol).items() if hasattr(rule, RULE_MARKER)}
 INVARIANTS = [check for check in vars(Protocol).values() if hasattr(check, INVARIANT_MARKER)]
 OFTEN = ("liquidation_goes_on", "liquidator_bid", "book_trade", "book_withdraw", "oracle_store_and_post")
-WALKS = {"quick": 3, "ci": 60, "long": 3_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+WALKS = {"quick": 3, "ci": 60, "long": 1_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 
 
 @pytest.mark.slow
