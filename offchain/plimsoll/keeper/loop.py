@@ -1,7 +1,9 @@
 """The loop: a round looks, decides, posts and enforces; rounds that fail are counted; too many in a row halt it.
 
-A round fails where prices, the node or the post fail. A liquidation step that the chain refuses does not count: as a
-rule somebody else took it first. In a dry run everything is decided and recorded, and nothing is sent.
+A round fails where prices, the node or the post fail. Calls and liquidations go on all the same, under the surfaces
+last posted, as the contracts themselves allow: they need a live index and no report. A liquidation step that the chain
+refuses does not count: as a rule somebody else took it first. In a dry run everything is decided and recorded, and
+nothing is sent.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper.archive import Archive
@@ -26,6 +29,8 @@ from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.errors import RiskError
 from plimsoll.spec.margin import state_of
 from plimsoll.spec.wad import PPM, WAD
+
+FAILURES: Final = (KeeperError, MarketError, RiskError, ChainError)  # what a round survives
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +163,8 @@ class Keeper:
         try:
             now = self.reader.system.chain.now
             found = self._round()
-        except (KeeperError, MarketError, RiskError, ChainError) as error:
-            found = Round(now, error=f"{type(error).__name__}: {error}")
-            self.metrics.failures.labels("round").inc()
-            self.recorder.record("round-failed", now, error=found.error, in_a_row=self.failures + 1)
+        except FAILURES as problem:
+            found = Round(now, error=self._failed(problem, now))
         self.metrics.last_round.set_to_current_time()
         self.metrics.healthy.set(found.ok)
         self.failures = 0 if found.ok else self.failures + 1
@@ -171,16 +174,28 @@ class Keeper:
             raise Halted(why)
         return found
 
+    def _failed(self, problem: Exception, now: int) -> str:
+        """Count and record a failure; how it reads."""
+        error = f"{type(problem).__name__}: {problem}"
+        self.metrics.failures.labels("round").inc()
+        self.recorder.record("round-failed", now, error=error, in_a_row=self.failures + 1)
+        return error
+
     def _round(self) -> Round:
         held = self.reader.read()
         self._observe(held)
-        built, reasons = self.assess(held)
-        posted = None
-        error = None
-        if built is not None and reasons:
-            posted = self._post(held, built, reasons)
-            if posted is not None and not posted.ok:
-                error = f"post refused: {posted.error}"
+        built: BuiltReport | None = None
+        reasons: tuple[Reason, ...] = ()
+        posted: Posted | None = None
+        error: str | None = None
+        try:
+            built, reasons = self.assess(held)
+            if built is not None and reasons:
+                posted = self._post(held, built, reasons)
+        except FAILURES as problem:
+            error = self._failed(problem, held.time)
+        if posted is not None and not posted.ok:
+            error = f"post refused: {posted.error}"
         steps, planned = self._enforce()
         return Round(held.time, held, built, reasons, posted, steps, planned, error)
 

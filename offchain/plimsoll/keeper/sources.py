@@ -1,8 +1,8 @@
 """Ingest: from prices to a snapshot.
 
-The index of a snapshot is the chain's own live index: the oracle refuses a reference that lies off it, and margin is
-computed at it. The history, on which risk is measured, comes from a file of bars that something else keeps current; one
-that has gone stale is refused.
+The index of a snapshot is the chain's own live index: margin is computed at it, and a surface whose reference lies far
+off it is not fresh. The history, on which risk is measured, comes from a file of bars that something else keeps
+current; one that has gone stale is refused.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import pytest
 
 from plimsoll.chain.errors import NodeError
 from plimsoll.keeper.errors import Halted, SettingsError
+from plimsoll.keeper.liquidation import Step
 from plimsoll.keeper.loop import LoopConfig
 from plimsoll.spec.errors import Refused
 
@@ -83,6 +84,17 @@ def test_a_source_that_is_down_counts_and_recovers(world):
     world.prices.write_text(text)
     assert keeper.round().posted.ok
     assert keeper.failures == 0
+
+
+def test_liquidation_goes_on_while_the_source_is_down(world):
+    long, _ = _underwater(world)
+    keeper = world.keeper(agent=world.agent(), accounts=(long.account,))
+    world.prices.unlink()
+    found = keeper.round()
+    assert "SourceDownError" in found.error
+    assert [(step.account, step.step) for step in found.steps] == [(long.account, Step.START)]
+    assert keeper.failures == 1
+    assert world.system.liquidator.call("auction", long.account) > 0
 
 
 def test_a_stale_history_is_refused(world):
