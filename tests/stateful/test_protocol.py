@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import INVARIANT_MARKER, RULE_MARKER, RuleBasedStateMachine, initialize, invariant, rule
 
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.instruments import MASK_ID, SPOT, quantity_of, unpack
+from plimsoll.spec.instruments import MASK_ID, MAX_POSITIONS, SPOT, quantity_of, unpack
 from plimsoll.spec.margin import Assessment, State, groups, state_of
 from plimsoll.spec.wad import WAD
 from tests.agreement.actions import ACCOUNTS, PRICES, TRADERS, Player
@@ -247,14 +247,14 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def liquidator_bid(self, data: st.DataObject) -> None:
-        before = {who: self.holdings(who) for who in ACCOUNTS}
-        auctions = {who for who in ACCOUNTS if self.ask("liquidator", "auction", who)}
+        log = self.pair.twin.liquidator.log  # the chain's, by I-61
+        known = len(log)
         self.act(data, "bid")
-        for who in self.parties({**{w: self.holdings(w) for w in self.player.everyone()}, **before}) & auctions:
+        for who in (event.args["account"] for event in log[known:] if event.name == "BidTaken"):
             was, now = self.before[who], Assessment(*self.ask("book", "margin", who))
             words = self.ask("book", "positions", who)
             # each quantity may keep one wei more than its share, each ledger one unit less
-            slack = 2 * (len(before[who][1]) + 2) * (max(PRICES.values()) // WAD * 1_000 + 1)
+            slack = 2 * MAX_POSITIONS * (max(PRICES.values()) // WAD * 1_000 + 1)
             improved = (now.equity_haircut + slack) * was.mm >= was.equity_haircut * (now.mm - slack)
             assert improved or not words, "I-21"
 
