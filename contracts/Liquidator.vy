@@ -11,7 +11,10 @@
         collateral, ledgers) and pays that fraction of its equity less a
         discount that grows with time. The fraction is capped at what brings the
         account back to initial margin, so liquidation is partial by
-        construction. Nothing here reads an order book.
+        construction. Nothing here reads an order book. What nobody acts on
+        lapses: a call one call period after its deadline, an auction one ramp
+        after its discount is whole; either can be opened again where it is
+        due. A change of configuration touches neither that is under way.
         Units: money and fractions [wad], rates [ppm], time [s]. The payment
         rounds down and the discount up: against the account.
         Trusts the Clearinghouse, which moves the book and checks the bidder's
@@ -63,8 +66,8 @@ BOOK: immutable(IClearinghouse)
 # --------------------------------------------------------------------- storage
 
 
-auction_start: HashMap[uint256, uint256]  # account -> [s], zero: none
-deadlines: HashMap[uint256, uint256]  # account -> [s], zero: not called
+_auctions: HashMap[uint256, uint256]  # account -> start [s] u64 | ramp [s] u32 | start discount [ppm] u32
+_calls: HashMap[uint256, uint256]  # account -> deadline [s] u64 | when it lapses [s] u64
 call_period: public(uint256)  # [s]
 ramp: public(uint256)  # [s] from the first discount to the last
 start_discount: public(uint256)  # [ppm] of the last
@@ -141,8 +144,8 @@ def call(account: uint256):
     @notice Anyone: calls an account that is under its call line and not under
             maintenance margin.
     """
-    assert self.auction_start[account] == 0, "liquidator: already in auction"
-    assert self.deadlines[account] == 0, "liquidator: already called"
+    assert self._auction(account) == 0, "liquidator: already in auction"
+    assert self._deadline(account) == 0, "liquidator: already called"
     found: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     assert (
         found.equity_haircut >= convert(found.mm, int256)
@@ -150,7 +153,7 @@ def call(account: uint256):
         and found.equity_full >= 0
     ), "liquidator: not under the call line"
     deadline: uint256 = block.timestamp + self.call_period
-    self.deadlines[account] = deadline
+    self._calls[account] = (deadline << 64) | (deadline + self.call_period)
     log Called(account=account, deadline=deadline)
 
 
@@ -159,10 +162,10 @@ def cure(account: uint256):
     """
     @notice Anyone: ends the call of an account that is at or over its call line.
     """
-    assert self.deadlines[account] != 0, "liquidator: not called"
+    assert self._deadline(account) != 0, "liquidator: not called"
     found: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     assert found.equity_haircut >= convert(found.call_line, int256), "liquidator: not curable"
-    self.deadlines[account] = 0
+    self._calls[account] = 0
     log Cured(account=account)
 
 
@@ -172,17 +175,17 @@ def start(account: uint256):
     @notice Anyone: opens the auction of an account under maintenance margin, or
             of one whose call ran out and that is still under its call line.
     """
-    assert self.auction_start[account] == 0, "liquidator: already in auction"
+    assert self._auction(account) == 0, "liquidator: already in auction"
     found: IRiskOracle.Assessment = staticcall BOOK.margin(account)
-    deadline: uint256 = self.deadlines[account]
+    deadline: uint256 = self._deadline(account)
     ran_out: bool = (
         deadline != 0 and block.timestamp > deadline and found.equity_haircut < convert(found.call_line, int256)
     )
     assert (
         ran_out or found.equity_haircut < convert(found.mm, int256) or found.equity_full < 0
     ), "liquidator: not liquidatable"
-    self.deadlines[account] = 0
-    self.auction_start[account] = block.timestamp
+    self._calls[account] = 0
+    self._auctions[account] = (block.timestamp << 64) | (self.ramp << 32) | self.start_discount
     log AuctionStarted(account=account, equity=found.equity_full, mm=found.mm)
 
 
@@ -197,7 +200,8 @@ def bid(account: uint256, bidder: uint256, fraction: uint256, max_payment: uint2
     """
     assert account != bidder, "liquidator: bidder is the account"
     assert staticcall BOOK.may_act(bidder, msg.sender), "liquidator: not the bidder's account"
-    assert self.auction_start[account] != 0, "liquidator: no auction"
+    opened: uint256 = self._auction(account)
+    assert opened != 0, "liquidator: no auction"
     assert fraction > 0, "liquidator: zero fraction"
     before: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     assert before.equity_full >= 0, "liquidator: insolvent"
@@ -205,7 +209,7 @@ def bid(account: uint256, bidder: uint256, fraction: uint256, max_payment: uint2
     taken: uint256 = 0
     payment: uint256 = 0
     discount: uint256 = 0
-    taken, payment, discount = self._terms(before, self._elapsed(account), fraction)
+    taken, payment, discount = self._terms(before, opened, fraction)
     assert payment <= max_payment, "liquidator: payment over the bidder's limit"
     extcall BOOK.seize(account, bidder, taken, payment)
     log BidTaken(account=account, bidder=bidder, fraction=taken, payment=payment, discount=discount)
@@ -220,7 +224,7 @@ def close(account: uint256):
     """
     @notice Anyone: ends the auction of an account at or over initial margin.
     """
-    assert self.auction_start[account] != 0, "liquidator: no auction"
+    assert self._auction(account) != 0, "liquidator: no auction"
     found: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     assert found.equity_haircut >= convert(found.im, int256), "liquidator: still below initial margin"
     self._close(account)
@@ -233,21 +237,23 @@ def quote(account: uint256, fraction: uint256) -> (uint256, uint256, uint256):
     @notice What a bid of `fraction` would take, pay, and the discount now [wad].
             Zeros where there is no auction, nothing to restore, or no equity.
     """
-    if self.auction_start[account] == 0:
+    opened: uint256 = self._auction(account)
+    if opened == 0:
         return 0, 0, 0
     found: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     if found.equity_full < 0 or found.equity_haircut >= convert(found.im, int256):
         return 0, 0, 0
-    return self._terms(found, self._elapsed(account), fraction)
+    return self._terms(found, opened, fraction)
 
 
 @external
 @view
 def auction(account: uint256) -> uint256:
     """
-    @notice When the auction of an account began [s]; zero where there is none.
+    @notice When the auction of an account began [s]; zero where there is none,
+            or it lapsed.
     """
-    return self.auction_start[account]
+    return self._auction(account) >> 64
 
 
 @external
@@ -255,9 +261,9 @@ def auction(account: uint256) -> uint256:
 def deadline(account: uint256) -> uint256:
     """
     @notice When the margin call of an account runs out [s]; zero where there is
-            none.
+            none, or it lapsed.
     """
-    return self.deadlines[account]
+    return self._deadline(account)
 
 
 @external
@@ -289,18 +295,43 @@ def _set_config(call_period: uint256, ramp: uint256, start_discount: uint256):
 
 @internal
 @view
-def _elapsed(account: uint256) -> uint256:
-    return block.timestamp - self.auction_start[account]
+def _auction(account: uint256) -> uint256:
+    """
+    @notice The auction of an account: start | ramp | start discount; zero where
+            there is none, or it lapsed.
+
+        start |---- ramp ----|---- ramp ----| lapsed
+              discount grows  discount whole
+    """
+    word: uint256 = self._auctions[account]
+    if block.timestamp > (word >> 64) + 2 * ((word >> 32) & (2**32 - 1)):
+        return 0
+    return word
 
 
 @internal
 @view
-def _terms(found: IRiskOracle.Assessment, elapsed: uint256, wanted: uint256) -> (uint256, uint256, uint256):
+def _deadline(account: uint256) -> uint256:
+    """
+    @notice The deadline of an account's call [s]; zero where there is none, or
+            it lapsed.
+    """
+    word: uint256 = self._calls[account]
+    if block.timestamp > word & (2**64 - 1):
+        return 0
+    return word >> 64
+
+
+@internal
+@view
+def _terms(found: IRiskOracle.Assessment, opened: uint256, wanted: uint256) -> (uint256, uint256, uint256):
     """
     @notice Fraction, payment, discount of a bid on an account with 0 <= E_m and
             E_h < IM.
     """
-    share: uint256 = dutch_auction._share(elapsed, self.ramp, self.start_discount)
+    share: uint256 = dutch_auction._share(
+        block.timestamp - (opened >> 64), (opened >> 32) & (2**32 - 1), opened & (2**32 - 1)
+    )
     discount: uint256 = dutch_auction._discount(found.equity_full, found.equity_haircut, found.mm, share)
     cap: uint256 = dutch_auction._fraction(found.equity_full, found.equity_haircut, found.im, discount)
     fraction: uint256 = min(wanted, cap)
@@ -309,5 +340,5 @@ def _terms(found: IRiskOracle.Assessment, elapsed: uint256, wanted: uint256) -> 
 
 @internal
 def _close(account: uint256):
-    self.auction_start[account] = 0
+    self._auctions[account] = 0
     log AuctionClosed(account=account)

@@ -392,8 +392,8 @@ class Pair:
             self._same("book", "positions", (who,), book.positions(who))
             if book.positions(who) or any(book.ledger(who)):
                 self._same("book", "margin", (who,), _or_refused(lambda who=who: book.margin(who, twin.clock)))
-                self._same("liquidator", "auction", (who,), liquidator.auction(who))
-                self._same("liquidator", "deadline", (who,), liquidator.deadline(who))
+                self._same("liquidator", "auction", (who,), liquidator.auction(who, twin.clock))
+                self._same("liquidator", "deadline", (who,), liquidator.deadline(who, twin.clock))
         for underlying in self.aggregators:
             self._same("book", "open_interest", (underlying,), book.open_interest(underlying))
         if state["oracle", "sequence"] != self.known.get(("oracle", "sequence")):

@@ -6,11 +6,13 @@
         net. Formulas and twin: `plimsoll.spec.margin`. Requirements round up,
         what an account owns rounds down, credits round down.
 @dev    Ranges, with at most 127 words, |quantity| <= 1e27, price <= 1e27,
-        marks <= 4.3e27, factors < 2**24, depth >= 1e15, kappa <= 1e7:
+        factors < 2**24, depth >= 1e15, kappa <= 1e7; marks of spot <= 2e27, of
+        anything <= 2.9e32 (a put's may come to its strike, 2**48 times 1e18):
 
             sum |q| g            <= 127 * 1e27 * 1.7e7          < 2.2e36
             price * that         <= 2.2e63
-            sum q mark (1 - h)   <= 127 * 1e27 * 4.3e27 * 1e6   < 5.5e62
+            sum q mark           <= 127 * 1e27 * 2.9e32         < 3.7e61
+            sum q mark (1 - h)   <= 127 * 1e27 * 2e27 * 1e6     < 2.6e62
             price * sum q lane   <= 1e27 * 127 * 1e27 * 3.3e5   < 4.2e61
             size                 <= 127 * 1e27 * 8.4            < 1.1e30
             size^2 / depth kappa <= 1.2e60 / 1e15 * 1e7         < 1.2e52

@@ -181,7 +181,7 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row("straddle.mark_error", "bp of index", ("<=", 35), lambda s: s.straddle["max_straddle_bp"]),
     Row("hedged_pair.owes_nothing", "tests", (">=", 1), lambda s: s.checked("tests/unit", "-k", "hedged_perp_pair")),
-    Row("lane.minus_42_percent_posts", "tests", (">=", 1), lambda s: s.checked("tests/unit/oracle", "-k", "minus_42_percent")),
+    Row("lane.minus_42_percent_posts", "tests", (">=", 1), lambda s: s.checked("tests/unit/oracle", "-k", "minus_42")),
     Row("refusals.unit_tests_passed", "tests", (">=", 1_000), lambda s: s.refusals["passed"]),
     Row("refusals.unit_tests_failed", "tests", ("=", 0), lambda s: s.refusals["failed"]),
     Row("clone.demo_seconds", "s", ("<", 90), lambda s: s.clone["demo"], long=True),

@@ -521,7 +521,7 @@ class Player:
         liquidator = self.pair.twin.liquidator
         states = {who: self.state(who) for who in ACCOUNTS}
         for who in ACCOUNTS[self.source.integer(0, 3) :]:
-            if liquidator.auction(who):
+            if liquidator.auction(who, self.pair.now):
                 if chance(self.source, 40):
                     self.rescue(who)
                 else:
@@ -531,11 +531,13 @@ class Player:
                 self.step("liquidator", "start", who)
                 self.sell(who)
                 return
-            if liquidator.deadline(who):
+            if liquidator.deadline(who, self.pair.now):
                 if chance(self.source, 50):
                     self.step("liquidator", "cure", who)
                     return
-                self.pair.advance(max(0, liquidator.deadline(who) - self.pair.now + self.source.integer(0, 1)))
+                self.pair.advance(
+                    max(0, liquidator.deadline(who, self.pair.now) - self.pair.now + self.source.integer(0, 1))
+                )
                 for underlying in PRICES:
                     self.pair.price(underlying, self.index(underlying))
                 self.step("liquidator", "start", who)
@@ -552,7 +554,7 @@ class Player:
         """An owner answers a call, or ends an auction: just enough, or one token unit too little."""
         found = self.margin(who)
         if found is not None:
-            book, at_auction = self.pair.twin.book, self.pair.twin.liquidator.auction(who)
+            book, at_auction = self.pair.twin.book, self.pair.twin.liquidator.auction(who, self.pair.now)
             line = found.im if at_auction else found.call_line
             need = -(-(line - found.equity_haircut) // book.quote_scale)
             self.step("book", "deposit", who, book.quote, max(1, need - self.source.integer(0, 1)), sender=who >> 96)
@@ -560,7 +562,7 @@ class Player:
 
     def sell(self, who: int) -> None:
         """Bids on an account, at any time of its auction."""
-        if not self.pair.twin.liquidator.auction(who):
+        if not self.pair.twin.liquidator.auction(who, self.pair.now):
             return
         for _ in range(self.source.integer(0, 2)):
             self.pair.advance(self.pick((0, 1, 600, HOUR)))
@@ -581,7 +583,7 @@ class Player:
 
     def cure(self) -> None:
         """The end of a call."""
-        called = [who for who in ACCOUNTS if self.pair.twin.liquidator.deadline(who)]
+        called = [who for who in ACCOUNTS if self.pair.twin.liquidator.deadline(who, self.pair.now)]
         self.step("liquidator", "cure", self.pick(called) if called else self.weakest())
 
     def start(self) -> None:
@@ -591,7 +593,7 @@ class Player:
     def bid(self) -> None:
         """A bid: all, part, dust; the limit just there, or one short of it."""
         liquidator, now = self.pair.twin.liquidator, self.pair.now
-        open_now = [who for who in ACCOUNTS if liquidator.auction(who)]
+        open_now = [who for who in ACCOUNTS if liquidator.auction(who, self.pair.now)]
         who = self.pick(open_now) if open_now and not self.bad(10) else self.weakest()
         bidder = self.pick((*ACCOUNTS, account(self.pick(TRADERS), 9))) if self.bad(30) else account("liquidator", 9)
         fraction = self.pick(
@@ -606,7 +608,7 @@ class Player:
 
     def close(self) -> None:
         """The end of an auction."""
-        open_now = [who for who in ACCOUNTS if self.pair.twin.liquidator.auction(who)]
+        open_now = [who for who in ACCOUNTS if self.pair.twin.liquidator.auction(who, self.pair.now)]
         self.step("liquidator", "close", self.pick(open_now) if open_now else self.weakest())
 
     def seize(self) -> None:

@@ -252,7 +252,7 @@ class Bench:
                 cost = self.gas("liquidator", "bid", who, bidder, WAD, MAX, sender=bidder >> 96)
                 self.found[f"bid on 64 positions, bidder {what}"] = cost
                 pair.must("liquidator", "bid", who, bidder, WAD, MAX, sender=bidder >> 96)
-                assert pair.twin.liquidator.auction(who) == 0  # one bid brought it back to initial margin
+                assert pair.twin.liquidator.auction(who, pair.now) == 0  # one bid brought it back to initial margin
 
 
 def table(found: dict[str, int], known: dict[str, int]) -> str:

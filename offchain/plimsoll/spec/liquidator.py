@@ -6,6 +6,9 @@ With t seconds since the start of an auction, at the account's E_m, E_h, MM and 
     discount  = min(ceil((E_m - E_h + MM) share), E_m)                     [wad] up: for the bidder
     cap       = min(1, ceil((IM - E_h) / (E_m - discount + IM - E_h)))     [wad] up: what brings E_h back to IM
     payment   = floor(fraction (E_m - discount))                           [wad] down: what the account receives
+
+A call lapses one call period after its deadline, an auction one ramp after its discount is whole; both keep the
+configuration they began with.
 """
 
 from __future__ import annotations
@@ -54,8 +57,8 @@ class Liquidator:
         self.address = address
         self.owner = owner
         self.book = book
-        self.starts: dict[int, int] = {}
-        self.deadlines: dict[int, int] = {}
+        self.auctions: dict[int, tuple[int, int, int]] = {}  # start [s], ramp [s], start discount [ppm]
+        self.calls: dict[int, tuple[int, int]] = {}  # deadline [s], when it lapses [s]
         self.log: list[Event] = []
         self._configure(3_600, 3_600, 50_000)
 
@@ -66,35 +69,36 @@ class Liquidator:
 
     def call(self, account: int, *, now: int) -> None:
         """Call an account under its call line and not under maintenance margin."""
-        require(not self.auction(account), "liquidator: already in auction")
-        require(not self.deadline(account), "liquidator: already called")
+        require(not self.auction(account, now), "liquidator: already in auction")
+        require(not self.deadline(account, now), "liquidator: already called")
         found = self.book.margin(account, now)
         require(
             found.mm <= found.equity_haircut < found.call_line and found.equity_full >= 0,
             "liquidator: not under the call line",
         )
-        self.deadlines[account] = now + self.call_period
-        self._emit("Called", account=account, deadline=self.deadlines[account])
+        deadline = now + self.call_period
+        self.calls[account] = (deadline, deadline + self.call_period)
+        self._emit("Called", account=account, deadline=deadline)
 
     def cure(self, account: int, *, now: int) -> None:
         """End the call of an account at or over its call line."""
-        require(self.deadline(account) != 0, "liquidator: not called")
+        require(self.deadline(account, now) != 0, "liquidator: not called")
         found = self.book.margin(account, now)
         require(found.equity_haircut >= found.call_line, "liquidator: not curable")
-        self.deadlines[account] = 0
+        self.calls.pop(account)
         self._emit("Cured", account=account)
 
     def start(self, account: int, *, now: int) -> None:
         """Open the auction of an account under maintenance margin, or of one whose call ran out uncured."""
-        require(not self.auction(account), "liquidator: already in auction")
+        require(not self.auction(account, now), "liquidator: already in auction")
         found = self.book.margin(account, now)
-        ran_out = 0 != self.deadline(account) < now and found.equity_haircut < found.call_line
+        ran_out = 0 != self.deadline(account, now) < now and found.equity_haircut < found.call_line
         require(
             ran_out or found.equity_haircut < found.mm or found.equity_full < 0,
             "liquidator: not liquidatable",
         )
-        self.deadlines[account] = 0
-        self.starts[account] = now
+        self.calls.pop(account, None)
+        self.auctions[account] = (now, self.ramp, self.start_discount)
         self._emit("AuctionStarted", account=account, equity=found.equity_full, mm=found.mm)
 
     def bid(
@@ -103,12 +107,12 @@ class Liquidator:
         """Take a fraction [wad] of an account into the bidder's; what was taken and paid [wad]."""
         require(account != bidder, "liquidator: bidder is the account")
         require(self.book.may_act(bidder, sender), "liquidator: not the bidder's account")
-        require(self.auction(account) != 0, "liquidator: no auction")
+        require(self.auction(account, now) != 0, "liquidator: no auction")
         require(fraction > 0, "liquidator: zero fraction")
         before = self.book.margin(account, now)
         require(before.equity_full >= 0, "liquidator: insolvent")
         require(before.equity_haircut < before.im, "liquidator: not liquidatable")
-        taken, payment, discount = self._terms(before, now - self.auction(account), fraction)
+        taken, payment, discount = self._terms(before, account, now, fraction)
         require(payment <= max_payment, "liquidator: payment over the bidder's limit")
         self.book.seize(account, bidder, taken, payment, sender=self.address, now=now)
         self._emit("BidTaken", account=account, bidder=bidder, fraction=taken, payment=payment, discount=discount)
@@ -119,30 +123,33 @@ class Liquidator:
 
     def close(self, account: int, *, now: int) -> None:
         """End the auction of an account at or over initial margin."""
-        require(self.auction(account) != 0, "liquidator: no auction")
+        require(self.auction(account, now) != 0, "liquidator: no auction")
         found = self.book.margin(account, now)
         require(found.equity_haircut >= found.im, "liquidator: still below initial margin")
         self._close(account)
 
     def quote(self, account: int, fraction: int, now: int) -> tuple[int, int, int]:
         """What a bid would take, pay, and the discount now [wad]; zeros where no bid can be."""
-        if not self.auction(account):
+        if not self.auction(account, now):
             return 0, 0, 0
         found = self.book.margin(account, now)
         if found.equity_full < 0 or found.equity_haircut >= found.im:
             return 0, 0, 0
-        return self._terms(found, now - self.auction(account), fraction)
+        return self._terms(found, account, now, fraction)
 
-    def auction(self, account: int) -> int:
-        """When the account's auction began [s]; zero where there is none."""
-        return self.starts.get(account, 0)
+    def auction(self, account: int, now: int) -> int:
+        """When the account's auction began [s]; zero where there is none, or it lapsed."""
+        start, ramp, _ = self.auctions.get(account, (0, 0, 0))
+        return 0 if now > start + 2 * ramp else start
 
-    def deadline(self, account: int) -> int:
-        """When the account's margin call runs out [s]; zero where there is none."""
-        return self.deadlines.get(account, 0)
+    def deadline(self, account: int, now: int) -> int:
+        """When the account's margin call runs out [s]; zero where there is none, or it lapsed."""
+        deadline, lapses = self.calls.get(account, (0, 0))
+        return 0 if now > lapses else deadline
 
-    def _terms(self, found: Assessment, elapsed: int, wanted: int) -> tuple[int, int, int]:
-        discount = discount_of(found, share_at(elapsed, self.ramp, self.start_discount))
+    def _terms(self, found: Assessment, account: int, now: int, wanted: int) -> tuple[int, int, int]:
+        start, ramp, start_discount = self.auctions[account]
+        discount = discount_of(found, share_at(now - start, ramp, start_discount))
         fraction = min(wanted, cap_of(found, discount))
         return fraction, payment_for(found, discount, fraction), discount
 
@@ -159,7 +166,7 @@ class Liquidator:
         self._emit("ConfigSet", call_period=call_period, ramp=ramp, start_discount=start_discount)
 
     def _close(self, account: int) -> None:
-        self.starts[account] = 0
+        self.auctions.pop(account)
         self._emit("AuctionClosed", account=account)
 
     def _emit(self, name: str, **args: object) -> None:

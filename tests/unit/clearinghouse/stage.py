@@ -312,7 +312,8 @@ class Stage:
         """Let a feed die, in one of several ways; what it refuses with."""
         pair = self.pair
         if way == "stale":
-            pair.advance(FEED_AGE + 1)
+            answer = pair.twin.aggregators[pair.aggregators[underlying]].answer
+            pair.price(underlying, answer, pair.now - FEED_AGE - 1)
             return "feed: stale price"
         if way == "zero":
             pair.price(underlying, 0)

@@ -205,10 +205,35 @@ def test_a_dead_feed(auction, way):
     refuses(auction, reason)
 
 
-def test_stale_surfaces_do_not_stop_it(auction):
-    auction.later(20_000)
-    assert not auction.margin(TRADER).fresh
-    assert bid(auction) == (WAD, 0)
+def test_stale_surfaces_do_not_stop_it(stage):
+    stage.sick()
+    stage.fund("bidder", 1_000)
+    stage.later(3_000)
+    stage.pair.must("liquidator", "start", TRADER)
+    stage.later(5_000)
+    assert not stage.margin(TRADER).fresh
+    assert bid(stage) == (WAD, 0)
+
+
+def test_an_auction_lapses_one_ramp_after_its_discount_is_whole(auction):
+    auction.later(7_200)
+    with auction.pair.isolated():
+        assert bid(auction) == (WAD, 0)
+    auction.later(1)
+    refuses(auction, "liquidator: no auction")
+    auction.refuses("liquidator: no auction", "liquidator", "close", TRADER)
+    assert auction.ask("liquidator", "auction", TRADER) == 0
+
+
+def test_who_recovered_is_not_sold_by_an_auction_that_nobody_closed(auction):
+    """Found by drawn sequences: I-20, an account above its call line sold at the whole discount a week later."""
+    auction.fund("trader", 100)
+    auction.later(7_201)
+    auction.pair.price(ETH, 1_850 * WAD)
+    found = auction.margin(TRADER)
+    assert found.call_line < found.equity_haircut < found.im
+    refuses(auction, "liquidator: no auction")
+    auction.refuses("liquidator: not liquidatable", "liquidator", "start", TRADER)
 
 
 def test_a_short_meets_the_bidders_long(stage):

@@ -44,8 +44,19 @@ def test_already_called(stage):
     stage.pair.must("liquidator", "call", TRADER)
     stage.later(60)
     stage.refuses("liquidator: already called", "liquidator", "call", TRADER)
-    stage.later(10_000)
+    stage.later(7_140)
     stage.refuses("liquidator: already called", "liquidator", "call", TRADER)
+
+
+def test_a_call_lapses_one_period_after_its_deadline(stage):
+    at(stage, "30")
+    stage.pair.must("liquidator", "call", TRADER)
+    stage.later(7_201)
+    assert stage.ask("liquidator", "deadline", TRADER) == 0
+    stage.refuses("liquidator: not liquidatable", "liquidator", "start", TRADER)
+    stage.refuses("liquidator: not called", "liquidator", "cure", TRADER)
+    stage.pair.must("liquidator", "call", TRADER)
+    assert stage.ask("liquidator", "deadline", TRADER) == NOW + 7_201 + 3_600
 
 
 def test_already_in_auction(stage):

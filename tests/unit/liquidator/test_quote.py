@@ -32,7 +32,7 @@ def test_the_discount_grows_to_all_equity(open_auction, seconds, discount):
     assert abs(quote(open_auction)[2] - wad(discount)) < WAD // 1_000
 
 
-@pytest.mark.parametrize("seconds", [3_438, 3_600, 10**5])
+@pytest.mark.parametrize("seconds", [3_438, 3_600, 7_200])
 def test_it_never_takes_more_than_there_is(open_auction, seconds):
     open_auction.later(seconds)
     # all equity: the cap is 71.7 / 71.7, and the payment nothing
@@ -87,8 +87,19 @@ def test_zeros_without_equity(open_auction):
     assert quote(open_auction) == (WAD, 0, 0)
 
 
-def test_it_goes_with_the_configuration_of_the_moment(open_auction):
+def test_zeros_once_it_lapsed(open_auction):
+    open_auction.later(7_201)
+    assert quote(open_auction) == (0, 0, 0)
+
+
+def test_it_keeps_the_configuration_it_began_with(open_auction):
+    before = quote(open_auction)
     open_auction.pair.must("liquidator", "set_config", 300, 60, 0, sender=OWNER)
+    assert quote(open_auction) == before
+    open_auction.later(7_200)
+    assert quote(open_auction) == (WAD, 0, 200 * WAD)
+    open_auction.later(1)
+    open_auction.pair.must("liquidator", "start", TRADER)
     assert quote(open_auction)[2] == 0
     open_auction.later(30)
     assert quote(open_auction)[2] == wad("104.5")
