@@ -21,11 +21,6 @@ def clustered(n, seed, volatility=0.03, beta=0.93):
     return returns
 
 
-@pytest.fixture(autouse=True)
-def _function_isolation():
-    """No chain here: ape's plugin isolates no test that has a fixture of this name."""
-
-
 @pytest.fixture(scope="session")
 def now():
     return NOW
