@@ -15,6 +15,7 @@ from typing import Any
 
 from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
 
 from plimsoll.chain import artifacts
 from plimsoll.chain.contract import Contract, Function, deploy, events_of
@@ -342,7 +343,7 @@ class Pair:
     ) -> tuple[Report, list[int]]:
         """Store surfaces on both, and make the next report of them: the report, and where the surfaces stand."""
         stored = [self.must("oracle", "store", encode(surface)) for surface in surfaces]
-        hashes = tuple(artifact_hash(self.twin.oracle.codes[at]) for at in stored)
+        hashes = tuple(keccak(self.twin.oracle.codes[at]) for at in stored)
         fields = {
             "sequence": self.twin.oracle.sequence + 1,
             "market_time": surfaces[0].time if surfaces else self.now,
@@ -462,13 +463,6 @@ class Pair:
 def plain_of(value: Any) -> Any:
     """A dataclass as the tuple of its fields, in order."""
     return dataclasses.astuple(value) if dataclasses.is_dataclass(value) else value
-
-
-def artifact_hash(code: bytes) -> bytes:
-    """The code hash of a data contract."""
-    from eth_utils.crypto import keccak
-
-    return keccak(code)
 
 
 def _or_refused(ask: Any) -> Any:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.oracle import HALF_ORDER
 from plimsoll.spec.report import Report, digest, pack_class, pack_floors, pack_rates, pack_scalars
+from plimsoll.spec.signatures import HALF_ORDER
 from plimsoll.spec.surface import HEADER_BYTES, encode
 from tests.pairs import Pair, address_of, sign, text
 from tests.strategies import Seeded, chance, edge, params, pick, world

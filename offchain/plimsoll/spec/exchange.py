@@ -15,14 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
-from eth_utils.exceptions import ValidationError
 
 from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
 from plimsoll.spec.report import domain_separator, typed_digest
+from plimsoll.spec.signatures import HALF_ORDER, signer_of
 from plimsoll.spec.wad import MAX_QUANTITY
 
 NAME: Final = "Exchange"
@@ -32,7 +30,6 @@ ORDER_TYPE: Final = (
     b"uint256 nonce)"
 )
 CANCELLED: Final = 2**256 - 1  # in `filled`
-HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # of secp256k1
 SIGNATURE_BYTES: Final = 65
 MAX_SIGNATURE_BYTES: Final = 1024
 
@@ -98,13 +95,7 @@ def recover(message: bytes, signature: bytes) -> int:
     if len(signature) != SIGNATURE_BYTES:
         return 0
     r, s, v = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), signature[64]
-    if s > HALF_ORDER:
-        return 0
-    try:
-        key = Signature(vrs=(v - 27, r, s)).recover_public_key_from_msg_hash(message)
-    except (BadSignature, ValidationError):
-        return 0
-    return int.from_bytes(key.to_canonical_address(), "big")
+    return 0 if s > HALF_ORDER else signer_of(message, r, s, v)
 
 
 def check_pair(maker: Order, taker: Order, quantity: int) -> None:

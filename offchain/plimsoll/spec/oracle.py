@@ -10,10 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
-from eth_keys.datatypes import Signature
-from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
-from eth_utils.exceptions import ValidationError
 
 from plimsoll.spec import margin
 from plimsoll.spec.errors import FormatError, Refused, require
@@ -30,6 +27,7 @@ from plimsoll.spec.report import (
     unpack_class,
     unpack_scalars,
 )
+from plimsoll.spec.signatures import HALF_ORDER, signer_of
 from plimsoll.spec.surface import LANES, MAX_ROWS, Surface, decode
 from plimsoll.spec.wad import MAX_PRICE, PPM
 
@@ -45,7 +43,6 @@ CALL_BUFFER: Final = (10_000, PPM)  # [ppm]
 MOVE_GATE: Final = (1_000, 200_000)  # [ppm]
 MAX_AGE: Final = (60, 7 * 86_400)  # [s]
 FLOOR_RATE: Final = (100_000, PPM)  # [ppm]
-HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0  # of secp256k1
 COMPACT: Final = 64
 FULL: Final = 65
 
@@ -80,11 +77,9 @@ def recover(message: bytes, signature: bytes) -> int:
     if len(signature) == COMPACT:
         s &= 2**255 - 1
     require(s <= HALF_ORDER, "ecdsa: invalid signature `s` value")
-    try:
-        key = Signature(vrs=(v - 27, r, s)).recover_public_key_from_msg_hash(message)
-    except (BadSignature, ValidationError):
-        raise Refused("ecdsa: invalid signature") from None
-    return int.from_bytes(key.to_canonical_address(), "big")
+    signer = signer_of(message, r, s, v)
+    require(signer != 0, "ecdsa: invalid signature")
+    return signer
 
 
 def read_surface(code: bytes | None) -> Surface:

@@ -12,7 +12,8 @@ from plimsoll.chain.artifacts import load
 from plimsoll.chain.contract import Contract, deploy, events_of
 from plimsoll.chain.embedded import EmbeddedChain
 from plimsoll.spec.errors import Refused, require
-from plimsoll.spec.exchange import HALF_ORDER, Exchange, Order
+from plimsoll.spec.exchange import Exchange, Order
+from plimsoll.spec.signatures import HALF_ORDER
 
 WAD = 10**18
 DEPLOYER = "0x" + "d0" * 20

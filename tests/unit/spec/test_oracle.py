@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.oracle import HALF_ORDER, create_address, read_surface, recover
+from plimsoll.spec.oracle import create_address, read_surface, recover
+from plimsoll.spec.signatures import HALF_ORDER
 from plimsoll.spec.surface import encode
 from plimsoll.spec.wad import MAX_PRICE
 from tests.strategies import Seeded, edge_integers, world
