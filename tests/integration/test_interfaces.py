@@ -7,7 +7,13 @@ import pytest
 from plimsoll.chain.artifacts import load
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
-PAIRS = {"IIndexFeed": "IndexFeed", "IRiskOracle": "RiskOracle", "IClearinghouse": "Clearinghouse"}
+PAIRS = {
+    "IIndexFeed": "IndexFeed",
+    "IRiskOracle": "RiskOracle",
+    "IClearinghouse": "Clearinghouse",
+    "IMandates": "Mandates",
+    "IStandingOrders": "StandingOrders",
+}
 READS = {"view", "pure"}
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from plimsoll.spec.exchange import CANCELLED
-
-from .conftest import ATTACKER, DELEGATE, MAKER, TAKER, WAD
+from plimsoll.spec.mandates import ALL, TRADE
+from plimsoll.spec.signed_orders import CANCELLED
+from tests.venues import ATTACKER, DELEGATE, MAKER, TAKER, WAD
 
 
 def test_the_owner_cancels_and_it_is_logged(bench):
@@ -17,7 +17,9 @@ def test_the_owner_cancels_and_it_is_logged(bench):
 def test_a_delegate_cancels_what_the_owner_signed(bench):
     order = bench.order(MAKER, WAD)
     assert bench.cancel(order, DELEGATE) == "refused: exchange: not the account's"
-    bench.set_delegate(MAKER.account(), DELEGATE)
+    bench.set_delegate(MAKER.account(), DELEGATE, ALL - TRADE)
+    assert bench.cancel(order, DELEGATE) == "refused: exchange: not the account's"
+    bench.set_delegate(MAKER.account(), DELEGATE, TRADE)
     assert isinstance(bench.cancel(order, DELEGATE), tuple)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from .conftest import ATTACKER, DELEGATE, MAKER, TAKER
+from plimsoll.spec.mandates import ALL, TRADE
+from tests.venues import ATTACKER, DELEGATE, MAKER, TAKER
 
 
 def test_the_floor_rises_and_it_is_logged(bench):
@@ -18,7 +19,9 @@ def test_it_may_be_repeated_and_not_go_back(bench):
 
 def test_a_delegate_may(bench):
     assert bench.cancel_below(MAKER.account(), 5, DELEGATE) == "refused: exchange: not the account's"
-    bench.set_delegate(MAKER.account(), DELEGATE)
+    bench.set_delegate(MAKER.account(), DELEGATE, ALL - TRADE)
+    assert bench.cancel_below(MAKER.account(), 5, DELEGATE) == "refused: exchange: not the account's"
+    bench.set_delegate(MAKER.account(), DELEGATE, TRADE)
     assert isinstance(bench.cancel_below(MAKER.account(), 5, DELEGATE), tuple)
 
 

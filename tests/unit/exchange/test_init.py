@@ -5,8 +5,7 @@ import pytest
 from plimsoll.chain.artifacts import load
 from plimsoll.chain.contract import deploy
 from plimsoll.spec.errors import Refused
-
-from .conftest import DEPLOYER
+from tests.venues import DEPLOYER
 
 
 def test_the_book_is_fixed(bench):

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.exchange import MAX_QUANTITY
+from plimsoll.spec.mandates import ALL, TRADE
+from plimsoll.spec.wad import MAX_QUANTITY
+from tests.venues import ATTACKER, DELEGATE, DEPLOYER, KEEPER, MAKER, NOW, PERP, TAKER, WAD, abi
 
-from .conftest import ATTACKER, DELEGATE, DEPLOYER, KEEPER, MAKER, NOW, PERP, TAKER, WAD, Bench, abi
+from .conftest import Bench
 
 
 def test_both_sides_at_the_makers_price(bench):
@@ -17,7 +19,7 @@ def test_both_sides_at_the_makers_price(bench):
     taker = bench.order(TAKER, 2 * WAD, 2_010 * WAD)
     events, trades = bench.settle(maker, taker, 2 * WAD)
     exchange = int(bench.contract.address, 16)
-    assert trades == [(TAKER.account(), MAKER.account(), PERP, 2 * WAD, 2_000 * WAD, exchange)]
+    assert trades == [(TAKER.account(), MAKER.account(), PERP, 2 * WAD, 2_000 * WAD, True, exchange)]
     assert [(name, args["account"], args["quantity"], args["price"]) for name, args in events] == [
         ("OrderFilled", MAKER.account(), 2 * WAD, 2_000 * WAD),
         ("OrderFilled", TAKER.account(), 2 * WAD, 2_000 * WAD),
@@ -29,7 +31,7 @@ def test_a_maker_who_buys(bench):
     taker = bench.order(TAKER, -WAD, 2_000 * WAD)
     _, trades = bench.settle(maker, taker)
     assert trades[0][:2] == (MAKER.account(), TAKER.account())
-    assert trades[0][4] == 2_010 * WAD
+    assert trades[0][4:6] == (2_010 * WAD, False)
 
 
 # -------------------------------------------------------------------------------------------------------- the pair
@@ -170,13 +172,21 @@ def test_a_delegate_signs(bench):
     assert isinstance(bench.settle(maker, taker, WAD, signature), tuple)
 
 
+def test_a_delegate_who_may_do_all_but_trade(bench):
+    maker, taker = bench.pair()
+    maker = replace(maker, signer=DELEGATE.number)
+    bench.set_delegate(MAKER.account(), DELEGATE, ALL - TRADE)
+    refusal = "refused: exchange: signer may not act for the account"
+    assert bench.settle(maker, taker, WAD, bench.signed(maker, DELEGATE)) == refusal
+
+
 def test_a_dismissed_delegates_orders_are_void(bench):
     maker, taker = bench.pair(2 * WAD)
     maker = replace(maker, signer=DELEGATE.number)
     signature = bench.signed(maker, DELEGATE)
     bench.set_delegate(MAKER.account(), DELEGATE)
     assert isinstance(bench.settle(maker, taker, WAD, signature), tuple)
-    bench.set_delegate(MAKER.account(), DELEGATE, allowed=False)
+    bench.set_delegate(MAKER.account(), DELEGATE, 0)
     assert bench.settle(maker, taker, WAD, signature) == "refused: exchange: signer may not act for the account"
 
 
@@ -226,7 +236,7 @@ def test_no_way_back_in_from_a_trade(bench, name):
         "floor": (MAKER.account(),),
     }[name]
     for delegate in (bench.book.address, KEEPER):
-        bench.book.transact("set_delegate", MAKER.account(), delegate, True, sender=MAKER.address)
+        bench.book.transact("set_delegate", MAKER.account(), delegate, TRADE, sender=MAKER.address)
     with bench.chain.isolate():
         bench.contract.transact(name, *args, sender=KEEPER)
     hook = bench.contract.encode(name, *args)
