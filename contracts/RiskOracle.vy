@@ -6,8 +6,9 @@
 @title What the engine says, whether it is believed, and the margin it makes
 @license GNU Affero General Public License v3.0 only
 @notice Holds, per (underlying, expiry), a pointer to the surface last believed;
-        per underlying and per class, the posted scalars. Computes the margin of
-        a book from them and the live index: integers in, integers out, no
+        per underlying and per class, the posted scalars; and what the longs of
+        its perp have paid at the posted funding rates. Computes the margin of a
+        book from them and the live index: integers in, integers out, no
         pricing. A report is believed when a quorum signed it, its sequence is
         above the last, and its market time is neither old nor in the future. It
         is refused whole, with a named error, or swaps in at once.
@@ -16,7 +17,9 @@
         prices, `quorum` of the signers for everything posted. It trusts no
         caller: anyone may store a surface or carry a report.
 @custom:security Scalars are bound by range only; steps per hour, floors and the
-        band of reference prices around the index are not enforced here yet.
+        band of reference prices around the index are not enforced here yet. A
+        funding rate is clamped to governance's limit, and stops a day after it
+        was posted.
 @custom:kill The owner replaces the signers; the last surfaces stand and go stale
         after `max_age`, from when on only risk reduction passes.
 """
@@ -65,10 +68,11 @@ MAX_CLASSES: constant(uint256) = 16
 MAX_SIGNERS: constant(uint256) = 16
 MAX_CODE: constant(uint256) = 24_576
 
-# Puts what follows it into code as it is: copies all but these ten bytes.
-# PUSH2 size, DUP1, PUSH1 10, RETURNDATASIZE, CODECOPY, RETURNDATASIZE, RETURN
+# Puts the bytes behind it into code as they are: these ten, then the two words
+# that an ABI-encoded argument begins with (offset and length), are left out.
+# PUSH2 size, DUP1, PUSH1 74, RETURNDATASIZE, CODECOPY, RETURNDATASIZE, RETURN
 CREATE_HEAD: constant(Bytes[1]) = x"61"
-CREATE_TAIL: constant(Bytes[7]) = x"80600a3d393df3"
+CREATE_TAIL: constant(Bytes[7]) = x"80604a3d393df3"
 
 MIN_DEPTH: constant(uint256) = 10**15  # [wad] keeps the concentration charge in range
 MAX_KAPPA: constant(uint256) = 10**7  # [ppm] ten times the notional per depth over depth
@@ -81,6 +85,7 @@ MIN_MAX_AGE: constant(uint256) = 60  # [s]
 MAX_MAX_AGE: constant(uint256) = 7 * 86_400  # [s]
 MIN_FLOOR_RATE: constant(uint256) = 10**5  # [ppm] a lost row is charged like a risky one
 MAX_LEG_COST: constant(uint256) = 10**24  # [wad]
+MAX_FUNDING: constant(uint256) = 2**15 - 1  # [ppm a day] more than a word can say is no limit
 
 
 # ------------------------------------------------------------------ immutables
@@ -101,7 +106,9 @@ is_signer: public(HashMap[address, bool])
 _pointers: HashMap[uint256, uint256]
 _scalars: HashMap[uint256, uint256]  # underlying -> word
 _classes: HashMap[uint256, uint256]  # class -> word
-# call_buffer u24 | move_gate u24 | max_age u32 | floor_rate u24 | min_share u24 | leg_cost u96 | 0
+# underlying -> cumulative int128 [wad * s / day] | since u40 [s] | slope int88 [wad a day]
+_fundings: HashMap[uint256, uint256]
+# call_buffer u24 | move_gate u24 | max_age u32 | floor_rate u24 | min_share u24 | leg_cost u96 | max_funding u16 | 0
 rates: public(uint256)
 floors: public(uint256)  # gross floors: base u24 x 4 | slope u24 x 4 | 0 [ppm]
 book: public(address)  # whose open interest the market term reads
@@ -135,6 +142,13 @@ event ScalarsPosted:
     sequence: indexed(uint64)
     underlying: indexed(uint16)
     word: uint256
+
+
+event FundingSet:
+    underlying: indexed(uint16)
+    rate: int256
+    slope: int256
+    cumulative: int256
 
 
 event ClassPosted:
@@ -171,8 +185,10 @@ def __init__(feed: address):
     ownable_2step.__init__()
     eip712_domain_separator.__init__("Plimsoll RiskOracle", "1")
     FEED = IIndexFeed(feed)
-    # defaults: call buffer 10 %, gate 1 %, age 2 h, floor 50 %, share 5 %, no leg cost
-    self.rates = ((100_000 << 232) | (10_000 << 208) | (7_200 << 176) | (500_000 << 152) | (50_000 << 128))
+    # defaults: call buffer 10 %, gate 1 %, age 2 h, floor 50 %, share 5 %, no leg cost, funding 2 % a day
+    self.rates = (
+        (100_000 << 232) | (10_000 << 208) | (7_200 << 176) | (500_000 << 152) | (50_000 << 128) | (20_000 << 16)
+    )
     # perp .10 %, future .15 % + .50 % a year, options .20 % + .50 % a year
     self.floors = (
         (1_000 << 232)
@@ -198,7 +214,7 @@ def store(code: Bytes[MAX_CODE]) -> address:
     @return Where it stands.
     """
     at: address = self._store(code)
-    assert surface._is_wellformed(at), "oracle: surface malformed"
+    assert surface._opened(at)[0], "oracle: surface malformed"
     return at
 
 
@@ -289,6 +305,7 @@ def set_params(rates: uint256, floors: uint256):
     rate: uint256 = (rates >> 152) & (2**24 - 1)
     share: uint256 = (rates >> 128) & (2**24 - 1)
     leg_cost: uint256 = (rates >> 32) & (2**96 - 1)
+    max_funding: uint256 = (rates >> 16) & 65_535
     sound: bool = (
         MIN_CALL_BUFFER <= buffer
         and buffer <= MAX_CALL_BUFFER
@@ -300,6 +317,7 @@ def set_params(rates: uint256, floors: uint256):
         and rate <= fixed.PPM
         and share <= fixed.PPM
         and leg_cost <= MAX_LEG_COST
+        and max_funding <= MAX_FUNDING
     )
     for kind: uint256 in range(4):
         base: uint256 = (floors >> (232 - 24 * kind)) & (2**24 - 1)
@@ -463,6 +481,17 @@ def scalars(underlying: uint16) -> uint256:
 
 @external
 @view
+def funding(underlying: uint16) -> int256:
+    """
+    @notice What a perp's long has paid for one contract since the first rate
+            [wad], down; negative where it was paid. A function of time alone
+            between posts. A perp is worth its mark less this.
+    """
+    return margin._funding(self._fundings[convert(underlying, uint256)], block.timestamp)
+
+
+@external
+@view
 def classes(klass: uint8) -> uint256:
     """
     @notice Posted word of a class of underlyings, zero where there is none.
@@ -497,7 +526,8 @@ def _store(code: Bytes[MAX_CODE]) -> address:
     assert len(code) > 0 and slice(code, 0, 1) == x"00", "oracle: surface malformed"
     # len(code) <= 24,576 fits two bytes
     size: bytes2 = convert(convert(len(code), uint16), bytes2)
-    at: address = raw_create(concat(CREATE_HEAD, size, CREATE_TAIL, code))
+    # as an argument, the code is copied once less than as a part of the first
+    at: address = raw_create(concat(CREATE_HEAD, size, CREATE_TAIL), code)
     log SurfaceStored(surface=at, code_hash=at.codehash)
     return at
 
@@ -553,8 +583,10 @@ def _point(report: IRiskOracle.Report, targets: DynArray[address, MAX_SURFACES])
     for i: uint256 in range(len(targets), bound=MAX_SURFACES):
         at: address = targets[i]
         assert at.codehash == report.surfaces[i], "oracle: surface is not the signed one"
-        assert surface._is_wellformed(at), "oracle: surface malformed"
-        head: surface.Header = surface._header(at)
+        is_good: bool = False
+        head: surface.Header = empty(surface.Header)
+        is_good, head = surface._opened(at)
+        assert is_good, "oracle: surface malformed"
         assert head.time == convert(report.market_time, uint256), "oracle: surface time is not the report's"
         assert i == 0 or head.key > last.key, "oracle: surfaces not ascending"
         if i > 0 and head.key >> 40 == last.key >> 40:
@@ -574,7 +606,9 @@ def _set_scalars(report: IRiskOracle.Report):
     """
     @notice Takes over the scalars and class offsets of a report.
     """
-    least: uint256 = fixed.PPM + (self.rates >> 232)
+    rates: uint256 = self.rates
+    least: uint256 = fixed.PPM + (rates >> 232)
+    cap: int256 = convert((rates >> 16) & 65_535, int256)
     for word: uint256 in report.scalars:
         assert (
             (word >> 144) & (2**96 - 1) >= MIN_DEPTH
@@ -585,12 +619,36 @@ def _set_scalars(report: IRiskOracle.Report):
         ), "oracle: scalars out of range"
         self._scalars[word >> 240] = word
         log ScalarsPosted(sequence=report.sequence, underlying=convert(word >> 240, uint16), word=word)
+        self._set_funding(word >> 240, min(max(fixed._signed(word << 240) >> 240, -cap), cap))
     for word: uint256 in report.classes:
         assert (
             (word >> 224) & (2**24 - 1) <= fixed.PPM and (word >> 200) & (2**24 - 1) <= fixed.PPM
         ), "oracle: class out of range"
         self._classes[word >> 248] = word
         log ClassPosted(sequence=report.sequence, klass=convert(word >> 248, uint8), word=word)
+
+
+@internal
+def _set_funding(underlying: uint256, rate: int256):
+    """
+    @notice Closes what the last funding rate ran up, and opens another one
+            [ppm a day], of the reference price of the perp's surface. The price
+            stays until the next report, so that funding is linear in time.
+    """
+    known: uint256 = self._fundings[underlying]
+    if rate == 0 and known == 0:
+        return
+    slope: int256 = 0
+    if rate != 0:
+        at: address = self._surface(underlying << 40)
+        if at != empty(address):
+            slope = margin._slope(rate, surface._header(at).reference)
+    cumulative: int256 = margin._accrued(known, block.timestamp)
+    # ranges: see `modules/margin.vy`
+    self._fundings[underlying] = (
+        (fixed._unsigned(cumulative) << 128) | (block.timestamp << 88) | (fixed._unsigned(slope) & (2**88 - 1))
+    )
+    log FundingSet(underlying=convert(underlying, uint16), rate=rate, slope=slope, cumulative=cumulative)
 
 
 # ------------------------------------------------------------ internal: margin
@@ -628,6 +686,9 @@ def _terms(
     sums: margin.Sums = empty(margin.Sums)
     packed: uint256[16] = empty(uint256[16])
     weight: int256 = 0  # sum of scale x quantity, what undoes the lanes' bias
+    closed: int256[32] = empty(int256[32])  # lanes of expiries that are through, apart where one is in its window
+    is_apart: bool = False
+    left: uint256 = instruments.WINDOW  # [s] of the expiry under way, at most a window
     set_id: uint256 = max_value(uint256)
     key: uint256 = max_value(uint256)
     at: address = empty(address)
@@ -636,6 +697,7 @@ def _terms(
     tenor: uint256 = 0
     least: uint256 = 0
     least_kind: uint256 = max_value(uint256)
+    paid: int256 = 0  # [wad a contract] funding, of the kind under way
     place: uint256 = start
 
     for i: uint256 in range(start, len(words), bound=MAX_POSITIONS):
@@ -655,6 +717,14 @@ def _terms(
             least_kind = max_value(uint256)
             if expiry > block.timestamp:
                 tenor = expiry - block.timestamp
+            until: uint256 = instruments.WINDOW if expiry == 0 else min(tenor, instruments.WINDOW)
+            if i > start and (left < instruments.WINDOW or until < instruments.WINDOW):
+                # of an expiry in its window gains fade alone: hedges inside it net first
+                closed = margin._faded(closed, surface._lanes(packed, weight), left)
+                is_apart = True
+                packed = empty(uint256[16])
+                weight = 0
+            left = until
             at = self._surface(key)
             head = empty(surface.Header)
             if at != empty(address):
@@ -714,9 +784,9 @@ def _terms(
             charge = (rates >> 152) & (2**24 - 1)
             mark = surface._mark(word, 0, price, price, strike_unit, 0)
         # ranges: see `modules/margin.vy`; |quantity| was checked above
-        worth: int256 = unsafe_mul(quantity, convert(mark, int256))
         sums.delta = unsafe_add(sums.delta, unsafe_mul(quantity, delta))
         if kind == instruments.SPOT:
+            worth: int256 = unsafe_mul(quantity, convert(mark, int256))
             sums.full = unsafe_add(sums.full, worth)
             if charge < fixed.PPM:
                 sums.haircut = unsafe_add(
@@ -727,13 +797,18 @@ def _terms(
             # sorted words: once for each kind of a surface
             least_kind = kind
             least = margin._gross_floor(floors, kind, tenor)
-        sums.value = unsafe_add(sums.value, worth)
+            paid = 0
+            if kind == instruments.PERP:
+                paid = margin._funding(self._fundings[underlying], block.timestamp)
+        sums.value = unsafe_add(sums.value, unsafe_mul(quantity, unsafe_sub(convert(mark, int256), paid)))
         sums.gross = unsafe_add(sums.gross, unsafe_mul(size, max(charge, least)))
         sums.size = unsafe_add(sums.size, size)
         sums.legs = unsafe_add(sums.legs, 1)
         if quantity < 0 and (kind == instruments.CALL or kind == instruments.PUT):
             sums.short = unsafe_add(sums.short, size)
     lanes: int256[32] = surface._lanes(packed, weight)
+    if is_apart or left < instruments.WINDOW:
+        lanes = margin._faded(closed, lanes, left)
     result.scan, result.worst_lane = margin._scan(price, lanes)
     result.value = fixed._div_floor(sums.value, 10**18)
     result.full = fixed._div_floor(sums.full, 10**18)

@@ -21,9 +21,30 @@ from typing import Any, Protocol, TypeVar
 from hypothesis import strategies as st
 
 from plimsoll.spec import margin
-from plimsoll.spec.instruments import CALL, FUTURE, MAX_POSITIONS, PERP, PUT, SPOT, Instrument, id_of, unpack, word
-from plimsoll.spec.margin import ClassOffset, Params, Scalars
-from plimsoll.spec.oracle import CALL_BUFFER, FLOOR_RATE, MAX_AGE, MAX_LEG_COST, MAX_SCALE, MAX_SOM, MOVE_GATE
+from plimsoll.spec.instruments import (
+    CALL,
+    FUTURE,
+    MAX_POSITIONS,
+    PERP,
+    PUT,
+    SPOT,
+    WINDOW,
+    Instrument,
+    id_of,
+    unpack,
+    word,
+)
+from plimsoll.spec.margin import LIFE, ClassOffset, Params, Scalars
+from plimsoll.spec.oracle import (
+    CALL_BUFFER,
+    FLOOR_RATE,
+    MAX_AGE,
+    MAX_FUNDING,
+    MAX_LEG_COST,
+    MAX_SCALE,
+    MAX_SOM,
+    MOVE_GATE,
+)
 from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, MAX_LEDGER, MAX_PRICE, MAX_QUANTITY, PPM, WAD
@@ -134,6 +155,7 @@ def params(source: Source) -> Params:
         floor_rate=edge(source, *FLOOR_RATE),
         min_share=edge(source, 0, PPM),
         leg_cost=edge(source, 0, MAX_LEG_COST),
+        max_funding=edge(source, 0, MAX_FUNDING),
         gross_base=four(1),
         gross_slope=four(0),
     )
@@ -149,7 +171,19 @@ def scalars(source: Source, underlying: int, least: Params) -> Scalars:
         im_factor=edge(source, PPM + least.call_buffer + 1, 2**24 - 1),
         volatility=edge(source, 0, 2**32 - 1),
         market=edge(source, 0, PPM),
+        funding=funding_rate(source, least),
     )
+
+
+def funding_rate(source: Source, known: Params) -> int:
+    """A funding rate [ppm a day]: none, of a real market, at governance's limit or past it, any."""
+    way = source.integer(0, 3)
+    if way == 0:
+        return source.integer(-1_000, 1_000)
+    if way == 1:
+        at = min(known.max_funding + source.integer(-1, 1), 2**15 - 1)
+        return at if chance(source, 50) else -at
+    return 0 if way == 2 else edge(source, -(2**15), 2**15 - 1)
 
 
 def class_offset(source: Source, klass: int) -> ClassOffset:
@@ -257,6 +291,15 @@ def surface(
 # ---------------------------------------------------------------------------------------------------------- worlds
 
 
+@dataclass(frozen=True)
+class Funded:
+    """A report of one underlying's scalars with a funding rate, and of its perp's surface where there is one."""
+
+    time: int  # [s]
+    scalars: Scalars
+    surface: Surface | None
+
+
 @dataclass
 class World:
     """All that margin checks read, as the engine, governance and the feeds left it, and what can be held in it."""
@@ -271,6 +314,7 @@ class World:
     interest: dict[int, int]
     listed: list[Instrument]
     wrong: list[Instrument] = field(default_factory=list)  # rows that no surface has, or has for something else
+    funded: list[Funded] = field(default_factory=list)  # in order of time, what was posted beside the surfaces
 
 
 def chain_of(source: Source, underlying: int, expiry: int, price: int, unit: int, size: int) -> list[Instrument]:
@@ -315,6 +359,8 @@ def world(source: Source, most: int = 60, underlyings: int = 5) -> World:
         set_id = edge(source, 0, 2**64 - 1)
         days = sorted({0} | {pick(source, (0, 1, 7, 30, 365, 3_650)) for _ in range(source.integer(0, 3))})
         expiries = [0 if day == 0 else NOW + day * DAY + source.integer(-DAY, DAY) for day in days]
+        if chance(source, 40):
+            expiries = sorted({*expiries, *(NOW + near_expiry(source) for _ in range(source.integer(1, 2)))})
         for expiry in expiries:
             size = source.integer(1, 3 if expiry == 0 else most)
             listed = chain_of(source, underlying, expiry, price, 10**exponent, size)
@@ -328,7 +374,32 @@ def world(source: Source, most: int = 60, underlyings: int = 5) -> World:
     made.classes = [class_offset(source, k) for k in sorted({u >> 8 for u in keys}) if chance(source, 80)]
     made.dead = {u for u in keys if chance(source, 8)}
     made.surfaces.sort(key=lambda found: found.time)
+    made.funded = funded(source, made)
     return made
+
+
+def near_expiry(source: Source) -> int:
+    """Seconds to an expiry in its window, on one of its edges, past, or just ahead of its window."""
+    ends = (-1, 0, 1, WINDOW - 1, WINDOW, WINDOW + 1)
+    return pick(source, (*ends, source.integer(1, WINDOW), source.integer(-30 * DAY, 2 * WINDOW)))
+
+
+def funded(source: Source, made: World) -> list[Funded]:
+    """Rates of up to three reports for each underlying, the last of them of any age: renewed, or past its life."""
+    perps = {found.underlying: found for found in made.surfaces if found.expiry == 0}
+    found = []
+    for known in made.scalars:
+        last = perps.get(known.underlying)
+        for _ in range(source.integer(0, 3)):
+            age = pick(source, (0, 1, LIFE - 1, LIFE, LIFE + 1, source.integer(0, LIFE), source.integer(0, 4 * LIFE)))
+            scalars = replace(known, funding=funding_rate(source, made.params))
+            surface = None
+            if last is not None and chance(source, 60):
+                age = max(age, NOW - last.time)  # so that the world's own surface is the last one
+                price = reference(source, made.price[known.underlying], made.params.move_gate)
+                surface = replace(last, time=NOW - age, reference=price)
+            found.append(Funded(NOW - age, scalars, surface))
+    return sorted(found, key=lambda each: each.time)
 
 
 @st.composite

@@ -16,6 +16,7 @@
 
 WAD: constant(uint256) = 10**18
 PPM: constant(uint256) = 10**6
+DAY: constant(uint256) = 86_400  # [s]
 YEAR: constant(uint256) = 365 * 86_400  # [s]
 MAX_QUANTITY: constant(uint256) = 10**27  # [wad] a billion contracts
 MAX_PRICE: constant(uint256) = 10**27  # [wad] a billion units of quote
@@ -78,6 +79,16 @@ def _div_ceil(numerator: int256, denominator: int256) -> int256:
     if numerator % denominator > 0:
         return quotient + 1
     return quotient
+
+
+@internal
+@pure
+def _div_truncate(numerator: int256, denominator: int256) -> int256:
+    """
+    @notice numerator / denominator, toward zero: for what one account pays
+            another; denominator > 0.
+    """
+    return numerator // denominator
 
 
 @internal

@@ -30,6 +30,7 @@ PUT: constant(uint256) = 3
 SPOT: constant(uint256) = 4
 
 MAX_POSITIONS: constant(uint256) = 127
+WINDOW: constant(uint256) = 1_800  # [s] before an expiry: what settles it is averaged, its gains fade out of margin
 MASK_ID: constant(uint256) = 2**128 - 1
 MASK_KEY: constant(uint256) = 2**56 - 1
 

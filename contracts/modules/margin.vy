@@ -18,7 +18,18 @@
             size^2 / depth kappa <= 1.2e60 / 1e15 * 1e7         < 1.2e52
             price * that / 1e6   <= 1.2e73
 
-        all under 2**255 = 5.8e76, so no checked product of this module reverts.
+        Funding, with a rate of 16 bits, times of 40 bits and wad a contract:
+
+            |slope|              <= 2**15 * 1e27 / 1e6          < 2**85
+            |cumulative|         <= 2**85 * 2**40               = 2**125
+            |funding|            <= 2**125 / 86,400 + 1         < 5e32
+            sum q (mark - funding) <= 127 * 1e27 * 7.9e32       < 1.1e62
+
+        so slope fits 88 bits and cumulative 128, whatever is posted until 2**40
+        seconds are over. A lane sum of one expiry is under 2**117, see
+        `surface.vy`; times the seconds of a window, under 2**128.
+
+        All under 2**255 = 5.8e76, so no product of this module reverts.
 """
 
 
@@ -26,7 +37,14 @@
 
 
 from . import fixed
+from . import instruments
 from . import surface
+
+
+# ------------------------------------------------------------------- constants
+
+
+LIFE: constant(uint256) = 86_400  # [s] a funding rate that nobody renews stops: a dead engine moves no money
 
 
 # --------------------------------------------------------------------- structs
@@ -58,6 +76,59 @@ def _gross_floor(floors: uint256, kind: uint256, tenor: uint256) -> uint256:
         return base
     slope: uint256 = (floors >> (136 - 24 * kind)) & (2**24 - 1)
     return base + fixed._mul_div_up(slope, tenor, fixed.YEAR)
+
+
+@internal
+@pure
+def _slope(rate: int256, price: uint256) -> int256:
+    """
+    @notice What one long contract pays in a day [wad] at `rate` [ppm a day],
+            toward zero: neither side is charged for the rounding.
+    """
+    return fixed._div_truncate(rate * convert(price, int256), 1_000_000)
+
+
+@internal
+@pure
+def _accrued(word: uint256, now: uint256) -> int256:
+    """
+    @notice Funding of a long contract since ever [wad * s / day], exactly:
+            linear in time, until nobody renewed the rate for LIFE.
+    @param word cumulative int128 | since u40 [s] | slope int88.
+    @dev    Wraps nowhere, see above; since <= now.
+    """
+    elapsed: uint256 = min(unsafe_sub(now, (word >> 88) & (2**40 - 1)), LIFE)
+    slope: int256 = fixed._signed(word << 168) >> 168
+    return unsafe_add(fixed._signed(word) >> 128, unsafe_mul(slope, convert(elapsed, int256)))
+
+
+@internal
+@pure
+def _funding(word: uint256, now: uint256) -> int256:
+    """
+    @notice The same [wad a contract], down: one number for both sides.
+    """
+    return fixed._div_floor(self._accrued(word, now), convert(fixed.DAY, int256))
+
+
+@internal
+@pure
+def _faded(sums: int256[32], lanes: int256[32], left: uint256) -> int256[32]:
+    """
+    @notice Lane sums of an underlying with those of one more expiry: losses
+            whole, gains x `left` / WINDOW, down. What hedges outside an expiry
+            with it is withdrawn second by second, not all at once.
+    @param left Seconds to the expiry, at most WINDOW; WINDOW takes it whole.
+    """
+    total: int256[32] = sums
+    share: int256 = convert(left, int256)
+    for lane: uint256 in range(32):
+        pnl: int256 = lanes[lane]
+        if pnl > 0:
+            # under 2**128, and down, as it is positive
+            pnl = unsafe_div(unsafe_mul(pnl, share), convert(instruments.WINDOW, int256))
+        total[lane] = unsafe_add(total[lane], pnl)
+    return total
 
 
 @internal

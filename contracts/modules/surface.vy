@@ -66,38 +66,33 @@ struct Header:
 def _header(at: address) -> Header:
     """
     @notice Header of the surface at `at`, which MUST have come through
-            `_is_wellformed`.
+            `_opened`.
     """
     head: Bytes[64] = slice(at.code, 1, 64)
-    word: uint256 = extract32(head, 0, output_type=uint256)
-    return Header(
-        key=(word >> 192) & instruments.MASK_KEY,
-        rows=(word >> 176) & 65_535,
-        scale=(word >> 168) & 255,
-        common=(word >> 160) & 255,
-        time=(word >> 120) & (2**40 - 1),
-        set_id=(word >> 56) & (2**64 - 1),
-        forward=(word >> 24) & (2**32 - 1),
-        reference=extract32(head, 32, output_type=uint256) >> 128,
-    )
+    return self._fields(extract32(head, 0, output_type=uint256), extract32(head, 32, output_type=uint256))
 
 
 @internal
 @view
-def _is_wellformed(at: address) -> bool:
+def _opened(at: address) -> (bool, Header):
     """
-    @notice Whether the code at `at` is a surface that the scan can read:
-            STOP first, this version, rows as many as said, fields in range.
+    @notice Whether the code at `at` is a surface that the scan can read: STOP
+            first, this version, rows as many as said, fields in range; and its
+            header, read once.
     """
-    if at.codesize < HEADER:
-        return False
-    head: Bytes[33] = slice(at.code, 0, 33)
-    if convert(slice(head, 0, 2), uint256) != VERSION:
-        return False
-    found: Header = self._header(at)
+    found: Header = empty(Header)
+    size: uint256 = at.codesize
+    if size < HEADER:
+        return False, found
+    head: Bytes[65] = slice(at.code, 0, 65)
+    first: uint256 = extract32(head, 1, output_type=uint256)
+    # a STOP, then the version in the highest byte of the first word
+    if extract32(head, 0, output_type=uint256) >> 248 != 0 or first >> 248 != VERSION:
+        return False, found
+    found = self._fields(first, extract32(head, 33, output_type=uint256))
     return (
         found.rows <= MAX_ROWS
-        and at.codesize == HEADER + ROW * found.rows
+        and size == HEADER + ROW * found.rows
         and 0 < found.scale
         and found.scale <= MAX_SCALE
         and 0 < found.common
@@ -105,6 +100,24 @@ def _is_wellformed(at: address) -> bool:
         and 0 < found.forward
         and 0 < found.reference
         and found.reference <= fixed.MAX_PRICE
+    ), found
+
+
+@internal
+@pure
+def _fields(first: uint256, second: uint256) -> Header:
+    """
+    @notice A header out of its first two words.
+    """
+    return Header(
+        key=(first >> 192) & instruments.MASK_KEY,
+        rows=(first >> 176) & 65_535,
+        scale=(first >> 168) & 255,
+        common=(first >> 160) & 255,
+        time=(first >> 120) & (2**40 - 1),
+        set_id=(first >> 56) & (2**64 - 1),
+        forward=(first >> 24) & (2**32 - 1),
+        reference=second >> 128,
     )
 
 

@@ -11,7 +11,7 @@ from plimsoll.spec.margin import Assessment
 from plimsoll.spec.oracle import unpack_params
 from plimsoll.spec.report import pack_class, pack_floors, pack_rates, pack_scalars
 from tests.pairs import Mismatch, Pair, call_words, number, plain_of, text
-from tests.strategies import NOW, World
+from tests.strategies import NOW, Funded, World
 
 FEED_AGE = 3_600  # [s]
 SEATS = range(8)  # aggregators, one for each underlying of a world
@@ -37,6 +37,7 @@ class Rig:
         self.oracle = self.pair.contracts["oracle"]
         self._assess = self.oracle.interface.function("assess", 2)
         self._terms = self.oracle.interface.function("terms", 1)
+        self._funding = self.oracle.interface.function("funding", 1)
         self._mark = self.oracle.interface.function("mark", 1)
 
     @contextmanager
@@ -56,12 +57,17 @@ class Rig:
                 at = pair.aggregators[underlying]
                 pair.must("feed", "set_feed", underlying, at, FEED_AGE, world.exponent[underlying], sender=pair.owner)
                 pair.price(underlying, price, NOW - FEED_AGE - (underlying in world.dead))
-            self.until(min([s.time for s in world.surfaces], default=NOW))
+            # what a report of rates carries comes before a surface of the same second, which stays
+            steps = sorted([*world.funded, *world.surfaces], key=lambda step: step.time)
+            self.until(min([step.time for step in steps], default=NOW))
             words = [pack_scalars(s) for s in world.scalars], [pack_class(c) for c in world.classes]
             pair.post([], *words)
-            for surface in world.surfaces:
-                self.until(surface.time)
-                pair.post([surface])
+            for step in steps:
+                self.until(step.time)
+                if isinstance(step, Funded):
+                    pair.post([step.surface] if step.surface else [], [pack_scalars(step.scalars)])
+                else:
+                    pair.post([step])
             self.until(NOW)
             try:
                 yield
@@ -94,6 +100,13 @@ class Rig:
         twin = self.pair.twin.oracle
         return self._check(
             lambda: twin.mark(instrument_id, self.pair.now), self._mark.encode([instrument_id]), self._mark
+        )
+
+    def check_funding(self, underlying: int) -> int:
+        """What a perp's long has paid by both."""
+        twin = self.pair.twin.oracle
+        return self._check(
+            lambda: twin.funding(underlying, self.pair.now), self._funding.encode([underlying]), self._funding
         )
 
     def _check(self, ask: Any, data: bytes, function: Any) -> Any:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ import pytest
 
 from plimsoll.chain.artifacts import ROOT, Artifact, compile_one
 from plimsoll.spec import margin
-from plimsoll.spec.margin import Assessment, View
+from plimsoll.spec.instruments import PERP, Instrument
+from plimsoll.spec.margin import LIFE, Assessment, Params, View
+from plimsoll.spec.report import pack_scalars
+from plimsoll.spec.wad import MAX_PRICE
 from tests.agreement.rig import Rig
 from tests.counts import record
 from tests.pairs import Mismatch
-from tests.strategies import Regime, Seeded, portfolio, world
+from tests.strategies import Regime, Seeded, edge, pick, portfolio, scalars, surface, world
 
 MARGIN_FAULTS = {
     "scan down": ("mul_div_up(price, max(0, -acc[worst])", "mul_div_down(price, max(0, -acc[worst])"),
@@ -51,6 +54,30 @@ MARGIN_FAULTS = {
     "gate closed on itself": ("> params.move_gate * surface", ">= params.move_gate * surface"),
     "one lane too many nets": ("strict=True)][:common]", "strict=True)][: common + 1]"),
     "a debt of nothing is risky": ("risky = ledger < 0", "risky = ledger <= 0"),
+    "fade up": ("mul_div_down(x, left, WINDOW)", "mul_div_up(x, left, WINDOW)"),
+    "losses fade": ("if x > 0 and left < WINDOW", "if left < WINDOW"),
+    "a window one second short": (
+        "min(max(0, expiry - view.now), WINDOW)",
+        "min(max(0, expiry - view.now + 1), WINDOW)",
+    ),
+    "expiries fade as the first": (
+        "by_expiry.setdefault(instrument.expiry,",
+        "by_expiry.setdefault(next(iter(by_expiry), instrument.expiry),",
+    ),
+    "funding of every kind": ("if instrument.kind == PERP else 0", "if instrument.kind <= PERP + 1 else 0"),
+    "funding taken for given": ("surface, index) - paid)", "surface, index) + paid)"),
+}
+
+FUNDING_FAULTS = {
+    "funding up": ("return div_floor(accrued(word, now), DAY)", "return div_up(accrued(word, now), DAY)"),
+    "funding toward zero": (
+        "return div_floor(accrued(word, now), DAY)",
+        "return div_truncate(accrued(word, now), DAY)",
+    ),
+    "slope down": ("div_truncate(rate * price, PPM)", "div_floor(rate * price, PPM)"),
+    "slope up": ("div_truncate(rate * price, PPM)", "div_up(rate * price, PPM)"),
+    "a life one second longer": ("LIFE: Final = 86_400", "LIFE: Final = 86_401"),
+    "a life one second shorter": ("LIFE: Final = 86_400", "LIFE: Final = 86_399"),
 }
 
 # contract, file, text, replacement
@@ -66,6 +93,36 @@ CONTRACT_FAULTS = {
         "modules/surface.vy",
         "lanes[unsafe_sub(23, k)] = unsafe_sub(high, bias)",
         "lanes[unsafe_sub(23, k)] = unsafe_sub(unsafe_sub(high, bias), 1)",
+    ),
+    "funding up": (
+        "RiskOracle",
+        "modules/margin.vy",
+        "fixed._div_floor(self._accrued",
+        "fixed._div_ceil(self._accrued",
+    ),
+    "slope down": (
+        "RiskOracle",
+        "modules/margin.vy",
+        "fixed._div_truncate(rate * convert",
+        "fixed._div_floor(rate * convert",
+    ),
+    "fade up": (
+        "RiskOracle",
+        "modules/margin.vy",
+        "unsafe_div(unsafe_mul(pnl, share)",
+        "fixed._div_ceil(unsafe_mul(pnl, share)",
+    ),
+    "an expiry past is left whole": (
+        "RiskOracle",
+        "RiskOracle.vy",
+        "instruments.WINDOW if expiry == 0 else",
+        "instruments.WINDOW if expiry <= block.timestamp else",
+    ),
+    "expiries fade as one": (
+        "RiskOracle",
+        "RiskOracle.vy",
+        "if i > start and (left <",
+        "if i > start and until == instruments.WINDOW and (left <",
     ),
 }
 
@@ -96,6 +153,64 @@ def cases(rig: Rig, worlds: int, books: int = 15) -> list[Recorded]:
                 assert isinstance(answer, Assessment)
                 found.append(Recorded(case.words, case.ledger, view, answer))
     return found
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A rate that the chain was posted, and what a long had paid for it some time later."""
+
+    rate: int  # [ppm a day], limited
+    price: int
+    slope: int
+    word: int
+    now: int
+    funding: int
+
+
+def payments(rig: Rig, count: int) -> list[Paid]:
+    """What the chain told of funding: slopes by its events, payments by its view; some rates lapse."""
+    found = []
+    source = Seeded(0)
+    perp = Instrument(0x0100, 0, PERP, 0, 0)
+    with rig.pair.isolated():
+        for _ in range(count):
+            price = edge(source, 1, MAX_PRICE)
+            made = surface(source, [perp], price, Params(), 1, calm=True)
+            posted = scalars(source, perp.underlying, Params())
+            rig.pair.post([replace(made, time=rig.pair.now)], [pack_scalars(posted)])
+            told = rig.pair.twin.oracle.log[-1]  # which is the chain's too
+            if told.name != "FundingSet":
+                continue
+            rig.pair.advance(pick(source, (0, 1, LIFE - 1, LIFE, LIFE + 1, source.integer(0, 2 * LIFE))))
+            funding = rig.check_funding(perp.underlying)
+            word = rig.pair.twin.oracle.fundings[perp.underlying]
+            found.append(Paid(told.args["rate"], made.reference, told.args["slope"], word, rig.pair.now, funding))
+    return found
+
+
+@pytest.fixture(scope="module")
+def paid() -> list[Paid]:
+    return payments(Rig(), 100)
+
+
+def agrees(module: Any, case: Paid) -> bool:
+    """Whether a twin's funding is the chain's."""
+    told = module.slope(case.rate, case.price), module.funding(case.word, case.now)
+    return told == (case.slope, case.funding)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FUNDING_FAULTS)
+def test_a_fault_in_the_twin_of_funding_is_found(paid: list[Paid], fault: str) -> None:
+    faulty = faulty_margin(*FUNDING_FAULTS[fault])
+    found = any(not agrees(faulty, case) for case in paid)
+    record(planted=1, planted_found=int(found))
+    assert found
+
+
+def test_no_fault_of_funding_is_found_where_there_is_none(paid: list[Paid]) -> None:
+    assert sum(case.slope != 0 for case in paid) > 50
+    assert all(agrees(margin, case) for case in paid)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ SPOT: Final = 4
 KINDS: Final = (PERP, FUTURE, CALL, PUT, SPOT)
 
 MAX_POSITIONS: Final = 127
+WINDOW: Final = 1_800  # [s] before an expiry: what settles it is averaged, its gains fade out of margin
 MASK_ID: Final = 2**128 - 1
 
 

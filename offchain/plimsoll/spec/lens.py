@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from plimsoll.spec.instruments import id_of, quantity_of, unpack
 from plimsoll.spec.margin import row_of
 from plimsoll.spec.surface import Surface
-from plimsoll.spec.wad import WAD
+from plimsoll.spec.wad import WAD, div_truncate
 
 
 @dataclass(slots=True)
@@ -24,12 +24,6 @@ class Greeks:
     gamma: int = 0
     vega: int = 0
     theta: int = 0
-
-
-def div_truncate(numerator: int, denominator: int) -> int:
-    """Quotient toward zero, as the EVM's SDIV."""
-    quotient = abs(numerator) // abs(denominator)
-    return quotient if (numerator < 0) == (denominator < 0) else -quotient
 
 
 def greeks(words: Sequence[int], surfaces: Mapping[tuple[int, int], Surface]) -> list[Greeks]:

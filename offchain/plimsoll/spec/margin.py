@@ -3,10 +3,10 @@
 For every underlying `u` of a sorted book, with live index P [wad]:
 
     mark      = clamp(m0 + delta dP + gamma dP^2 / (2 P0))            one number for both sides
-    value     = floor(sum q mark)                                     non-spot
+    value     = floor(sum q mark)                                     non-spot, a perp's mark less its funding
     full      = floor(sum q mark)                                     spot
     haircut   = floor(sum q mark (1 - h))                             spot, what counts in E_h
-    scan      = ceil(P max(0, -min_s sum q lane_s))
+    scan      = ceil(P max(0, -min_s sum over expiries of w(sum q lane_s)))
     gross     = ceil(P sum |q| g) + legs leg_cost                     non-spot, g at least the governance floor
     short     = ceil(P som sum |q|)                                   short options
     size      = max(|net delta|, min_share sum |q|)
@@ -14,7 +14,8 @@ For every underlying `u` of a sorted book, with live index P [wad]:
     market    = ceil(P sum |q| min(1, market OI / depth))             non-spot
     im_add    = ceil((im_factor - 1) (max(scan, short) + gross + conc)) + market
 
-and for every class of underlyings:
+where w takes the sums of an expiry that is less than WINDOW ahead with losses whole and gains x time left / WINDOW,
+down, and those of any other as they are; and for every class of underlyings:
 
     joint     = ceil(max(0, -min over common lanes of sum_u w(pnl)))  w: losses whole, gains x (1 - cross_haircut)
     portfolio = max(sum scan - floor(offset (sum scan - joint)), max scan)
@@ -32,11 +33,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 from plimsoll.spec.errors import require
-from plimsoll.spec.instruments import CALL, PUT, SPOT, Instrument, id_of, quantity_of, unpack
+from plimsoll.spec.instruments import CALL, PERP, PUT, SPOT, WINDOW, Instrument, id_of, quantity_of, unpack
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import (
+    DAY,
     FORWARD_UNIT,
     LANE_UNIT,
     MARK_UNIT,
@@ -45,10 +48,13 @@ from plimsoll.spec.wad import (
     WAD,
     YEAR,
     div_floor,
+    div_truncate,
     div_up,
     mul_div_down,
     mul_div_up,
 )
+
+LIFE: Final = 86_400  # [s] a funding rate that nobody renews stops: a dead engine moves no money
 
 
 class State(IntEnum):
@@ -72,6 +78,7 @@ class Scalars:
     im_factor: int  # [ppm], over 1 + call_buffer
     volatility: int  # [ppm a year]
     market: int  # [ppm of notional when open interest is one depth]
+    funding: int = 0  # [ppm a day] what a perp's long pays, before governance's limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ class Params:
     floor_rate: int = 500_000  # [ppm] charge and haircut of a row that its surface lacks
     min_share: int = 50_000  # [ppm]
     leg_cost: int = 0  # [wad]
+    max_funding: int = 20_000  # [ppm a day]
     gross_base: tuple[int, int, int, int] = (1_000, 1_500, 2_000, 2_000)  # [ppm] by kind PERP, FUTURE, CALL, PUT
     gross_slope: tuple[int, int, int, int] = (0, 5_000, 5_000, 5_000)  # [ppm a year of tenor]
 
@@ -116,6 +124,7 @@ class View:
     scalars: Mapping[int, Scalars] = field(default_factory=dict)
     classes: Mapping[int, ClassOffset] = field(default_factory=dict)
     open_interest: Mapping[int, int] = field(default_factory=dict)
+    funding: Mapping[int, int] = field(default_factory=dict)  # [wad a contract] what a perp's long has paid
 
 
 @dataclass(slots=True)
@@ -188,6 +197,44 @@ def mark(instrument: Instrument, row: Row | None, surface: Surface | None, index
     return min(max(raw, low), high)
 
 
+def slope(rate: int, price: int) -> int:
+    """What one long contract pays in a day [wad] at `rate` [ppm a day], toward zero: neither side is charged for it."""
+    return div_truncate(rate * price, PPM)
+
+
+def accrued(word: int, now: int) -> int:
+    """Funding of a long contract since ever [wad s / day], exactly: linear in time until LIFE after the rate was set.
+
+    `word` is cumulative int128 | since u40 [s] | slope int88.
+    """
+    cumulative, since, a_day = unpack_funding(word)
+    return cumulative + a_day * min(now - since, LIFE)
+
+
+def funding(word: int, now: int) -> int:
+    """The same [wad a contract], rounded down: one number for both sides."""
+    return div_floor(accrued(word, now), DAY)
+
+
+def pack_funding(cumulative: int, since: int, a_day: int) -> int:
+    """The stored word of an underlying's funding."""
+    return (cumulative & (2**128 - 1)) << 128 | since << 88 | a_day & (2**88 - 1)
+
+
+def unpack_funding(word: int) -> tuple[int, int, int]:
+    """Inverse of `pack_funding`."""
+    return (
+        (word >> 128 ^ 1 << 127) - (1 << 127),
+        word >> 88 & (2**40 - 1),
+        (word & (2**88 - 1) ^ 1 << 87) - (1 << 87),
+    )
+
+
+def faded(lanes: Sequence[int], left: int) -> list[int]:
+    """Lane sums of one expiry `left` seconds before it, at most WINDOW: losses whole, gains x left / WINDOW, down."""
+    return [mul_div_down(x, left, WINDOW) if x > 0 and left < WINDOW else x for x in lanes]
+
+
 def gross_floor(params: Params, kind: int, tenor: int) -> int:
     """Governance floor of the gross charge [ppm] by kind and tenor [s], rounded up."""
     return params.gross_base[kind] + mul_div_up(params.gross_slope[kind], tenor, YEAR)
@@ -200,7 +247,7 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
     params = view.params
     price = index.price
     result = Terms(underlying=first.underlying, price=price, common=LANES)
-    acc = [0] * LANES
+    by_expiry: dict[int, list[int]] = {}
     value = full = haircut = gross = short = net_delta = size = legs = 0
     set_id = None
     for word in words:
@@ -217,7 +264,8 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
             if late or far or mixed:
                 result.fresh = False
         row = row_of(surface, instrument)
-        worth = quantity * mark(instrument, row, surface, index)
+        paid = view.funding.get(first.underlying, 0) if instrument.kind == PERP else 0
+        worth = quantity * (mark(instrument, row, surface, index) - paid)
         if row is None or surface is None:
             result.fresh = False
             charge = params.floor_rate
@@ -225,8 +273,9 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
         else:
             charge = row.gross
             delta = row.delta
+            sums = by_expiry.setdefault(instrument.expiry, [0] * LANES)
             for lane in range(LANES):
-                acc[lane] += quantity * surface.scale * row.lanes[lane]
+                sums[lane] += quantity * surface.scale * row.lanes[lane]
         net_delta += quantity * delta
         if instrument.kind == SPOT:
             full += worth
@@ -246,6 +295,10 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
     im_factor = scalars.im_factor if scalars else 2 * PPM
     result.fresh = result.fresh and scalars is not None
 
+    acc = [0] * LANES
+    for expiry, sums in by_expiry.items():
+        left = min(max(0, expiry - view.now), WINDOW) if expiry else WINDOW
+        acc = [a + x for a, x in zip(acc, faded(sums, left), strict=True)]
     worst = min(range(LANES), key=lambda lane: acc[lane])  # the first of equals
     result.worst_lane = worst
     result.scan = mul_div_up(price, max(0, -acc[worst]), LANE_UNIT * WAD)

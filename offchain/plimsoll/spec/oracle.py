@@ -16,7 +16,7 @@ from plimsoll.spec import margin
 from plimsoll.spec.errors import FormatError, Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.instruments import MAX_POSITIONS, id_of, unpack
-from plimsoll.spec.margin import Assessment, Index, Params, Terms, View
+from plimsoll.spec.margin import Assessment, Index, Params, Scalars, Terms, View
 from plimsoll.spec.report import (
     MAX_KAPPA,
     MIN_DEPTH,
@@ -39,6 +39,7 @@ MAX_CODE: Final = 24_576
 MAX_SCALE: Final = 10
 MAX_SOM: Final = PPM
 MAX_LEG_COST: Final = 10**24  # [wad]
+MAX_FUNDING: Final = 2**15 - 1  # [ppm a day]
 CALL_BUFFER: Final = (10_000, PPM)  # [ppm]
 MOVE_GATE: Final = (1_000, 200_000)  # [ppm]
 MAX_AGE: Final = (60, 7 * 86_400)  # [s]
@@ -83,7 +84,7 @@ def recover(message: bytes, signature: bytes) -> int:
 
 
 def read_surface(code: bytes | None) -> Surface:
-    """A surface that the scan can read. Twin of `surface._is_wellformed`."""
+    """A surface that the scan can read. Twin of `surface._opened`."""
     try:
         found = decode(code or b"")
     except FormatError:
@@ -108,6 +109,7 @@ def unpack_params(rates: int, floors: int) -> Params:
         floor_rate=rates >> 152 & (2**24 - 1),
         min_share=rates >> 128 & (2**24 - 1),
         leg_cost=rates >> 32 & (2**96 - 1),
+        max_funding=rates >> 16 & 0xFFFF,
         gross_base=_four(floors, 232),
         gross_slope=_four(floors, 136),
     )
@@ -127,6 +129,7 @@ def are_sound(params: Params) -> bool:
         (params.floor_rate, FLOOR_RATE),
         (params.min_share, (0, PPM)),
         (params.leg_cost, (0, MAX_LEG_COST)),
+        (params.max_funding, (0, MAX_FUNDING)),
     )
     return (
         all(low <= value <= high for value, (low, high) in bounds)
@@ -210,6 +213,7 @@ class Oracle:
         self.pointers: dict[tuple[int, int], int] = {}
         self.scalars: dict[int, int] = {}
         self.classes: dict[int, int] = {}
+        self.fundings: dict[int, int] = {}
         self.codes: dict[int, bytes] = {}
         self._decoded: dict[int, Surface] = {}
         self._params = Params()
@@ -275,6 +279,7 @@ class Oracle:
         for word in report.scalars:
             self.scalars[word >> 240] = word
             self._emit("ScalarsPosted", sequence=report.sequence, underlying=word >> 240, word=word)
+            self._set_funding(unpack_scalars(word), now)
         for word in report.classes:
             self.classes[word >> 248] = word
             self._emit("ClassPosted", sequence=report.sequence, klass=word >> 248, word=word)
@@ -322,6 +327,18 @@ class Oracle:
             offset = unpack_class(word)
             require(offset.offset <= PPM and offset.cross_haircut <= PPM, "oracle: class out of range")
 
+    def _set_funding(self, posted: Scalars, now: int) -> None:
+        underlying, cap = posted.underlying, self._params.max_funding
+        rate = min(max(posted.funding, -cap), cap)
+        known = self.fundings.get(underlying, 0)
+        if rate == 0 and known == 0:
+            return
+        at = self.pointers.get((underlying, 0), 0) >> 96
+        slope = margin.slope(rate, self.surface_at(at).reference) if at else 0
+        cumulative = margin.accrued(known, now)
+        self.fundings[underlying] = margin.pack_funding(cumulative, now, slope)
+        self._emit("FundingSet", underlying=underlying, rate=rate, slope=slope, cumulative=cumulative)
+
     # ----------------------------------------------------------------------------------------------- governance
 
     def set_signers(self, signers: Sequence[int], quorum: int, *, sender: int) -> None:
@@ -366,6 +383,7 @@ class Oracle:
             scalars={underlying: unpack_scalars(word) for underlying, word in self.scalars.items()},
             classes={klass: unpack_class(word) for klass, word in self.classes.items()},
             open_interest=_Interest(self),
+            funding={underlying: self.funding(underlying, now) for underlying in self.fundings},
         )
 
     def assess(self, words: Sequence[int], ledger: int, now: int) -> Assessment:
@@ -380,6 +398,10 @@ class Oracle:
         found, _ = margin.terms(first, view)
         require(len(first) == len(words), "oracle: words of several underlyings")
         return found
+
+    def funding(self, underlying: int, now: int) -> int:
+        """What a perp's long has paid for one contract since the first rate [wad], down."""
+        return margin.funding(self.fundings.get(underlying, 0), now)
 
     def mark(self, instrument_id: int, now: int) -> int:
         """Mark of an instrument at the live index [wad], down."""

@@ -54,11 +54,14 @@ def pack_scalars(scalars: Scalars) -> int:
         ("market", 24),
     ):
         word = word << bits | _field(name, getattr(scalars, name), bits)
-    return word << 16
+    if not -(2**15) <= scalars.funding < 2**15:
+        msg = f"funding {scalars.funding} does not fit int16"
+        raise FormatError(msg)
+    return word << 16 | scalars.funding & 0xFFFF
 
 
 def unpack_scalars(word: int) -> Scalars:
-    """Inverse of `pack_scalars`; the low 16 bits are ignored, as on chain."""
+    """Inverse of `pack_scalars`."""
     return Scalars(
         underlying=word >> 240,
         depth=word >> 144 & (2**96 - 1),
@@ -67,6 +70,7 @@ def unpack_scalars(word: int) -> Scalars:
         im_factor=word >> 72 & (2**24 - 1),
         volatility=word >> 40 & (2**32 - 1),
         market=word >> 16 & (2**24 - 1),
+        funding=(word & 0xFFFF ^ 0x8000) - 0x8000,
     )
 
 
@@ -94,9 +98,10 @@ def pack_rates(params: Params) -> int:
         ("floor_rate", 24),
         ("min_share", 24),
         ("leg_cost", 96),
+        ("max_funding", 16),
     ):
         word = word << bits | _field(name, getattr(params, name), bits)
-    return word << 32
+    return word << 16
 
 
 def pack_floors(params: Params) -> int:

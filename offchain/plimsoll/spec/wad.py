@@ -13,6 +13,7 @@ PPM: Final = 10**6  # every factor, haircut, offset and rate is in parts per mil
 MARK_UNIT: Final = 10**12  # a row's mark is in 1e-12 of the reference index price
 FORWARD_UNIT: Final = 10**9  # a header's forward is in 1e-9 of the index price
 LANE_UNIT: Final = 10**5  # lanes are summed in 1e-5 of the index price
+DAY: Final = 86_400  # [s]
 YEAR: Final = 365 * 86_400  # [s]
 
 MAX_QUANTITY: Final = 10**27  # [wad] a billion contracts: what the overflow proofs rest on
@@ -25,6 +26,12 @@ def div_floor(numerator: int, denominator: int) -> int:
     if denominator <= 0:
         raise ZeroDivisionError(denominator)
     return numerator // denominator
+
+
+def div_truncate(numerator: int, denominator: int) -> int:
+    """Quotient toward zero, as the EVM's SDIV: for what one account pays another, and for reading."""
+    quotient = div_floor(abs(numerator), denominator)
+    return quotient if numerator >= 0 else -quotient
 
 
 def div_up(numerator: int, denominator: int) -> int:

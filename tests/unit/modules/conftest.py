@@ -17,6 +17,7 @@ OPENERS = {
         "div_up": ("a: uint256, b: uint256", "uint256"),
         "div_floor": ("a: int256, b: int256", "int256"),
         "div_ceil": ("a: int256, b: int256", "int256"),
+        "div_truncate": ("a: int256, b: int256", "int256"),
     },
     "instruments": {
         "quantity": ("a: uint256", "int256"),

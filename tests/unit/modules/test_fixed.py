@@ -16,6 +16,8 @@ def test_division(ask, numerator, denominator):
     for signed in (numerator, -numerator):
         assert ask("div_floor", signed, denominator) == signed // denominator
         assert ask("div_ceil", signed, denominator) == -(-signed // denominator)
+        toward_zero = numerator // denominator * (1 if signed == numerator else -1)
+        assert ask("div_truncate", signed, denominator) == toward_zero == wad.div_truncate(signed, denominator)
 
 
 @pytest.mark.parametrize(
@@ -34,4 +36,10 @@ def test_a_product_that_does_not_fit_or_a_division_by_zero_reverts(ask):
     assert ask("div_up", 2**256 - 1, 1) == 2**256 - 1
     assert ask("div_up", 2**256 - 1, 2) == 2**255
     assert ask("div_floor", -(2**255), 1) == -(2**255)
-    assert ask("div_floor", 1, 0) == ask("div_ceil", 1, 0) == ask("div_up", 1, 0) == "refused: "
+    assert (
+        ask("div_floor", 1, 0)
+        == ask("div_ceil", 1, 0)
+        == ask("div_truncate", 1, 0)
+        == ask("div_up", 1, 0)
+        == "refused: "
+    )

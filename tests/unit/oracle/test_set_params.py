@@ -16,6 +16,7 @@ LIMITS = {
     "floor_rate": (100_000, PPM),
     "min_share": (0, PPM),
     "leg_cost": (0, 10**24),
+    "max_funding": (0, 2**15 - 1),
 }
 OUT = "oracle: params out of range"
 

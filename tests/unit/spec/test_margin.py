@@ -15,12 +15,25 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from plimsoll.spec import margin
-from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, id_of, quantity_of, unpack, word
+from plimsoll.spec.instruments import (
+    CALL,
+    FUTURE,
+    PERP,
+    PUT,
+    SPOT,
+    WINDOW,
+    Instrument,
+    id_of,
+    quantity_of,
+    unpack,
+    word,
+)
 from plimsoll.spec.margin import Assessment, ClassOffset, Index, Params, Scalars, State, View
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import MARK_UNIT, PPM, WAD, YEAR
-from tests.strategies import NOW, Drawn, Seeded, Source, World, book_of, edge, edge_integers, row, world
+from tests.strategies import NOW, Drawn, Seeded, Source, World, book_of, chance, edge, edge_integers, row, world
 
+MAX_PAID = 5 * 10**32  # [wad a contract] what funding can come to, see `modules/margin.vy`
 ETH = 0x0100
 PRICE = 3_000 * WAD
 
@@ -47,18 +60,22 @@ def exact_terms(words: list[int], view: View) -> dict[str, Any]:
     underlying = unpack(id_of(words[0])).underlying
     index, known = view.index[underlying], view.params
     price = Fraction(index.price, WAD)
-    lanes = [Fraction(0)] * LANES
+    lanes: dict[int, list[Fraction]] = {}
     sums = dict.fromkeys(("value", "full", "haircut", "delta", "gross", "size", "short", "legs"), Fraction(0))
     common = LANES
     for w in words:
         instrument, q = unpack(id_of(w)), Fraction(quantity_of(w), WAD)
         surface = view.surfaces.get((instrument.underlying, instrument.expiry))
         found = margin.row_of(surface, instrument)
-        worth = q * Fraction(margin.mark(instrument, found, surface, index), WAD)
+        paid = view.funding.get(underlying, 0) if instrument.kind == PERP else 0
+        worth = q * Fraction(margin.mark(instrument, found, surface, index) - paid, WAD)
         common = min(common, surface.common) if surface else common
         charge, delta = (ppm(found.gross), ppm(found.delta)) if found else (ppm(known.floor_rate), Fraction(1))
         if found and surface:
-            lanes = [a + q * surface.scale * lane / 10**5 for a, lane in zip(lanes, found.lanes, strict=True)]
+            known_lanes = lanes.get(instrument.expiry, [Fraction(0)] * LANES)
+            lanes[instrument.expiry] = [
+                a + q * surface.scale * lane / 10**5 for a, lane in zip(known_lanes, found.lanes, strict=True)
+            ]
         sums["delta"] += q * delta
         if instrument.kind == SPOT:
             sums["full"] += worth
@@ -73,7 +90,11 @@ def exact_terms(words: list[int], view: View) -> dict[str, Any]:
         sums["short"] += -q if instrument.is_option and q < 0 else 0
     posted = view.scalars.get(underlying)
     som = ppm(posted.som if posted else known.floor_rate)
-    scan, short = price * max(0, -min(lanes)), price * som * sums["short"]
+    total = [Fraction(0)] * LANES
+    for expiry, pnl in lanes.items():
+        keep = min(Fraction(1), max(Fraction(0), Fraction(expiry - view.now, WINDOW))) if expiry else Fraction(1)
+        total = [a + (x * keep if x > 0 else x) for a, x in zip(total, pnl, strict=True)]
+    scan, short = price * max(0, -min(total)), price * som * sums["short"]
     gross = sums["gross"] + sums["legs"] * Fraction(known.leg_cost, WAD)
     concentration = market = Fraction(0)
     if posted:
@@ -93,7 +114,7 @@ def exact_terms(words: list[int], view: View) -> dict[str, Any]:
         "gross": gross,
         "concentration": concentration,
         "im_add": (im_factor - 1) * (max(scan, short) + gross + concentration) + market,
-        "pnl": [price * lane for lane in lanes],
+        "pnl": [price * lane for lane in total],
         "common": common,
     }
 
@@ -134,6 +155,7 @@ def exact_assess(words: tuple[int, ...], ledger: int, view: View) -> tuple[Fract
 def check_against_exact(source: Source, known: World) -> None:
     """One book: roundings go against the account, and come to next to nothing."""
     view = view_of(known)
+    view.funding = {underlying: edge(source, -MAX_PAID, MAX_PAID) for underlying in known.price if chance(source, 50)}
     words, ledger = book_of(source, known), edge(source, -(10**36), 10**36)
     found = margin.assess(words, ledger, view)
     haircut, full, mm, im = exact_assess(words, ledger, view)

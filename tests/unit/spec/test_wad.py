@@ -1,12 +1,12 @@
 """Rounding is in the name: down is toward minus infinity, up toward plus infinity, for either sign."""
 
 from fractions import Fraction
-from math import ceil, floor
+from math import ceil, floor, trunc
 
 import pytest
 from hypothesis import given
 
-from plimsoll.spec.wad import div_floor, div_up, mul_div_down, mul_div_up
+from plimsoll.spec.wad import div_floor, div_truncate, div_up, mul_div_down, mul_div_up
 from tests.strategies import edge_integers
 
 NUMBERS = edge_integers(-(10**40), 10**40)
@@ -18,6 +18,7 @@ def test_division(numerator: int, denominator: int) -> None:
     exact = Fraction(numerator, denominator)
     assert div_floor(numerator, denominator) == floor(exact)
     assert div_up(numerator, denominator) == ceil(exact)
+    assert div_truncate(numerator, denominator) == trunc(exact)
 
 
 @given(NUMBERS, NUMBERS, POSITIVE)
@@ -29,7 +30,7 @@ def test_multiplication_then_division(a: int, b: int, denominator: int) -> None:
 
 
 @pytest.mark.parametrize("denominator", [0, -1])
-@pytest.mark.parametrize("divide", [div_floor, div_up])
+@pytest.mark.parametrize("divide", [div_floor, div_truncate, div_up])
 def test_a_denominator_is_positive(divide, denominator: int) -> None:
     with pytest.raises(ZeroDivisionError):
         divide(1, denominator)
