@@ -57,13 +57,6 @@ exports: (
 )
 
 
-# ------------------------------------------------------------------ interfaces
-
-
-interface Funding:
-    def funding(underlying: uint16) -> int256: view
-
-
 # ------------------------------------------------------------------- constants
 
 
@@ -72,7 +65,7 @@ MAX_DELAY: constant(uint256) = 7 * 86_400  # [s] longer holds up what expired fo
 MAX_POSITIONS: constant(uint256) = instruments.MAX_POSITIONS
 BUCKETS: constant(uint256) = settlement_price.BUCKETS
 BUCKET: constant(uint256) = settlement_price.BUCKET
-WINDOW: constant(uint256) = BUCKETS * BUCKET
+WINDOW: constant(uint256) = instruments.WINDOW
 NO_KEY: constant(uint256) = max_value(uint256)  # of no surface
 
 # Checkpoint word: newer price u90 | its time u38 | older price u90 | its time u38. A price is at most 1e27 < 2**90.
@@ -598,7 +591,7 @@ def _worth(word: uint256, sight: Sight) -> (int256, int256):
     quantity: int256 = instruments._quantity(word)
     funding: int256 = 0
     if instruments._kind(word) == instruments.PERP:
-        funding = staticcall Funding(ORACLE.address).funding(convert(sight.underlying, uint16))
+        funding = staticcall ORACLE.funding(convert(sight.underlying, uint16))
     info: uint256 = surface._info(sight.at, sight.rows, word)
     reference: uint256 = sight.reference
     ahead: uint256 = sight.ahead

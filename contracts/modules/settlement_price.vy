@@ -16,11 +16,17 @@
 """
 
 
+# --------------------------------------------------------------------- imports
+
+
+from . import instruments
+
+
 # ------------------------------------------------------------------- constants
 
 
 BUCKETS: constant(uint256) = 30
-BUCKET: constant(uint256) = 60  # [s] five blocks: room for one observation to get in
+BUCKET: constant(uint256) = instruments.WINDOW // BUCKETS  # [s] five blocks: room for one observation to get in
 MIN_BUCKETS: constant(uint256) = 10  # under this too much of the price would be filling
 TAIL: constant(uint256) = 7  # left out at either end: a quarter, down
 MIDDLE: constant(uint256) = BUCKETS - 2 * TAIL

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 from plimsoll.spec import margin
 from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
-from plimsoll.spec.instruments import FUTURE, MAX_POSITIONS, PERP, Instrument, id_of, quantity_of, unpack
+from plimsoll.spec.instruments import FUTURE, MAX_POSITIONS, PERP, WINDOW, Instrument, id_of, quantity_of, unpack
 from plimsoll.spec.margin import Index, View
 from plimsoll.spec.wad import MAX_PRICE, WAD, div_floor
 
@@ -29,11 +29,10 @@ MAX_DELAY: Final = 7 * 86_400  # [s]
 
 # of contracts/modules/settlement_price.vy
 BUCKETS: Final = 30
-BUCKET: Final = 60  # [s]
+BUCKET: Final = WINDOW // BUCKETS  # [s]
 MIN_BUCKETS: Final = 10
 TAIL: Final = 7
 MIDDLE: Final = BUCKETS - 2 * TAIL
-WINDOW: Final = BUCKETS * BUCKET
 
 NOTHING_SEEN: Final = (0,) * BUCKETS
 

@@ -15,8 +15,8 @@ from plimsoll.chain.contract import deploy
 from plimsoll.chain.embedded import EmbeddedChain
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.feed import IndexFeed
-from plimsoll.spec.history import BUCKET, BUCKETS, WINDOW, History
-from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, word
+from plimsoll.spec.history import BUCKET, BUCKETS, History
+from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, Instrument, word
 from plimsoll.spec.margin import Params, View
 from plimsoll.spec.surface import LANES, Row, Surface, encode
 from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, PPM, WAD

@@ -5,6 +5,7 @@ import pytest
 from plimsoll.chain.errors import AbiError
 from plimsoll.spec import history
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.instruments import WINDOW
 
 from .conftest import ATTACKER, DAY, DELAY, ETH, EXPIRY, LAG, OWNER, TRADER, History, outcome, plain, text
 
@@ -50,7 +51,8 @@ def test_what_it_starts_with(bench, lag, delay):
 
 
 def test_the_half_hour_is_thirty_minutes(bench):
-    assert (history.WINDOW, history.BUCKETS, history.BUCKET) == (1_800, 30, 60)
+    assert (WINDOW, history.BUCKETS, history.BUCKET) == (1_800, 30, 60)
+    assert WINDOW == history.BUCKETS * history.BUCKET
     assert history.TAIL * 2 + history.MIDDLE == history.BUCKETS
 
 

@@ -1,11 +1,12 @@
-"""History marks exactly as RiskOracle does, at the live and at the lagged index: on surfaces that both point to."""
+"""History marks exactly as RiskOracle does, and takes its funding: over the oracle itself."""
 
 import pytest
 from eth_keys.datatypes import PrivateKey
 from eth_utils.crypto import keccak
 
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, word
-from plimsoll.spec.report import Report, digest
+from plimsoll.spec.margin import Scalars
+from plimsoll.spec.report import Report, digest, pack_scalars
 from plimsoll.spec.surface import encode
 from plimsoll.spec.wad import WAD
 
@@ -14,6 +15,16 @@ from .conftest import DAY, ETH, EXPIRY, LAG, OWNER, START, make_row, make_surfac
 KEY = PrivateKey(b"\1" * 32)
 SIGNER = KEY.public_key.to_checksum_address()
 ZERO = bytes(32)
+SCALARS = Scalars(
+    underlying=ETH,
+    depth=10**21,
+    kappa=0,
+    som=0,
+    im_factor=2_000_000,
+    volatility=0,
+    market=0,
+    funding=10_000,  # a hundredth of the index a day
+)
 
 SHAPES = [
     Instrument(ETH, 0, PERP, 0, 0),
@@ -34,7 +45,7 @@ PRICES = [1, 1_000 * WAD, 1_999 * WAD, 2_000 * WAD, 2_001 * WAD + 1, 2_300 * WAD
 
 @pytest.fixture
 def real(bench):
-    """A RiskOracle that believes two surfaces, and a history that sees them without any funding."""
+    """A RiskOracle that believes two surfaces and a rate of funding, and a history over it."""
     oracle = bench.put("RiskOracle", bench.feed.address)
     oracle.transact("set_signers", [SIGNER], 1, sender=text(OWNER))
     surfaces = [
@@ -55,13 +66,11 @@ def real(bench):
     for code in codes:
         receipt = oracle.transact("store", code, sender=text(OWNER))
         stored.append(oracle.decode("store", receipt))
-    report = Report(1, START, ZERO, ZERO, ZERO, tuple(map(keccak, codes)), (), ())
+    report = Report(1, START, ZERO, ZERO, ZERO, tuple(map(keccak, codes)), (pack_scalars(SCALARS),), ())
     signature = KEY.sign_msg_hash(digest(report, bench.chain.chain_id, oracle.address))
     signed = b"".join(n.to_bytes(32, "big") for n in (signature.r, signature.s)) + bytes([27 + signature.v])
     oracle.transact("post", report, [signed], stored, b"", sender=text(OWNER))
-    for expiry in (0, EXPIRY):
-        pointer = oracle.call("pointer", ETH, expiry)
-        bench.oracle.transact("set_surface", ETH, expiry, text(pointer >> 96), sender=text(OWNER))
+    bench.contract = bench.put("History", bench.feed.address, oracle.address, LAG, 0)
     return bench, oracle
 
 
@@ -80,5 +89,7 @@ def test_both_marks(real, was, price):
         assert history.call("unpaid", [word(instrument.pack(), WAD)]) == max(0, now - then)
         assert history.call("unpaid", [word(instrument.pack(), -WAD)]) == max(0, then - now)
         if instrument.kind in {PERP, FUTURE}:
-            assert history.call("variation", [word(instrument.pack(), WAD)]) == (now, then)
-            assert history.call("variation", [word(instrument.pack(), -WAD)]) == (-now, -then)
+            paid = oracle.call("funding", ETH) if instrument.kind == PERP else 0
+            assert (paid > 0) == (instrument.kind == PERP)
+            assert history.call("variation", [word(instrument.pack(), WAD)]) == (now - paid, then - paid)
+            assert history.call("variation", [word(instrument.pack(), -WAD)]) == (paid - now, paid - then)

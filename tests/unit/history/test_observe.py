@@ -2,7 +2,8 @@
 
 import pytest
 
-from plimsoll.spec.history import BUCKETS, WINDOW
+from plimsoll.spec.history import BUCKETS
+from plimsoll.spec.instruments import WINDOW
 from plimsoll.spec.wad import MAX_PRICE, WAD
 
 from .conftest import BTC, DEAD, DELAY, ETH, EXPIRY, SOL, UNKNOWN

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.spec.history import BUCKETS, MIN_BUCKETS, WINDOW
-from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, word
+from plimsoll.spec.history import BUCKETS, MIN_BUCKETS
+from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, Instrument, word
 from plimsoll.spec.wad import MAX_PRICE, MAX_QUANTITY, WAD
 from tests.strategies import Drawn, Seeded, Source, chance, edge, pick
 
