@@ -24,10 +24,13 @@ from plimsoll.spec import lens
 from plimsoll.spec.book import changed
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.events import Event
+from plimsoll.spec.fund import Income
+from plimsoll.spec.interest import Pool
+from plimsoll.spec.liquidator import Config
 from plimsoll.spec.margin import Params, groups
 from plimsoll.spec.report import Report, digest
 from plimsoll.spec.surface import Surface, encode
-from plimsoll.spec.system import Addresses, PlainAggregator, PlainToken, System
+from plimsoll.spec.system import Addresses, PlainAggregator, PlainToken, System, Waits
 from plimsoll.spec.wad import WAD, div_up
 
 MAX = 2**256 - 1
@@ -123,8 +126,8 @@ def state_of(system: System) -> dict[tuple[str, str], Any]:
         (part, key): value.copy() if isinstance(value, dict | list | set) else value
         for part in PARTS
         for key, value in vars(getattr(system, part)).items()
-        if key not in {"known", "aggregators", "wallets"}
-        and isinstance(value, int | tuple | dict | list | set | Params)
+        if key not in {"known", "aggregators", "wallets", "funds"}
+        and isinstance(value, int | tuple | dict | list | set | Params | Pool | Config | Income)
     }
 
 
@@ -139,18 +142,25 @@ def fork(system: System) -> System:
             for at, token in system.tokens.items()
         },
         {at: dataclasses.replace(aggregator) for at, aggregator in system.aggregators.items()},
+        system.waits,
     )
     for (part, key), value in state_of(system).items():
         setattr(getattr(new, part), key, value)
+    new.liquidator.fund = new.fund if system.liquidator.fund else None
     return new
 
 
 PARTS = {
     "feed": "IndexFeed",
     "oracle": "RiskOracle",
+    "history": "History",
+    "registry": "Registry",
+    "mandates": "Mandates",
     "book": "Clearinghouse",
     "exchange": "Exchange",
     "liquidator": "Liquidator",
+    "standing": "StandingOrders",
+    "fund": "InsuranceFund",
 }
 
 
@@ -173,6 +183,8 @@ class Pair:
         signers: int = 1,
         quorum: int = 1,
         now: int = 1_700_000_000,
+        lag: int = 0,
+        delay: int = 0,
         replaced: Mapping[str, artifacts.Artifact] | None = None,
     ) -> None:
         self.chain = EmbeddedChain(time=now)
@@ -182,11 +194,29 @@ class Pair:
         aggregators = {u: self.put("MockAggregator", aggregator_decimals, "") for u in underlyings}
         feed = self.put("IndexFeed")
         oracle = self.put("RiskOracle", feed.address)
-        book = self.put("Clearinghouse", quote.address, oracle.address, feed.address)
+        history = self.put("History", feed.address, oracle.address, lag, delay)
+        registry = self.put("Registry", quote.address, feed.address, oracle.address)
+        mandates = self.put("Mandates")
+        parts = (quote, oracle, feed, registry, mandates, history)
+        back_office = self.put("BackOffice", *(part.address for part in parts))
+        book = self.put("Clearinghouse", *(part.address for part in parts), back_office.address)
         exchange = self.put("Exchange", book.address)
         liquidator = self.put("Liquidator", book.address)
+        standing = self.put("StandingOrders", book.address, liquidator.address)
+        fund = self.put("InsuranceFund", book.address, liquidator.address)
         self.lens = self.put("Lens", book.address, oracle.address)
-        self.contracts = {"feed": feed, "oracle": oracle, "book": book, "exchange": exchange, "liquidator": liquidator}
+        self.contracts = {
+            "feed": feed,
+            "oracle": oracle,
+            "history": history,
+            "registry": registry,
+            "mandates": mandates,
+            "book": book,
+            "exchange": exchange,
+            "liquidator": liquidator,
+            "standing": standing,
+            "fund": fund,
+        }
         self.token_contracts = {number(token.address): token for token in (quote, *tokens)}
         self.tokens = list(self.token_contracts)  # the quote token first
         self.aggregators = {u: number(aggregator.address) for u, aggregator in aggregators.items()}
@@ -195,16 +225,14 @@ class Pair:
             Addresses(
                 owner=self.owner,
                 feed=number(feed.address),
-                oracle=number(oracle.address),
-                book=number(book.address),
-                exchange=number(exchange.address),
-                liquidator=number(liquidator.address),
                 quote=self.tokens[0],
+                **{part: number(self.contracts[part].address) for part in PARTS if part != "feed"},
             ),
             self.chain.chain_id,
             now,
             {at: PlainToken(d) for at, d in zip(self.tokens, (quote_decimals, *decimals), strict=True)},
             {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts},
+            Waits(lag, delay),
         )
         self.changed = True  # whether anything happened since the last comparison
         self.known: dict[tuple[str, str], Any] = {}  # the twin's state at that
@@ -213,11 +241,18 @@ class Pair:
         self.step("oracle", "set_signers", [address_of(name) for name in self.signers], quorum, sender=self.owner)
 
     def wire(self) -> None:
-        """As the deployment script does: the book to the oracle, venue and liquidator to the book."""
+        """As the deployment script does: the parts to each other."""
         at = self.twin.at
-        self.step("oracle", "set_book", at.book, sender=self.owner)
-        self.step("book", "set_venue", at.exchange, True, sender=self.owner)
-        self.step("book", "set_liquidator", at.liquidator, sender=self.owner)
+        for part, name, *args in (
+            ("oracle", "set_book", at.book),
+            ("mandates", "set_book", at.book),
+            ("registry", "set_venue", at.exchange, True),
+            ("registry", "set_venue", at.standing, True),
+            ("book", "set_liquidator", at.liquidator),
+            ("book", "set_fund", at.fund),
+            ("liquidator", "set_fund", at.fund),
+        ):
+            self.must(part, name, *args, sender=self.owner)
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
@@ -235,7 +270,11 @@ class Pair:
 
     def put(self, name: str, *args: Any) -> Contract:
         """Deploy a contract."""
-        return deploy(self.chain, self.replaced.get(name) or compiled(name), *args, sender=text(self.owner))
+        artifact = self.replaced.get(name) or compiled(name)
+        extension = artifacts.EXTENSIONS.get(name)
+        if extension is not None:
+            artifact = artifacts.extended(artifact, self.replaced.get(extension) or compiled(extension))
+        return deploy(self.chain, artifact, *args, sender=text(self.owner))
 
     @property
     def now(self) -> int:
@@ -389,14 +428,22 @@ class Pair:
             return
         book, liquidator = twin.book, twin.liquidator
         for who in (0, *accounts):
-            self._same("book", "ledger", (who,), book.ledger(who))
-            self._same("book", "positions", (who,), book.positions(who))
-            if book.positions(who) or any(book.ledger(who)):
+            words, ledger = book.positions(who, twin.clock), book.ledger(who, twin.clock)
+            self._same("book", "ledger", (who,), ledger)
+            self._same("book", "positions", (who,), words)
+            self._same("book", "brought_in", (who,), book.brought_in(who))
+            if words or any(ledger):
                 self._same("book", "margin", (who,), _or_refused(lambda who=who: book.margin(who, twin.clock)))
                 self._same("liquidator", "auction", (who,), liquidator.auction(who, twin.clock))
                 self._same("liquidator", "deadline", (who,), liquidator.deadline(who, twin.clock))
+                self._same("liquidator", "recorded", (who,), liquidator.recorded(who))
+        for at in (1, 2, twin.at.fund << 96):
+            self._same("book", "ledger", (at,), book.ledger(at, twin.clock))
+        self._same("book", "pool", (), tuple(map(plain_of, book.pool(twin.clock))))
+        self._same("book", "outflow", (), book.outflow())
         for underlying in self.aggregators:
             self._same("book", "open_interest", (underlying,), book.open_interest(underlying))
+            self._same("oracle", "funding", (underlying,), twin.oracle.funding(underlying, twin.clock))
         if state["oracle", "sequence"] != self.known.get(("oracle", "sequence")):
             self._same("oracle", "sequence", (), twin.oracle.sequence)
             for underlying in self.aggregators:
@@ -415,7 +462,7 @@ class Pair:
     def compare_lens(self, who: int, trades: Sequence[tuple[int, int, int]]) -> None:
         """Demand of the lens what the twin says of an account, and of it after (instrument, quantity, price)s."""
         twin, now = self.twin, self.twin.clock
-        words, ledger = twin.book.positions(who), sum(twin.book.ledger(who))
+        words, ledger = twin.book.positions(who, now), sum(twin.book.ledger(who, now))
         surfaces = {key: twin.oracle.surface_at(at >> 96) for key, at in twin.oracle.pointers.items()}
         self._lens("greeks", (who,), lambda: tuple(map(plain_of, lens.greeks(words, surfaces))))
         self._lens("margins", ([who, 0],), lambda: tuple(plain_of(twin.book.margin(a, now)) for a in (who, 0)))

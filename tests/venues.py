@@ -89,7 +89,7 @@ class Book:
         require(not self.refusal, self.refusal)
         self.trades.append((buyer, seller, instrument_id, quantity, price, buyer_takes, sender))
 
-    def quantity(self, account: int, instrument_id: int) -> int:
+    def quantity(self, account: int, instrument_id: int, _now: int = 0) -> int:
         return self.positions.get((account, instrument_id), 0)
 
     def mark(self, instrument_id: int, now: int) -> int:

@@ -2,10 +2,10 @@
 # pragma version 0.4.3
 """
 @title The arithmetic of an auction
-@notice Discount, fraction, payment. Twin: `plimsoll.spec.liquidator`.
+@notice Discount and fraction. Twin: `plimsoll.spec.liquidator`.
 
             discount
-               |            ____  haircut + MM, or all equity
+               |            ____  haircut + MM
                |         __/
                |      __/
                |   __/
@@ -13,10 +13,11 @@
                +--------------|---> time
                              ramp
 
-        A bid of f leaves E_h' = (1 - f) E_h + f (E_m - D) and a requirement of
-        (1 - f) IM, so the account is back at initial margin when
+        The account gets net = E_m - D - fee for the whole of it. A bid of f
+        leaves E_h' = (1 - f) E_h + f net and a requirement of (1 - f) IM, so the
+        account is back at initial margin when
 
-            f (E_m - D - E_h + IM) >= IM - E_h
+            f (net - E_h + IM) >= IM - E_h
 
         which is the cap on f.
 """
@@ -47,28 +48,18 @@ def _share(elapsed: uint256, ramp: uint256, start: uint256) -> uint256:
 @pure
 def _discount(full: int256, haircut: int256, mm: uint256, share: uint256) -> uint256:
     """
-    @notice (E_m - E_h + MM) share [wad], up; no more than E_m. `full` >= 0.
+    @notice (E_m - E_h + MM) share [wad], up.
     """
-    whole: uint256 = convert(full - haircut, uint256) + mm
-    return min(fixed._mul_div_up(whole, share, fixed.PPM), convert(full, uint256))
+    return fixed._mul_div_up(convert(full - haircut, uint256) + mm, share, fixed.PPM)
 
 
 @internal
 @pure
-def _fraction(full: int256, haircut: int256, im: uint256, discount: uint256) -> uint256:
+def _fraction(haircut: int256, im: uint256, net: uint256) -> uint256:
     """
     @notice The fraction [wad], up, that brings the account back to initial
-            margin; all of it where nothing less does. `haircut` < `im`.
+            margin when it gets `net` for the whole of it; all of it where
+            nothing less does. `haircut` < `im`.
     """
     need: uint256 = convert(convert(im, int256) - haircut, uint256)
-    gain: uint256 = convert(full, uint256) - discount + need
-    return min(fixed._mul_div_up(need, fixed.WAD, gain), fixed.WAD)
-
-
-@internal
-@pure
-def _payment(full: int256, discount: uint256, fraction: uint256) -> uint256:
-    """
-    @notice f (E_m - D) [wad], down: what the account receives.
-    """
-    return fixed._mul_div_down(convert(full, uint256) - discount, fraction, fixed.WAD)
+    return min(fixed._mul_div_up(need, fixed.WAD, net + need), fixed.WAD)

@@ -14,6 +14,7 @@ from plimsoll.spec.book import held
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.exchange import Order
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, id_of, quantity_of, unpack
+from plimsoll.spec.mandates import ENDLESS
 from plimsoll.spec.margin import ClassOffset, Params, Scalars, State
 from plimsoll.spec.report import Report, digest, pack_class, pack_floors, pack_rates, pack_scalars
 from plimsoll.spec.surface import Row, Surface, encode
@@ -144,7 +145,7 @@ class Player:
 
     def listed(self) -> list[int]:
         """Every listed instrument but collateral."""
-        rows = self.pair.twin.book.listings.values()
+        rows = self.pair.twin.registry.listings.values()
         return [i for listing in rows for i in listing if unpack(i).kind != SPOT]
 
     # ------------------------------------------------------------------------------------------------------- setup
@@ -153,32 +154,34 @@ class Player:
         """Feeds, listings, a first report, tokens in hand, venues allowed: where sequences begin."""
         pair, owner = self.pair, self.pair.owner
         pair.wire()
-        pair.must("book", "set_venue", VENUE, True, sender=owner)
+        pair.must("registry", "set_venue", VENUE, True, sender=owner)
         for underlying, price in PRICES.items():
             pair.must(
                 "feed", "set_feed", underlying, pair.aggregators[underlying], FEED_AGE, UNITS[underlying], sender=owner
             )
             pair.price(underlying, price)
-            pair.must("book", "list_instrument", underlying, 0, PERP, 0, sender=owner)
+            pair.must("registry", "list_instrument", underlying, 0, PERP, 0, sender=owner)
         for token, underlying in zip(pair.tokens[1:], (BTC, ETH), strict=True):
-            pair.must("book", "list_collateral", token, underlying, sender=owner)
+            pair.must("registry", "list_collateral", token, underlying, sender=owner)
         expiry = pair.now + 30 * DAY
         for underlying, price in PRICES.items():
             at_money = price // 10 ** UNITS[underlying]
-            pair.must("book", "list_instrument", underlying, expiry, FUTURE, 0, sender=owner)
+            pair.must("registry", "list_instrument", underlying, expiry, FUTURE, 0, sender=owner)
             for percent in (80, 100, 120):
                 for kind in (CALL, PUT):
                     strike = at_money * percent // 100
-                    pair.must("book", "list_instrument", underlying, expiry, kind, strike, sender=owner)
+                    pair.must("registry", "list_instrument", underlying, expiry, kind, strike, sender=owner)
         near = pair.now + DAY // 2
-        pair.must("book", "list_instrument", ETH, near, CALL, 3_000, sender=owner)
+        pair.must("registry", "list_instrument", ETH, near, CALL, 3_000, sender=owner)
         for name in (*TRADERS, "attacker"):
             for token in pair.tokens:
                 pair.mint(token, address_of(name), 10**15 * 10 ** pair.twin.tokens[token].decimals)
         self.post_all()
         for who in ACCOUNTS:
             for venue in (VENUE, pair.twin.at.exchange):
-                pair.must("book", "set_allowance", who, venue, pair.now + 400 * DAY, sender=who >> 96)
+                pair.must(
+                    "mandates", "set_allowance", who, venue, pair.now + 400 * DAY, ENDLESS, 0, 0, sender=who >> 96
+                )
 
     def fund(self) -> None:
         """Deposits, and a book of trades on them: accounts from empty to large."""
@@ -199,7 +202,7 @@ class Player:
 
         for who in ACCOUNTS[:3]:  # out with what initial margin leaves, or with half of it
             found = self.margin(who)
-            free = min((found.equity_haircut - found.im) * 9 // 10, self.pair.twin.book.ledger(who)[0])
+            free = min((found.equity_haircut - found.im) * 9 // 10, self.pair.twin.book.ledger(who, self.pair.now)[0])
             amount = free // pair.twin.book.quote_scale // self.pick((1, 1, 2))
             if amount > 0:
                 pair.must("book", "withdraw", who, quote, amount, who >> 96, sender=who >> 96)
@@ -209,7 +212,7 @@ class Player:
         underlying, expiry = key
         price = self.index(underlying)
         unit = 10 ** UNITS[underlying]
-        rows = self.pair.twin.book.listings[key]
+        rows = self.pair.twin.registry.listings[key]
         return Surface(
             underlying=underlying,
             expiry=expiry,
@@ -229,7 +232,7 @@ class Player:
 
     def post_all(self) -> None:
         """A report of everything that is listed; nothing is refused."""
-        keys = sorted(self.pair.twin.book.listings)
+        keys = sorted(self.pair.twin.registry.listings)
         surfaces = [self.surface(key, self.source.integer(30_000, 150_000), 1) for key in keys]
         scalars = [pack_scalars(self.scalars(u)) for u in PRICES]
         classes = [pack_class(ClassOffset(0, 600_000, 300_000))]
@@ -271,10 +274,10 @@ class Player:
         token = self.pick(self.pair.tokens)
         book = self.pair.twin.book
         if token == book.quote:
-            has, scale = book.ledger(who)[0], book.quote_scale
+            has, scale = book.ledger(who, self.pair.now)[0], book.quote_scale
         else:
-            instrument_id, scale = book.collateral[token]
-            has = book.quantity(who, instrument_id)
+            instrument_id, scale, _ = self.pair.twin.registry.collateral(token)
+            has = book.quantity(who, instrument_id, self.pair.now)
         amount = max(0, has // scale)
         found = self.margin(who)
         if token == book.quote and found is not None and chance(self.source, 50):
@@ -294,13 +297,13 @@ class Player:
         """Buyer, seller, instrument, quantity, price: to open, to close, at the mark or at the band's end."""
         buyer = self.pick(ACCOUNTS)
         seller = self.pick([a for a in ACCOUNTS if a != buyer])
-        holding = [i for i in map(id_of, self.pair.twin.book.positions(buyer)) if unpack(i).kind != SPOT]
+        holding = [i for i in map(id_of, self.pair.twin.book.positions(buyer, self.pair.now)) if unpack(i).kind != SPOT]
         instrument_id = self.pick(holding) if holding and chance(self.source, 50) else self.pick(self.listed())
         underlying = unpack(instrument_id).underlying
         index = self.index(underlying)
         mark = self.mark(instrument_id) or index
         book = self.pair.twin.book
-        has = held(book.positions(buyer), instrument_id)
+        has = held(book.positions(buyer, self.pair.now), instrument_id)
         if has and chance(self.source, 60):  # the other way: all of it, part of it, or past it
             quantity = self.pick((abs(has), abs(has) * self.source.integer(1, 99) // 100 + 1, 2 * abs(has)))
             if has > 0:
@@ -311,7 +314,7 @@ class Player:
             quantity = max(1, room * self.source.integer(1, 500) // 100 * WAD // index)
             if chance(self.source, 5):
                 quantity = edge(self.source, 1, MAX_QUANTITY)
-        width = self.pick((book.price_band, book.reduce_band)) * index // PPM
+        width = self.pick((self.pair.twin.registry.price_band, self.pair.twin.registry.reduce_band)) * index // PPM
         away = self.pick((0, 0, 0, width, width + 1, self.source.integer(0, max(1, width))))
         price = mark + (away if chance(self.source, 50) else -away)
         return buyer, seller, instrument_id, min(quantity, MAX_QUANTITY), max(price, 1)
@@ -319,7 +322,7 @@ class Player:
     def spoilt(self, deal: tuple[int, int, int, int, int]) -> tuple[int, int, int, int, int]:
         """A deal with one thing wrong."""
         buyer, seller, instrument_id, quantity, price = deal
-        collateral_id, _ = self.pair.twin.book.collateral[self.pair.tokens[1]]
+        collateral_id, _, _ = self.pair.twin.registry.collateral(self.pair.tokens[1])
         return self.pick(
             (
                 (buyer, buyer, instrument_id, quantity, price),
@@ -399,7 +402,7 @@ class Player:
 
     def post(self) -> None:
         """A report, of all or some surfaces, calm or harsh; or a bad one."""
-        keys = sorted(self.pair.twin.book.listings)
+        keys = sorted(self.pair.twin.registry.listings)
         underlying = self.pick(PRICES)
         chosen = keys if chance(self.source, 15) else [key for key in keys if key[0] == underlying]
         psr = self.source.integer(20_000, 120_000 if chance(self.source, 70) else 300_000)
@@ -651,16 +654,16 @@ class Player:
             expiry = self.pick((0, self.pair.now + 30 * DAY, self.pair.now, self.pair.now + DAY))
             kind = source.integer(0, 5)
             strike = self.pick((0, source.integer(1, 10**6)))
-            self.step("book", "list_instrument", self.pick((*PRICES, 77)), expiry, kind, strike, sender=admin)
+            self.step("registry", "list_instrument", self.pick((*PRICES, 77)), expiry, kind, strike, sender=admin)
         elif way == 4:
             token = self.pick((0, at.quote, self.pair.tokens[1], ATTACKER))
-            self.step("book", "list_collateral", token, self.pick((*PRICES, 77)), sender=admin)
+            self.step("registry", "list_collateral", token, self.pick((*PRICES, 77)), sender=admin)
         elif way == 5:
-            self.step("book", "set_venue", self.pick((0, VENUE, VENUE, ATTACKER)), not self.bad(20), sender=admin)
+            self.step("registry", "set_venue", self.pick((0, VENUE, VENUE, ATTACKER)), not self.bad(20), sender=admin)
         elif way == 6:
             self.step("book", "set_liquidator", self.pick((0, ATTACKER)), sender=admin)
         elif way == 7:
-            self.step("book", "set_bands", *(edge(source, 500, 510_000) for _ in range(2)), sender=admin)
+            self.step("registry", "set_bands", *(edge(source, 500, 510_000) for _ in range(2)), sender=admin)
         elif way == 8:
             config = source.integer(250, HOUR), source.integer(50, HOUR), source.integer(0, 510_000)
             self.step("liquidator", "set_config", *config, sender=admin)

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ EVM_VERSION: Final = "cancun"
 ROOT: Final = Path(__file__).resolve().parents[3]
 FOLDERS: Final = ("contracts", "contracts/mocks")  # where deployable contracts live
 MAX_RUNTIME: Final = 24_576  # [bytes] EIP-170
+EXTENSIONS: Final = {"Clearinghouse": "BackOffice"}  # a contract that answers for another's functions too
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,17 @@ class Artifact:
     def size(self) -> int:
         """Runtime size [bytes], immutables not counted."""
         return len(self.runtime)
+
+
+def extended(artifact: Artifact, extension: Artifact) -> Artifact:
+    """A contract that calls another's code as its own: its interface is both."""
+    known = {_signature(entry) for entry in artifact.abi}
+    more = [entry for entry in extension.abi if _signature(entry) not in known and entry["type"] != "constructor"]
+    return replace(artifact, abi=[*artifact.abi, *more])
+
+
+def _signature(entry: dict[str, Any]) -> tuple[str, str, str]:
+    return entry["type"], entry.get("name", ""), json.dumps(entry.get("inputs", []), sort_keys=True)
 
 
 def contract_paths(root: Path = ROOT) -> dict[str, Path]:
@@ -83,7 +95,8 @@ def load_all(names: Sequence[str] | None = None, root: Path = ROOT, jobs: int = 
         Where one is unknown or does not compile; what compiled is kept.
     """
     paths = contract_paths(root)
-    wanted = list(paths) if names is None else list(names)
+    asked = list(paths) if names is None else list(names)
+    wanted = list(dict.fromkeys([*asked, *(EXTENSIONS[name] for name in asked if EXTENSIONS.get(name) in paths)]))
     for name in wanted:
         if name not in paths:
             raise CompileError(f"unknown contract {name}; there are {', '.join(sorted(paths))}")
@@ -97,7 +110,10 @@ def load_all(names: Sequence[str] | None = None, root: Path = ROOT, jobs: int = 
         lost = [name for name in wanted if name not in found]
         if lost:
             raise CompileError(f"sources changed while compiling {', '.join(lost)}")
-    return {name: found[name] for name in wanted}
+    return {
+        name: extended(found[name], found[EXTENSIONS[name]]) if EXTENSIONS.get(name) in found else found[name]
+        for name in asked
+    }
 
 
 def compile_one(path: Path, root: Path = ROOT) -> Artifact:

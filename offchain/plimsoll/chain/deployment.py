@@ -1,7 +1,10 @@
 """One deployment of the protocol: its contracts, how they are put up and wired, and the address book.
 
-Constructors: IndexFeed(), RiskOracle(feed), Clearinghouse(quote, oracle, feed), Exchange(book), Liquidator(book),
-Lens(book, oracle). Wiring: the oracle learns its book, the book its liquidator and its venue; then governance numbers.
+Constructors, in this order: IndexFeed(), RiskOracle(feed), History(feed, oracle, lag, delay), Registry(quote, feed,
+oracle), Mandates(), BackOffice(quote, oracle, feed, registry, mandates, history), Clearinghouse(the same, back office),
+Exchange(book), Liquidator(book), StandingOrders(book, liquidator), InsuranceFund(book, liquidator), Lens(book, oracle).
+Wiring: oracle and mandates learn their book, the book its liquidator and its fund, the liquidator its fund, the
+registry its venues; then governance numbers.
 """
 
 from __future__ import annotations
@@ -19,16 +22,24 @@ from plimsoll.chain.artifacts import Artifact
 from plimsoll.chain.contract import Contract, Event, deploy, events_of
 from plimsoll.chain.errors import DeploymentError
 from plimsoll.chain.protocol import Chain, Receipt
+from plimsoll.spec.liquidator import Config
 from plimsoll.spec.margin import Params
+from plimsoll.spec.registry import Curve, Fees, pack_curve, pack_fees
 from plimsoll.spec.report import pack_floors, pack_rates
 
 BOOK_VERSION: Final = 1
 CONTRACTS: Final = {
     "feed": "IndexFeed",
     "oracle": "RiskOracle",
+    "history": "History",
+    "registry": "Registry",
+    "mandates": "Mandates",
+    "back_office": "BackOffice",
     "clearinghouse": "Clearinghouse",
     "exchange": "Exchange",
     "liquidator": "Liquidator",
+    "standing": "StandingOrders",
+    "fund": "InsuranceFund",
     "lens": "Lens",
 }
 
@@ -66,9 +77,11 @@ class SystemConfig:
     quote_symbol: str = "USD"
     quote_decimals: int = 6
     params: Params = field(default_factory=Params)
-    call_period: int | None = None  # [s]; None leaves the contract's default, likewise below
-    ramp: int | None = None  # [s]
-    start_discount: int | None = None  # [ppm]
+    lag: int = 3_600  # [s] profit younger than this does not leave
+    delay: int = 3_600  # [s] between a settlement price's proposal and its finality
+    liquidation: Config | None = None  # None leaves the contract's default, likewise below
+    fees: Fees | None = None
+    curve: Curve | None = None
     price_band: int | None = None  # [ppm]
     reduce_band: int | None = None  # [ppm]
 
@@ -80,9 +93,15 @@ class System:
     chain: Chain
     feed: Contract
     oracle: Contract
+    history: Contract
+    registry: Contract
+    mandates: Contract
+    back_office: Contract
     clearinghouse: Contract
     exchange: Contract
     liquidator: Contract
+    standing: Contract
+    fund: Contract
     lens: Contract
     quote: Contract
     tokens: Mapping[str, Contract] = field(default_factory=dict)  # collateral besides the quote token, by symbol
@@ -91,7 +110,7 @@ class System:
     @property
     def contracts(self) -> tuple[Contract, ...]:
         """Every contract of the protocol."""
-        return (self.feed, self.oracle, self.clearinghouse, self.exchange, self.liquidator, self.lens)
+        return tuple(getattr(self, key) for key in CONTRACTS if key != "back_office")  # it has no state of its own
 
     def events(self, receipt: Receipt, name: str | None = None) -> list[Event]:
         """What the protocol's contracts emitted in a transaction."""
@@ -135,28 +154,40 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     quote = put("MockToken", config.quote_symbol, config.quote_symbol, config.quote_decimals)
     feed = put("IndexFeed")
     oracle = put("RiskOracle", feed.address)
-    clearinghouse = put("Clearinghouse", quote.address, oracle.address, feed.address)
+    history = put("History", feed.address, oracle.address, config.lag, config.delay)
+    registry = put("Registry", quote.address, feed.address, oracle.address)
+    mandates = put("Mandates")
+    parts = [part.address for part in (quote, oracle, feed, registry, mandates, history)]
+    back_office = put("BackOffice", *parts)
+    clearinghouse = put("Clearinghouse", *parts, back_office.address)
     exchange = put("Exchange", clearinghouse.address)
     liquidator = put("Liquidator", clearinghouse.address)
+    standing = put("StandingOrders", clearinghouse.address, liquidator.address)
+    fund = put("InsuranceFund", clearinghouse.address, liquidator.address)
     lens = put("Lens", clearinghouse.address, oracle.address)
 
     oracle.transact("set_book", clearinghouse.address, sender=owner)
+    mandates.transact("set_book", clearinghouse.address, sender=owner)
     oracle.transact("set_params", pack_rates(config.params), pack_floors(config.params), sender=owner)
     signers = sorted(config.signers, key=lambda address: int(address, 16))
     oracle.transact("set_signers", signers, config.quorum, sender=owner)
     clearinghouse.transact("set_liquidator", liquidator.address, sender=owner)
-    clearinghouse.transact("set_venue", exchange.address, True, sender=owner)
+    clearinghouse.transact("set_fund", fund.address, sender=owner)
+    liquidator.transact("set_fund", fund.address, sender=owner)
+    for venue in (exchange, standing):
+        registry.transact("set_venue", venue.address, True, sender=owner)
     if config.price_band is not None or config.reduce_band is not None:
         bands = [
-            clearinghouse.call(name) if given is None else given
+            registry.call(name) if given is None else given
             for name, given in (("price_band", config.price_band), ("reduce_band", config.reduce_band))
         ]
-        clearinghouse.transact("set_bands", *bands, sender=owner)
-    given = (config.call_period, config.ramp, config.start_discount)
-    if any(value is not None for value in given):
-        names = ("call_period", "ramp", "start_discount")
-        values = [liquidator.call(n) if v is None else v for n, v in zip(names, given, strict=True)]
-        liquidator.transact("set_config", *values, sender=owner)
+        registry.transact("set_bands", *bands, sender=owner)
+    if config.liquidation is not None:
+        liquidator.transact("set_config", config.liquidation, sender=owner)
+    if config.fees is not None:
+        registry.transact("set_fees", pack_fees(config.fees), sender=owner)
+    if config.curve is not None:
+        registry.transact("set_curve", pack_curve(config.curve), sender=owner)
 
     aggregators = {}
     for item in config.feeds:
@@ -167,9 +198,26 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     tokens = {}
     for token in config.tokens:
         made = put("MockToken", token.symbol, token.symbol, token.decimals)
-        clearinghouse.transact("list_collateral", made.address, token.underlying, sender=owner)
+        registry.transact("list_collateral", made.address, token.underlying, sender=owner)
         tokens[token.symbol] = made
-    return System(chain, feed, oracle, clearinghouse, exchange, liquidator, lens, quote, tokens, aggregators)
+    return System(
+        chain,
+        feed=feed,
+        oracle=oracle,
+        history=history,
+        registry=registry,
+        mandates=mandates,
+        back_office=back_office,
+        clearinghouse=clearinghouse,
+        exchange=exchange,
+        liquidator=liquidator,
+        standing=standing,
+        fund=fund,
+        lens=lens,
+        quote=quote,
+        tokens=tokens,
+        aggregators=aggregators,
+    )
 
 
 def save_book(system: System, path: Path) -> None:

@@ -1,24 +1,34 @@
-"""The book: accounts, collateral, two signed ledgers, positions. Twin of `contracts/Clearinghouse.vy`.
+"""The book: accounts, collateral, two signed ledgers, positions, interest. Twin of `contracts/Clearinghouse.vy`.
 
-An account is `owner << 96 | number`; account 0 is the system's and takes the dust of roundings, which go against
-accounts. Every function checks what the contract checks, in its order, raises `Refused` with its reason and leaves the
-state as it was, or commits as a whole. `sender` and `now` stand for `msg.sender` and `block.timestamp`.
+And of `contracts/BackOffice.vy`, which is the same contract in two pieces, and `contracts/modules/book.vy`. An account
+is `owner << 96 | number`; accounts of owner 0 are the system's: 0 takes the dust of roundings, which go against
+accounts, 1 is the other side of settled profit and of expiries, 2 is what interest is paid from and to. Every function
+checks what the contract checks, in its order, raises `Refused` with its reason and leaves the state as it was, or
+commits as a whole. `sender` and `now` stand for `msg.sender` and `block.timestamp`.
 
-    trade    buyer pays ceil(q p), seller receives floor(q p); of cash for options, of linear for perps and futures
+    trade    buyer pays ceil(q p), seller receives floor(q p), each its fee besides; of cash for options, of linear for
+             perps and futures; p is the price, less the funding so far for a perp
     seize    quantities move floor(|q| f), ledgers ceil(x f), the payment is the bidder's cash
     withdraw cash never becomes negative by it; an account that needs no margin reads no price
+    touch    interest and settled expiries are booked whenever an account is touched, and in every view before that
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Final, Protocol
 
+from plimsoll.spec import interest
+from plimsoll.spec.atomic import atomic
 from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
+from plimsoll.spec.history import History
 from plimsoll.spec.instruments import (
     CALL,
+    FUTURE,
     MAX_POSITIONS,
     PERP,
     PUT,
@@ -29,22 +39,41 @@ from plimsoll.spec.instruments import (
     unpack,
     word,
 )
+from plimsoll.spec.interest import Pool
+from plimsoll.spec.mandates import DEPOSIT, TRADE, TRANSFER, WITHDRAW, Mandates
 from plimsoll.spec.margin import Assessment, State, reduces_risk, state_of
 from plimsoll.spec.oracle import Feed, Oracle
-from plimsoll.spec.surface import MAX_ROWS
-from plimsoll.spec.wad import MAX_LEDGER, MAX_PRICE, MAX_QUANTITY, PPM, WAD, div_up, mul_div_down, mul_div_up
+from plimsoll.spec.registry import Registry, TradeTerms
+from plimsoll.spec.wad import (
+    MAX_LEDGER,
+    MAX_PRICE,
+    MAX_QUANTITY,
+    PPM,
+    WAD,
+    div_floor,
+    div_up,
+    mul_div_down,
+    mul_div_up,
+)
 
 NAME: Final = "Clearinghouse"
 SYSTEM: Final = 0
-MAX_TOKENS: Final = 16
+POOL: Final = 1
+INTEREST: Final = 2
 MAX_DECIMALS: Final = 18
-BAND: Final = (1_000, 500_000)  # [ppm] of the index
+MAX_CALLS: Final = 8
+MASK_LOW: Final = 2**128 - 1
+NO_CAP: Final = 2**96 - 1  # of outflow
+MIN_INDEX: Final = 10**6  # of supply: past it rounding would eat what is left
 
 NOT_THE_ACCOUNTS: Final = "clearinghouse: not the account's"
 ZERO_ADDRESS: Final = "clearinghouse: zero address"
 OTHER_AMOUNT: Final = "clearinghouse: vault moved another amount"
 OVER_QUANTITY: Final = "clearinghouse: quantity over the maximum"
+OVER_LEDGER: Final = "clearinghouse: ledger over the maximum"
 TOO_MANY: Final = "clearinghouse: too many positions"
+BORROWING: Final = "clearinghouse: borrowing over the cap"
+HALF: Final = "clearinghouse: loss over half of all cash"
 
 
 class Token(Protocol):
@@ -110,7 +139,7 @@ def split(words: Sequence[int], fraction: int) -> tuple[tuple[int, ...], tuple[i
 
 
 def merge(words: Sequence[int], taken: Sequence[int]) -> tuple[tuple[int, ...], dict[int, int]]:
-    """A book with what it takes over, and by how much the open interest of each underlying falls."""
+    """A book with what it takes over, and by how much the open interest of instruments falls."""
     new: list[int] = []
     closed: dict[int, int] = {}
 
@@ -134,7 +163,7 @@ def merge(words: Sequence[int], taken: Sequence[int]) -> tuple[tuple[int, ...], 
             keep(word(instrument_id, after))
         instrument = unpack(instrument_id)
         if had * moved < 0 and instrument.kind != SPOT:
-            closed[instrument.underlying] = closed.get(instrument.underlying, 0) + min(abs(had), abs(moved))
+            closed[instrument_id] = min(abs(had), abs(moved))
     for w in words[place:]:
         keep(w)
     return tuple(new), closed
@@ -148,6 +177,24 @@ def _is_at(words: Sequence[int], place: int, instrument_id: int) -> bool:
     return place < len(words) and id_of(words[place]) == instrument_id
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A book without what is settled, that, and what it pays in cash and linear [wad]."""
+
+    rest: tuple[int, ...]
+    gone: tuple[tuple[int, int], ...]  # word, settlement price [wad]
+    cash: int
+    linear: int
+
+
+def payoff(instrument: Instrument, price: int, strike_unit: int) -> int:
+    """What one unit pays at a settlement price [wad]."""
+    strike = instrument.strike * strike_unit
+    if instrument.kind == CALL:
+        return max(0, price - strike)
+    return max(0, strike - price) if instrument.kind == PUT else price
+
+
 class Book:
     """The state of one `Clearinghouse`; `tokens` maps the addresses of all tokens there are to their twins."""
 
@@ -158,7 +205,11 @@ class Book:
         quote: int,
         oracle: Oracle,
         feed: Listings,
+        registry: Registry,
+        mandates: Mandates,
+        history: History,
         tokens: Mapping[int, Token],
+        now: int = 0,
     ) -> None:
         require(quote != 0 and oracle.address != 0, ZERO_ADDRESS)
         require(tokens[quote].decimals <= MAX_DECIMALS, "clearinghouse: decimals over 18")
@@ -168,60 +219,24 @@ class Book:
         self.quote_scale: int = 10 ** (MAX_DECIMALS - tokens[quote].decimals)
         self.oracle = oracle
         self.feed = feed
+        self.registry = registry
+        self.mandates = mandates
+        self.history = history
         self.known = tokens
         self.ledgers: dict[int, tuple[int, int]] = {}
+        self.entries: dict[int, tuple[int, int]] = {}  # index that cash stood at, quote brought in [wad]
         self.books: dict[int, tuple[int, ...]] = {}
-        self.listings: dict[tuple[int, int], list[int]] = {}
         self.interest: dict[int, int] = {}
-        self.collateral: dict[int, tuple[int, int]] = {}
-        self.tokens: list[int] = [quote]
-        self.delegates: set[tuple[int, int]] = set()
-        self.venues: dict[int, bool] = {}
-        self.allowances: dict[tuple[int, int], int] = {}
+        self.open: dict[int, int] = {}
+        self.sums = Pool(since=now)
+        self.kept = 0
+        self.flowed: tuple[int, int] = (0, 0)  # [wad], [s]
+        self.batch = 0
         self.liquidator = 0
-        self.price_band = 100_000
-        self.reduce_band = 10_000
+        self.fund = 0
         self.log: list[Event] = []
-        self._emit("BandsSet", price_band=self.price_band, reduce_band=self.reduce_band)
 
     # ----------------------------------------------------------------------------------------------- governance
-
-    def list_instrument(self, underlying: int, expiry: int, kind: int, strike: int, *, sender: int, now: int) -> int:
-        """List a perp, future, call or put; its id."""
-        self._check_owner(sender)
-        require(
-            kind < SPOT
-            and (expiry == 0) == (kind == PERP)
-            and (strike == 0) == (kind not in {CALL, PUT})
-            and self.feed.strike_unit(underlying) > 0,
-            "clearinghouse: instrument malformed",
-        )
-        require(expiry == 0 or expiry > now, "clearinghouse: instrument expired")
-        return self._list(Instrument(underlying, expiry, kind, strike, 0))
-
-    def list_collateral(self, token: int, underlying: int, *, sender: int) -> int:
-        """List a token as collateral; its id. Tokens of one underlying are told apart by their number, as strike."""
-        self._check_owner(sender)
-        require(token != 0, ZERO_ADDRESS)
-        require(token != self.quote and token not in self.collateral, "clearinghouse: already listed")
-        require(len(self.tokens) < MAX_TOKENS, "clearinghouse: too many tokens")
-        require(self.feed.strike_unit(underlying) > 0, "clearinghouse: instrument malformed")
-        require(token in self.known, "")
-        decimals = self.known[token].decimals
-        require(decimals <= MAX_DECIMALS, "clearinghouse: decimals over 18")
-        scale: int = 10 ** (MAX_DECIMALS - decimals)
-        instrument_id = self._list(Instrument(underlying, 0, SPOT, len(self.tokens), 0))
-        self.collateral[token] = instrument_id, scale
-        self.tokens.append(token)
-        self._emit("CollateralListed", token=token, instrument=instrument_id, scale=scale)
-        return instrument_id
-
-    def set_venue(self, venue: int, admitted: bool, *, sender: int) -> None:  # noqa: FBT001 - as the contract has it
-        """Admit a venue, or dismiss it."""
-        self._check_owner(sender)
-        require(venue != 0, ZERO_ADDRESS)
-        self.venues[venue] = admitted
-        self._emit("VenueSet", venue=venue, admitted=admitted)
 
     def set_liquidator(self, liquidator: int, *, sender: int) -> None:
         """Who may seize; once."""
@@ -231,197 +246,307 @@ class Book:
         self.liquidator = liquidator
         self._emit("LiquidatorSet", liquidator=liquidator)
 
-    def set_bands(self, price_band: int, reduce_band: int, *, sender: int) -> None:
-        """How far from the mark a price may lie [ppm of the index]."""
+    def set_fund(self, fund: int, *, sender: int) -> None:
+        """Who gets fees and the fund's part of interest; once."""
         self._check_owner(sender)
-        require(BAND[0] <= reduce_band <= price_band <= BAND[1], "clearinghouse: bands out of range")
-        self.price_band = price_band
-        self.reduce_band = reduce_band
-        self._emit("BandsSet", price_band=price_band, reduce_band=reduce_band)
+        require(fund != 0, ZERO_ADDRESS)
+        require(self.fund == 0, "clearinghouse: fund is set")
+        self.fund = fund
+        self._emit("FundSet", fund=fund)
 
     # ------------------------------------------------------------------------------------------------- accounts
 
-    def set_delegate(self, account: int, delegate: int, allowed: bool, *, sender: int) -> None:  # noqa: FBT001
-        """Let another act for the account, or no longer."""
-        require(account >> 96 == sender, NOT_THE_ACCOUNTS)
-        require(delegate != 0, ZERO_ADDRESS)
-        (self.delegates.add if allowed else self.delegates.discard)((account, delegate))
-        self._emit("DelegateSet", account=account, delegate=delegate, allowed=allowed)
-
-    def set_allowance(self, account: int, venue: int, expires: int, *, sender: int) -> None:
-        """Let a venue trade the account until `expires` [s]; zero withdraws it."""
-        require(self.may_act(account, sender), NOT_THE_ACCOUNTS)
-        self.allowances[account, venue] = expires
-        self._emit("AllowanceSet", account=account, venue=venue, expires=expires)
-
-    def deposit(self, account: int, token: int, amount: int, *, sender: int) -> None:
+    def deposit(self, account: int, token: int, amount: int, *, sender: int, now: int) -> None:
         """Bring tokens into an account. Reads no price."""
-        require(amount > 0, "clearinghouse: zero amount")
-        require(account >> 96 != 0, "clearinghouse: system account")
-        ledger, words = self.ledgers.get(account, (0, 0)), self.positions(account)
-        if token == self.quote:
-            ledger = self._added(ledger, self._worth(amount, self.quote_scale), 0)
-        else:
-            require(token in self.collateral, "clearinghouse: unknown token")
-            instrument_id, scale = self.collateral[token]
-            worth = self._worth(amount, scale)
-            is_new = held(words, instrument_id) == 0
-            require(not is_new or self.may_act(account, sender), "clearinghouse: token new to the account")
-            words = changed(words, instrument_id, worth)
-        self.known[token].transfer_from(self.address, sender, self.address, amount)
-        self._commit(account, ledger, words)
-        self._emit("Deposited", account=account, token=token, amount=amount, by=sender)
+        with self._whole(token):
+            self._bring(account, token, amount, payer=sender, sender=sender, now=now)
 
     def withdraw(self, account: int, token: int, amount: int, to: int, *, sender: int, now: int) -> None:
-        """Take tokens out of an account, which must be at or over initial margin afterwards, on fresh surfaces."""
-        require(self.may_act(account, sender), NOT_THE_ACCOUNTS)
-        require(amount > 0, "clearinghouse: zero amount")
+        """Take tokens out; at or over initial margin afterwards on fresh surfaces, late profit not counted."""
+        self._check_right(account, WITHDRAW, sender, now)
         require(to != 0, ZERO_ADDRESS)
-        ledger, words = self.ledgers.get(account, (0, 0)), self.positions(account)
-        if token == self.quote:
-            worth = self._worth(amount, self.quote_scale)
-            require(ledger[0] >= worth, "clearinghouse: cash not there")
-            ledger = self._added(ledger, -worth, 0)
-        else:
-            require(token in self.collateral, "clearinghouse: unknown token")
-            instrument_id, scale = self.collateral[token]
-            worth = self._worth(amount, scale)
-            require(held(words, instrument_id) >= worth, "clearinghouse: collateral not there")
-            words = changed(words, instrument_id, -worth)
-        if is_risky(words, sum(ledger)):
-            self._check_healthy(self.oracle.assess(words, sum(ledger), now))
-        require(self.known[token].balance_of(self.address) >= amount, "clearinghouse: cash not there")
-        require(to != self.address, OTHER_AMOUNT)
-        self.known[token].transfer(self.address, to, amount)
-        self._commit(account, ledger, words)
-        self._emit("Withdrawn", account=account, token=token, amount=amount, to=to)
+        with self._whole(token):
+            self._accrue(now)
+            worth = self._take(account, token, amount, now)
+            if token == self.quote:
+                own = min(self.brought_in(account), worth)
+                self._bring_in(account, -own)
+                self._flow_out(worth - own, now)
+            self._check_left(account, now, leaves=True)
+            require(self.known[token].balance_of(self.address) >= amount, "clearinghouse: cash not there")
+            require(to != self.address, OTHER_AMOUNT)
+            self.known[token].transfer(self.address, to, amount)
+            self._emit("Withdrawn", account=account, token=token, amount=amount, to=to)
+
+    def transfer(self, source: int, target: int, token: int, amount: int, *, sender: int, now: int) -> None:
+        """Move tokens between accounts of one owner; the source at or over initial margin afterwards."""
+        if sender != self.liquidator:
+            self._check_right(source, TRANSFER, sender, now)
+        require(source >> 96 == target >> 96 != 0, "clearinghouse: another owner")
+        require(source != target, "clearinghouse: source is target")
+        with self._whole():
+            self._accrue(now)
+            worth = self._take(source, token, amount, now)
+            self._touch(target, now)
+            if token == self.quote:
+                part = min(self.brought_in(source), worth)
+                self._bring_in(source, -part)
+                self._add(target, worth, 0, now)
+                self._bring_in(target, part)
+            else:
+                instrument_id, _, _ = self.registry.collateral(token)
+                self._hold(target, instrument_id, worth)
+            self._check_left(source, now, leaves=False)
+            self._emit("Transferred", source=source, target=target, token=token, amount=amount)
+
+    def multicall(self, account: int, calls: Sequence[Callable[[], object]], *, sender: int, now: int) -> None:
+        """Several calls with one solvency check of `account` at their end."""
+        require(self.batch == 0, "clearinghouse: batch within a batch")
+        require(
+            account != 0 and any(self.mandates.may_act(account, sender, r, now=now) for r in (TRADE, WITHDRAW)),
+            NOT_THE_ACCOUNTS,
+        )
+        with self._whole(*self.known):
+            self.batch = account
+            for call in calls:
+                call()
+            self.batch = 0
+            self._accrue(now)
+            self._touch(account, now)
+            self._check_left(account, now, leaves=True)
+
+    def settle(self, account: int, *, now: int) -> None:
+        """Move realised profit or loss between `linear` and `cash`, against the pool."""
+        require(account >> 96 != 0, "clearinghouse: system account")
+        with self._whole():
+            self._accrue(now)
+            self._touch(account, now)
+            live, lagged = self.history.variation(self.books.get(account, ()), now)
+            cash, linear = self._ledger(account)
+            if linear + live < 0:
+                limits, pool_limits = self.registry.account_limits(), self.registry.pool_limits()
+                credit = min((limits >> 32 & MASK_LOW) + min(cash, 0), (pool_limits >> 128) - self.sums.debt)
+                amount = max(linear + live, -max(cash, 0) - max(credit, 0))
+            else:
+                amount = max(min(linear + min(live, lagged), self._ledger(POOL)[0]), 0)
+            self._add(account, amount, -amount, now)
+            self._add(POOL, -amount, amount, now)
+            self._emit("Settled", account=account, amount=amount)
+
+    def expire(self, account: int, *, now: int) -> None:
+        """Book what time owes an account."""
+        with self._whole():
+            self._accrue(now)
+            self._touch(account, now)
+
+    def claim(self, *, now: int) -> None:
+        """Move the fund's part of interest into its account, as far as borrowers have paid it."""
+        require(self.fund != 0, "clearinghouse: no fund")
+        with self._whole():
+            self._accrue(now)
+            account = self.fund << 96
+            self._touch(account, now)
+            amount = min(self.kept, max(self._ledger(INTEREST)[0], 0))
+            self.kept -= amount
+            self._add(INTEREST, -amount, 0, now)
+            self._add(account, amount, 0, now)
+            self._emit("Claimed", amount=amount)
 
     # --------------------------------------------------------------------------------------------------- venues
 
     def trade(
-        self, buyer: int, seller: int, instrument_id: int, quantity: int, price: int, *, sender: int, now: int
+        self,
+        buyer: int,
+        seller: int,
+        instrument_id: int,
+        quantity: int,
+        price: int,
+        buyer_takes: bool = True,  # noqa: FBT001, FBT002 - as the contract has it
+        *,
+        sender: int,
+        now: int,
     ) -> None:
         """Move `quantity` [wad] from seller to buyer, and `quantity` x `price` [wad] back."""
-        require(self.venues.get(sender, False), "clearinghouse: venue not admitted")
         require(buyer != seller, "clearinghouse: buyer is seller")
         require(quantity > 0, "clearinghouse: zero quantity")
         require(quantity <= MAX_QUANTITY, OVER_QUANTITY)
         require(price > 0, "clearinghouse: zero price")
         require(price <= MAX_PRICE, "clearinghouse: price over the maximum")
-        require(
-            all(self.allowances.get((side, sender), 0) >= now for side in (buyer, seller)),
-            "clearinghouse: venue not allowed",
-        )
-        instrument = unpack(instrument_id)
-        require(instrument.kind != SPOT and self.is_listed(instrument_id), "clearinghouse: unknown instrument")
-        require(instrument.expiry == 0 or now < instrument.expiry, "clearinghouse: instrument expired")
+        with self._whole():
+            self._accrue(now)
+            terms = self.registry.trade_terms(sender, instrument_id, self.utilisation(), now)
+            instrument = unpack(instrument_id)
+            underlying = instrument.underlying
+            mark = self.oracle.mark(instrument_id, now)
+            index, _, _ = self.feed.price(underlying, now)
+            distance = abs(price - mark)
+            require(distance * PPM <= terms.price_band * index, "clearinghouse: price outside the band")
+            is_far = distance * PPM > terms.reduce_band * index
+            loss = mul_div_up(quantity, distance, WAD)
+            for side, is_worse in ((buyer, price > mark), (seller, price < mark)):
+                self.mandates.spend(side, sender, instrument_id, loss if is_worse else 0, sender=self.address, now=now)
 
-        mark = self.oracle.mark(instrument_id, now)
-        index, _, _ = self.feed.price(instrument.underlying, now)
-        distance = abs(price - mark) * PPM
-        require(distance <= self.price_band * index, "clearinghouse: price outside the band")
-        is_far = distance > self.reduce_band * index
+            self._touch(buyer, now)
+            self._touch(seller, now)
+            after = (
+                held(self.books.get(buyer, ()), instrument_id) + quantity,
+                held(self.books.get(seller, ()), instrument_id) - quantity,
+            )
+            before = (after[0] - quantity, after[1] + quantity)
+            opened = sum(max(new, 0) - max(old, 0) for new, old in zip(after, before, strict=True))
+            self.interest[underlying] = self.interest.get(underlying, 0) + opened
+            self.open[instrument_id] = self.open.get(instrument_id, 0) + opened
+            if opened > 0:
+                caps = (
+                    (terms.underlying_cap, self.interest[underlying]),
+                    (terms.instrument_cap, self.open[instrument_id]),
+                )
+                require(
+                    all(cap == 0 or found <= cap for cap, found in caps), "clearinghouse: open interest over the cap"
+                )
+            require(
+                all(new == 0 or abs(new) >= terms.min_size for new in after),
+                "clearinghouse: position below the minimum",
+            )
 
-        paid = mul_div_up(quantity, price, WAD)  # up: against the buyer
-        received = mul_div_down(quantity, price, WAD)  # down: against the seller
-        sides = (
-            (buyer, quantity, -paid, is_far and price > mark),
-            (seller, -quantity, received, is_far and price < mark),
-        )
-        interest = self.interest.get(instrument.underlying, 0)
-        for account, change, _, _ in sides:
-            before = held(self.positions(account), instrument_id)
-            interest += max(before + change, 0) - max(before, 0)
+            cost = price - (self.oracle.funding(underlying, now) if instrument.kind == PERP else 0)
+            notional = mul_div_up(quantity, index, WAD)
+            rates = (terms.taker_fee, terms.maker_fee) if buyer_takes else (terms.maker_fee, terms.taker_fee)
+            fee, other = (mul_div_up(notional, rate, PPM) for rate in rates)  # up: against the account
+            paid = div_up(quantity * cost, WAD) + fee  # up: against the buyer
+            received = div_floor(quantity * cost, WAD) - other  # down: against the seller
+            self._fill(buyer, instrument, quantity, -paid, terms, now, is_worse=is_far and price > mark)
+            self._fill(seller, instrument, -quantity, received, terms, now, is_worse=is_far and price < mark)
+            self._add(SYSTEM, *_booked(paid - received - fee - other, instrument), now)
+            if fee + other > 0:
+                self._touch(self.fund << 96, now)
+                self._add(self.fund << 96, *_booked(fee + other, instrument), now)
+            self._emit(
+                "Traded",
+                buyer=buyer,
+                seller=seller,
+                instrument=instrument_id,
+                quantity=quantity,
+                price=price,
+                paid=paid,
+                received=received,
+                fees=fee + other,
+                venue=sender,
+            )
 
-        # margins are checked against the open interest that the trade leaves
-        known = self.interest
-        self.interest = {**known, instrument.underlying: interest}
-        try:
-            filled = [
-                self._filled(account, instrument, change, money, now, is_worse=is_worse)
-                for account, change, money, is_worse in sides
-            ]
-            dust = self._added(self.ledgers.get(SYSTEM, (0, 0)), *_booked(paid - received, instrument))
-        except BaseException:
-            self.interest = known
-            raise
-        for account, ledger, words in filled:
-            self._commit(account, ledger, words)
-        self._commit(SYSTEM, dust, self.positions(SYSTEM))
-        self._emit(
-            "Traded",
-            buyer=buyer,
-            seller=seller,
-            instrument=instrument_id,
-            quantity=quantity,
-            price=price,
-            paid=paid,
-            received=received,
-            venue=sender,
-        )
-
-    def _filled(
+    def _fill(
         self,
         account: int,
         instrument: Instrument,
         change: int,
         money: int,
+        terms: TradeTerms,
         now: int,
         *,
         is_worse: bool,
-    ) -> tuple[int, tuple[int, int], tuple[int, ...]]:
+    ) -> None:
         """One side of a trade: healthy on fresh surfaces afterwards, or with less risk at no bad price."""
-        words = self.positions(account)
-        ledger = self.ledgers.get(account, (0, 0))
+        words = self.books.get(account, ())
         book = changed(words, instrument.pack(), change)
-        after = self.oracle.assess(book, sum(ledger) + money, now)
-        if after.equity_haircut < after.im or not after.fresh:
-            before = self.oracle.assess(words, sum(ledger), now)
-            if not reduces_risk(before, after):
-                self._check_healthy(after)
-            require(not is_worse, "clearinghouse: price worse than allowed")
-        return account, self._added(ledger, *_booked(money, instrument)), book
+        limits = terms.account_limits
+        reduces = False
+        if account != self.batch:
+            ledger = sum(self._ledger(account))
+            after = self.oracle.assess(book, ledger + money, now)
+            if after.equity_haircut < after.im or not after.fresh or _is_too_small(after, limits):
+                before = self.oracle.assess(words, ledger, now)
+                reduces = reduces_risk(before, after)
+                if not reduces:
+                    self._check_healthy(after, limits)
+                require(not is_worse, "clearinghouse: price worse than allowed")
+        require(len(book) <= len(words) or len(book) <= limits >> 24 & 0xFF, TOO_MANY)
+        self.books[account] = book
+        self._add(account, *_booked(money, instrument), now)
+        if instrument.is_option and money < 0 and not reduces:
+            self._check_debt(account, limits, terms.pool_limits)
 
-    def seize(self, account: int, bidder: int, fraction: int, payment: int, *, sender: int, now: int) -> None:
-        """Move a fraction [wad] of an account to a bidder, who pays [wad] of cash for it."""
-        require(sender == self.liquidator, "clearinghouse: not the liquidator")
+    # ----------------------------------------------------------------------------------------------- liquidator
+
+    def seize(self, account: int, bidder: int, fraction: int, payment: int, fee: int, *, sender: int, now: int) -> None:
+        """Move a fraction [wad] of an account to a bidder, who pays `payment` [wad] for it, `fee` of it to the fund."""
+        self._check_liquidator(sender)
         require(0 < fraction <= WAD, "clearinghouse: fraction out of range")
-        require(account != bidder, "clearinghouse: buyer is seller")
-        taken, rest = split(self.positions(account), fraction)
-        book, closed = merge(self.positions(bidder), taken)
-        cash, linear = (div_up(part * fraction, WAD) for part in self.ledgers.get(account, (0, 0)))
-        left = self._added(self.ledgers.get(account, (0, 0)), payment - cash, -linear)
-        got = self._added(self.ledgers.get(bidder, (0, 0)), cash - payment, linear)
-
-        known = self.interest
-        self.interest = {**known, **{u: known.get(u, 0) - amount for u, amount in closed.items()}}
-        try:
-            after = self.oracle.assess(book, sum(got), now)
+        is_ours = account >> 96 == 0 or bidder >> 96 == 0
+        require(account != bidder and not is_ours, "clearinghouse: buyer is seller")
+        require(fee <= payment, "clearinghouse: fee over the payment")
+        require(self.batch == 0, "clearinghouse: in a batch")
+        with self._whole():
+            self._accrue(now)
+            self._touch(account, now)
+            self._touch(bidder, now)
+            taken, rest = split(self.books.get(account, ()), fraction)
+            book, closed = merge(self.books.get(bidder, ()), taken)
+            for instrument_id, amount in closed.items():
+                underlying = unpack(instrument_id).underlying
+                self.interest[underlying] = self.interest.get(underlying, 0) - amount
+                self.open[instrument_id] = self.open.get(instrument_id, 0) - amount
+            self.books[account] = rest
+            self.books[bidder] = book
+            cash, linear = (div_up(part * fraction, WAD) for part in self._ledger(account))
+            self._add(account, payment - fee - cash, -linear, now)
+            self._add(bidder, cash - payment, linear, now)
+            if payment > cash and self._ledger(bidder)[0] < 0:
+                self._check_debt(bidder, self.registry.account_limits(), self.registry.pool_limits())
+            if fee > 0:
+                self._touch(self.fund << 96, now)
+                self._add(self.fund << 96, fee, 0, now)
+            after = self.oracle.assess(book, sum(self._ledger(bidder)), now)
             require(after.equity_haircut >= after.im, "clearinghouse: below initial margin")
-        except BaseException:
-            self.interest = known
-            raise
-        self._commit(account, left, rest)
-        self._commit(bidder, got, book)
-        self._emit("Seized", account=account, bidder=bidder, fraction=fraction, payment=payment)
+            self._emit("Seized", account=account, bidder=bidder, fraction=fraction, payment=payment, fee=fee)
+
+    def pull(self, account: int, token: int, amount: int, to: int, bounty: int, *, sender: int, now: int) -> None:
+        """Top an account up from its owner's wallet, as far as the owner authorised beforehand."""
+        self._check_liquidator(sender)
+        with self._whole(token):
+            self.mandates.use_top_up(account, token, amount, sender=self.address)
+            self._bring(account, token, amount, payer=account >> 96, sender=sender, now=now)
+            if bounty > 0:
+                self._touch(to, now)
+                self._add(account, -bounty, 0, now)
+                self._add(to, bounty, 0, now)
+                self._emit("BountyPaid", account=account, to=to, amount=bounty)
+
+    def socialise(self, account: int, amount: int, *, sender: int, now: int) -> None:
+        """A loss that nobody else bears, borne by all positive cash alike; `account` receives it."""
+        self._check_liquidator(sender)
+        with self._whole():
+            self._accrue(now)
+            self._touch(account, now)
+            pool = self.sums
+            require(amount <= pool.supply // 2, HALF)
+            cut = interest.cut(pool.supply_index, pool.supply, amount)
+            require(cut >= MIN_INDEX, HALF)
+            self.sums = Pool(cut, pool.borrow_index, pool.since, pool.supply - amount, pool.debt)
+            self._touch(account, now)  # it bears its part before it is paid
+            self._add(INTEREST, -amount, 0, now)
+            self._add(account, amount, 0, now)
+            self._emit("LossSocialised", account=account, amount=amount, supply=pool.supply, supply_index=cut)
 
     # ---------------------------------------------------------------------------------------------------- views
 
-    def ledger(self, account: int) -> tuple[int, int]:
-        """Cash and linear of an account [wad]."""
-        return self.ledgers.get(account, (0, 0))
+    def ledger(self, account: int, now: int) -> tuple[int, int]:
+        """Cash and linear of an account [wad], interest and settled expiries included."""
+        _, cash, linear = self._now(account, now)
+        return cash, linear
 
-    def positions(self, account: int) -> tuple[int, ...]:
-        """Position words of an account, sorted by id."""
-        return self.books.get(account, ())
+    def positions(self, account: int, now: int) -> tuple[int, ...]:
+        """Position words of an account, sorted by id, what is settled not."""
+        return self._now(account, now)[0]
 
-    def quantity(self, account: int, instrument_id: int) -> int:
-        """What an account holds of an instrument [wad], long +."""
-        return held(self.positions(account), instrument_id)
+    def quantity(self, account: int, instrument_id: int, now: int) -> int:
+        """What an account holds of an instrument [wad]."""
+        return held(self.positions(account, now), instrument_id)
 
     def margin(self, account: int, now: int) -> Assessment:
         """Equities and requirements of an account [wad]."""
-        return self.oracle.assess(self.positions(account), sum(self.ledger(account)), now)
+        require(self.batch == 0 or account != self.batch, "clearinghouse: in a batch")
+        words, cash, linear = self._now(account, now)
+        return self.oracle.assess(words, cash + linear, now)
 
     def state(self, account: int, now: int) -> State:
         """Where an account stands."""
@@ -431,57 +556,236 @@ class Book:
         """What all accounts are long [wad], collateral aside."""
         return self.interest.get(underlying, 0)
 
-    def may_act(self, account: int, who: int) -> bool:
-        """Whether `who` owns the account or is its delegate."""
-        return account >> 96 == who or (account, who) in self.delegates
+    def instrument_interest(self, instrument_id: int) -> int:
+        """Open interest of an instrument [wad]; of collateral, all that is held."""
+        return self.open.get(instrument_id, 0)
 
-    def is_listed(self, instrument_id: int) -> bool:
-        """Whether an instrument, collateral included, is listed."""
-        instrument = unpack(instrument_id)
-        rows = self.listings.get((instrument.underlying, instrument.expiry), [])
-        return instrument.row < len(rows) and rows[instrument.row] == instrument_id
+    def brought_in(self, account: int) -> int:
+        """Quote that an account brought in and did not take out [wad]."""
+        return self.entries.get(account, (0, 0))[1]
 
-    def listing(self, underlying: int, expiry: int) -> tuple[int, ...]:
-        """Ids of one surface's instruments, by row."""
-        return tuple(self.listings.get((underlying, expiry), ()))
+    def pool(self, now: int) -> tuple[Pool, int]:
+        """Indexes, all cash and all debt now, and what of the interest is the fund's and unclaimed [wad]."""
+        if self.sums.debt == 0 or self.sums.since == now:
+            return self.sums, self.kept
+        pool, kept = interest.accrued(self.sums, self.registry.curve(), now)
+        return pool, self.kept + kept
 
-    def borrowed(self, account: int) -> int:
-        """What an account owes [wad]: negative cash, nothing else."""
-        return max(0, -self.ledger(account)[0])
+    def utilisation(self) -> int:
+        """Part of all positive cash that is borrowed [ppm]."""
+        return interest.utilisation(self.sums.supply, self.sums.debt)
 
-    # -------------------------------------------------------------------------------------------------- helpers
+    def outflow(self) -> int:
+        """Profit that left [wad], as of the last that did, and when: u128 | u128."""
+        return self.flowed[0] << 128 | self.flowed[1]
+
+    def may_act(self, account: int, who: int, right: int, now: int) -> bool:
+        """Whether `who` owns the account or is a delegate with the right."""
+        return self.mandates.may_act(account, who, right, now=now)
+
+    # --------------------------------------------------------------------------------------- what time brings
+
+    def _accrue(self, now: int) -> None:
+        """Write interest up to now."""
+        if self.sums.debt == 0 or self.sums.since == now:
+            return
+        self.sums, self.kept = self.pool(now)
+        require(max(self.sums.supply, self.sums.debt) <= MASK_LOW, OVER_LEDGER)
+        pool = self.sums
+        self._emit(
+            "Accrued",
+            supply_index=pool.supply_index,
+            borrow_index=pool.borrow_index,
+            supply=pool.supply,
+            debt=pool.debt,
+            kept=self.kept,
+        )
+
+    def _touch(self, account: int, now: int) -> None:
+        """Book what time owes an account."""
+        if account >> 96 == 0:
+            return
+        cash, linear = self._ledger(account)
+        if cash:
+            entry, brought_in = self.entries.get(account, (0, 0))
+            index = self.sums.supply_index if cash > 0 else self.sums.borrow_index
+            if entry != index:
+                grown = interest.grown(cash, entry, self.sums)
+                self._set_ledger(account, grown, linear)
+                self.entries[account] = (index, brought_in)
+                self._add(INTEREST, cash - grown, 0, now)
+                self._emit("InterestBooked", account=account, amount=grown - cash)
+        found = self._split_settled(self.books.get(account, ()), now)
+        if not found.gone:
+            return
+        self.books[account] = found.rest
+        for position, price in found.gone:
+            quantity, instrument_id = quantity_of(position), id_of(position)
+            if quantity > 0:
+                self.interest[unpack(instrument_id).underlying] -= quantity
+                self.open[instrument_id] -= quantity
+            self._emit("Expired", account=account, instrument=instrument_id, quantity=quantity, price=price)
+        self._add(account, found.cash, found.linear, now)
+        self._add(POOL, -found.cash, -found.linear, now)
+
+    def _split_settled(self, words: Sequence[int], now: int) -> Settled:
+        """A book without what is settled, and what that pays: down, for both sides of it."""
+        rest, gone, cash, linear = [], [], 0, 0
+        for position in words:
+            instrument = unpack(id_of(position))
+            price = 0
+            if 0 < instrument.expiry <= now:
+                price = self.history.settled(instrument.underlying, instrument.expiry, now)
+            if price == 0:
+                rest.append(position)
+                continue
+            gone.append((position, price))
+            unit = self.feed.strike_unit(instrument.underlying)
+            pays = div_floor(quantity_of(position) * payoff(instrument, price, unit), WAD)
+            cash += 0 if instrument.kind == FUTURE else pays
+            linear += pays if instrument.kind == FUTURE else 0
+        return Settled(tuple(rest), tuple(gone), cash, linear)
+
+    def _now(self, account: int, now: int) -> tuple[tuple[int, ...], int, int]:
+        """What a touch would leave: positions, cash and linear."""
+        pool, _ = self.pool(now)
+        found = self._split_settled(self.books.get(account, ()), now)
+        cash, linear = self._ledger(account)
+        if account >> 96 != 0:
+            cash = interest.grown(cash, self.entries.get(account, (0, 0))[0], pool)
+        return found.rest, cash + found.cash, linear + found.linear
+
+    # -------------------------------------------------------------------------------------------------- ledgers
+
+    def _ledger(self, account: int) -> tuple[int, int]:
+        """Both ledgers as they were written."""
+        return self.ledgers.get(account, (0, 0))
+
+    def _set_ledger(self, account: int, cash: int, linear: int) -> None:
+        require(max(abs(cash), abs(linear)) <= MAX_LEDGER, OVER_LEDGER)
+        self.ledgers[account] = cash, linear
+
+    def _add(self, account: int, cash: int, linear: int, now: int) -> None:
+        """Change both ledgers of an account [wad]."""
+        old, had = self._ledger(account)
+        new = old + cash
+        self._set_ledger(account, new, had + linear)
+        if cash == 0 or account >> 96 == 0:
+            return
+        pool = self.sums
+        if old == 0 or (old > 0) != (new > 0):
+            self.entries[account] = (pool.supply_index if new > 0 else pool.borrow_index, self.brought_in(account))
+        # what accounts round up, the sums do not: never under zero
+        supply = max(0, pool.supply + max(new, 0) - max(old, 0))
+        debt = max(0, pool.debt - min(new, 0) + min(old, 0))
+        since = now if pool.debt == 0 and debt > 0 else pool.since
+        self.sums = Pool(pool.supply_index, pool.borrow_index, since, supply, debt)
+
+    def _bring_in(self, account: int, amount: int) -> None:
+        entry, own = self.entries.get(account, (0, 0))
+        self.entries[account] = (entry, own + amount)
+
+    def _flow_out(self, profit: int, now: int) -> None:
+        """Count profit that leaves [wad] against the cap of a window; what left before drains evenly."""
+        limits = self.registry.pool_limits()
+        cap = limits >> 32 & NO_CAP
+        if profit == 0 or cap == NO_CAP:
+            return
+        left, since = self.flowed
+        drained = mul_div_down(cap, now - since, limits & (2**32 - 1))
+        used = profit + max(0, left - drained)
+        require(used <= cap, "clearinghouse: outflow over the cap")
+        self.flowed = (used, now)
+
+    # --------------------------------------------------------------------------------------------------- tokens
+
+    @staticmethod
+    def _worth(amount: int, scale: int) -> int:
+        require(amount > 0, "clearinghouse: zero amount")
+        require(amount <= MAX_QUANTITY // scale, "clearinghouse: amount over the maximum")
+        return amount * scale
+
+    def _bring(self, account: int, token: int, amount: int, *, payer: int, sender: int, now: int) -> None:
+        """Tokens of `payer` into an account."""
+        require(account >> 96 != 0, "clearinghouse: system account")
+        self._accrue(now)
+        self._touch(account, now)
+        if token == self.quote:
+            worth = self._worth(amount, self.quote_scale)
+            self._add(account, worth, 0, now)
+            self._bring_in(account, worth)
+        else:
+            instrument_id, scale, cap = self.registry.collateral(token)
+            require(scale > 0, "clearinghouse: unknown token")
+            if held(self.books.get(account, ()), instrument_id) == 0 and payer == sender:
+                is_let = self.mandates.may_act(account, sender, DEPOSIT, now=now)
+                require(is_let, "clearinghouse: token new to the account")
+            self._hold(account, instrument_id, self._worth(amount, scale))
+            require(cap == 0 or self.open[instrument_id] <= cap, "clearinghouse: collateral over the cap")
+        self.known[token].transfer_from(self.address, payer, self.address, amount)
+        self._emit("Deposited", account=account, token=token, amount=amount, by=payer)
+
+    def _take(self, account: int, token: int, amount: int, now: int) -> int:
+        """Token units out of an account's book [wad]; not what margin says to it."""
+        self._touch(account, now)
+        if token == self.quote:
+            worth = self._worth(amount, self.quote_scale)
+            require(self._ledger(account)[0] >= worth, "clearinghouse: cash not there")
+            self._add(account, -worth, 0, now)
+            return worth
+        instrument_id, scale, _ = self.registry.collateral(token)
+        require(scale > 0, "clearinghouse: unknown token")
+        worth = self._worth(amount, scale)
+        require(held(self.books.get(account, ()), instrument_id) >= worth, "clearinghouse: collateral not there")
+        self._hold(account, instrument_id, -worth)
+        return worth
+
+    def _hold(self, account: int, instrument_id: int, change: int) -> None:
+        self.books[account] = changed(self.books.get(account, ()), instrument_id, change)
+        self.open[instrument_id] = self.open.get(instrument_id, 0) + change
+
+    # --------------------------------------------------------------------------------------------------- checks
 
     def _check_owner(self, sender: int) -> None:
         require(sender == self.owner, "ownable: caller is not the owner")
 
+    def _check_liquidator(self, sender: int) -> None:
+        require(sender == self.liquidator, "clearinghouse: not the liquidator")
+
+    def _check_right(self, account: int, right: int, sender: int, now: int) -> None:
+        require(self.mandates.may_act(account, sender, right, now=now), NOT_THE_ACCOUNTS)
+
+    def _check_left(self, account: int, now: int, *, leaves: bool) -> None:
+        """What must hold after something was taken out of an account; in a batch, at its end."""
+        if account == self.batch:
+            return
+        words, ledger = self.books.get(account, ()), sum(self._ledger(account))
+        if not is_risky(words, ledger):
+            return
+        after = self.oracle.assess(words, ledger, now)
+        late = self.history.unpaid(words, now) if leaves else 0
+        self._check_healthy(
+            Assessment(
+                after.equity_haircut - late, after.equity_full, after.mm, after.im, after.call_line, after.fresh
+            ),
+            self.registry.account_limits(),
+        )
+
     @staticmethod
-    def _check_healthy(after: Assessment) -> None:
+    def _check_healthy(after: Assessment, limits: int) -> None:
         require(after.equity_haircut >= after.im, "clearinghouse: below initial margin")
         require(after.fresh, "clearinghouse: surface not fresh")
+        require(not _is_too_small(after, limits), "clearinghouse: equity below the minimum")
 
-    @staticmethod
-    def _worth(amount: int, scale: int) -> int:
-        require(amount <= MAX_QUANTITY // scale, "clearinghouse: amount over the maximum")
-        return amount * scale
+    def _check_debt(self, account: int, limits: int, pool_limits: int) -> None:
+        """Borrowing caps, of the account and of all."""
+        cash, _ = self._ledger(account)
+        is_within = -cash <= limits >> 32 & MASK_LOW and self.sums.debt <= pool_limits >> 128
+        require(cash >= 0 or is_within, BORROWING)
 
-    @staticmethod
-    def _added(ledger: tuple[int, int], cash: int, linear: int) -> tuple[int, int]:
-        new = ledger[0] + cash, ledger[1] + linear
-        require(max(map(abs, new)) <= MAX_LEDGER, "clearinghouse: ledger over the maximum")
-        return new
-
-    def _list(self, instrument: Instrument) -> int:
-        rows = self.listings.get((instrument.underlying, instrument.expiry), [])
-        require(len(rows) < MAX_ROWS, "clearinghouse: listing is full")
-        head = instrument.pack()
-        require(all(known >> 16 != head >> 16 for known in rows), "clearinghouse: already listed")
-        self.listings[instrument.underlying, instrument.expiry] = [*rows, head | len(rows)]
-        self._emit("InstrumentListed", instrument=head | len(rows))
-        return head | len(rows)
-
-    def _commit(self, account: int, ledger: tuple[int, int], words: tuple[int, ...]) -> None:
-        self.ledgers[account] = ledger
-        self.books[account] = words
+    def _whole(self, *tokens: int) -> AbstractContextManager[None]:
+        """A transaction: where anything in it refuses, nothing has happened."""
+        return atomic(self, self.mandates, *(self.known[token] for token in tokens if token in self.known))
 
     def _emit(self, name: str, **args: object) -> None:
         self.log.append(Event(NAME, name, args))
@@ -490,3 +794,8 @@ class Book:
 def _booked(money: int, instrument: Instrument) -> tuple[int, int]:
     """Options are paid in cash, linear instruments in linear."""
     return (money, 0) if instrument.is_option else (0, money)
+
+
+def _is_too_small(after: Assessment, limits: int) -> bool:
+    """Whether an account that needs margin has less equity than any may have."""
+    return after.mm > 0 and after.equity_haircut < limits >> 160

@@ -59,7 +59,7 @@ class PositionBook(VenueBook, Protocol):
         """Its RiskOracle."""
         ...
 
-    def quantity(self, account: int, instrument_id: int) -> int:
+    def quantity(self, account: int, instrument_id: int, now: int) -> int:
         """What an account holds [wad], long +."""
         ...
 
@@ -118,7 +118,7 @@ class StandingOrders(SignedOrders):
         require(is_due, "standing: account not called")
         key = self.digest(order)
         filled = self._filled(order, key, quantity, now)
-        held = self.book.quantity(order.account, order.instrument)
+        held = self.book.quantity(order.account, order.instrument, now)
         require(quantity <= (-held if order.quantity > 0 else held), "standing: fill does not reduce")
         self._check_signer(order, key, signature, now)
         price = price_of(order, self.book.oracle.mark(order.instrument, now))

@@ -15,8 +15,13 @@ from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
 from plimsoll.spec.exchange import Exchange
 from plimsoll.spec.feed import IndexFeed
+from plimsoll.spec.fund import InsuranceFund
+from plimsoll.spec.history import History
 from plimsoll.spec.liquidator import Liquidator
+from plimsoll.spec.mandates import Mandates
 from plimsoll.spec.oracle import Oracle
+from plimsoll.spec.registry import Registry
+from plimsoll.spec.standing import StandingOrders
 
 ENDLESS: Final = 2**256 - 1  # an allowance that is not used up
 
@@ -76,10 +81,23 @@ class Addresses:
     owner: int
     feed: int
     oracle: int
+    history: int
+    registry: int
+    mandates: int
     book: int
     exchange: int
     liquidator: int
+    standing: int
+    fund: int
     quote: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What the contracts are told of time when they are built."""
+
+    lag: int = 3_600  # [s] profit younger than this does not leave
+    delay: int = 3_600  # [s] between a settlement price's proposal and its finality
 
 
 class System:
@@ -92,27 +110,64 @@ class System:
         clock: int,
         tokens: Mapping[int, PlainToken],
         aggregators: Mapping[int, PlainAggregator],
+        waits: Waits = Waits(),
     ) -> None:
         self.at = at
         self.clock = clock
         self.tokens = tokens
         self.aggregators = aggregators
+        self.waits = waits
         self.feed = IndexFeed(at.owner, aggregators)
         self.oracle = Oracle(at.oracle, chain_id, at.owner, self.feed)
-        self.book = Book(at.book, at.owner, at.quote, self.oracle, self.feed, tokens)
+        self.history = History(at.owner, self.feed, self.oracle, waits.lag, waits.delay)
+        self.registry = Registry(at.owner, at.quote, self.feed, self.oracle, tokens)
+        self.mandates = Mandates(at.owner)
+        self.book = Book(
+            at.book,
+            at.owner,
+            at.quote,
+            self.oracle,
+            self.feed,
+            self.registry,
+            self.mandates,
+            self.history,
+            tokens,
+            clock,
+        )
         self.oracle.interest = self.book.open_interest
         self.exchange = Exchange(at.exchange, chain_id, self.book)
-        self.liquidator = Liquidator(at.liquidator, at.owner, self.book)
+        self.fund = InsuranceFund(at.fund, at.owner, self.book, at.liquidator, tokens)
+        self.liquidator = Liquidator(at.liquidator, at.owner, self.book, {at.fund: self.fund})
+        self.standing = StandingOrders(at.standing, chain_id, self.book, self.liquidator)
 
     def wire(self) -> None:
-        """Name the parts to each other: the book to the oracle, venue and liquidator to the book."""
-        self.oracle.set_book(self.at.book, sender=self.at.owner)
-        self.book.set_venue(self.at.exchange, True, sender=self.at.owner)
-        self.book.set_liquidator(self.at.liquidator, sender=self.at.owner)
+        """Name the parts to each other, as the deployment script does."""
+        owner = self.at.owner
+        self.oracle.set_book(self.at.book, sender=owner)
+        self.mandates.set_book(self.at.book, sender=owner)
+        self.registry.set_venue(self.at.exchange, True, sender=owner)
+        self.registry.set_venue(self.at.standing, True, sender=owner)
+        self.book.set_liquidator(self.at.liquidator, sender=owner)
+        self.book.set_fund(self.at.fund, sender=owner)
+        self.liquidator.set_fund(self.at.fund, sender=owner)
 
     def logs(self) -> tuple[list[Event], ...]:
         """The event log of each part."""
-        return self.feed.log, self.oracle.log, self.book.log, self.exchange.log, self.liquidator.log
+        return tuple(
+            part.log
+            for part in (
+                self.feed,
+                self.oracle,
+                self.history,
+                self.registry,
+                self.mandates,
+                self.book,
+                self.exchange,
+                self.liquidator,
+                self.standing,
+                self.fund,
+            )
+        )
 
     def conserved(self) -> tuple[int, int]:
         """Sums of cash and of linear over all accounts [wad]: what deposits less withdrawals brought, and zero."""
