@@ -5,7 +5,7 @@ import pytest
 from plimsoll.spec.margin import Assessment
 from tests.pairs import address_of
 
-from .stage import ATTACKER, BTC, ETH, EXPIRY, MAKER, OTHER, SOL, TRADER, WAD, wad
+from .stage import ATTACKER, BTC, ETH, MAKER, OTHER, TRADER, WAD, wad
 
 
 def test_an_account_nobody_used(stage):
@@ -52,17 +52,6 @@ def test_margin_of_collateral_counts_the_haircut(stage):
     found = stage.margin(TRADER)
     assert (found.equity_full, found.equity_haircut) == (4_000 * WAD, 3_700 * WAD)
     assert (found.mm, found.im, found.call_line, found.fresh) == (0, 0, 0, True)
-
-
-def test_listing_and_tokens(stage):
-    assert stage.ask("book", "listing", ETH, 0) == (stage.perp, stage.spot)
-    assert stage.ask("book", "listing", ETH, EXPIRY) == (stage.future, stage.call, stage.put)
-    assert stage.ask("book", "listing", SOL, EXPIRY) == ()
-    assert stage.ask("book", "tokens") == (stage.usd, stage.weth, stage.wbtc)
-    assert stage.ask("book", "collateral", stage.weth) == (stage.spot, 1)
-    assert stage.ask("book", "collateral", stage.wbtc) == (stage.btc_spot, 10**10)
-    assert stage.ask("book", "collateral", stage.usd) == (0, 0)
-    assert stage.ask("book", "collateral", stage.unlisted) == (0, 0)
 
 
 def test_may_act(stage):
