@@ -11,20 +11,33 @@ Nobody holds anything, the role `venue` is an admitted venue, and each of `ROLES
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any
 
 from plimsoll.chain.contract import deploy, events_of
+from plimsoll.spec.atomic import atomic
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, word
+from plimsoll.spec.history import BUCKET, MIN_BUCKETS
+from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, word
 from plimsoll.spec.margin import Assessment, ClassOffset, Scalars, Terms
+from plimsoll.spec.registry import (
+    Curve,
+    Fees,
+    pack_account_limits,
+    pack_curve,
+    pack_fees,
+    pack_pool_limits,
+    unpack_account_limits,
+    unpack_pool_limits,
+)
 from plimsoll.spec.report import pack_class, pack_scalars
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
-from tests.pairs import Pair, account, address_of, compiled, encode_call, from_chain, number, text
+from tests.pairs import MAX, PARTS, Pair, account, address_of, compiled, encode_call, from_chain, number, text
 
 USD = 10**6  # of the quote token
 DAY = 86_400
@@ -41,6 +54,8 @@ OWNER = address_of("owner")
 VENUE = address_of("venue")
 ATTACKER = address_of("attacker")
 DELEGATE = address_of("delegate")
+
+BOOK_EVENTS = {entry["name"] for entry in compiled("Clearinghouse").abi if entry["type"] == "event"}
 
 _NODES = (0, 170, -170, 330, -330, 500, -500, 670, -670, 830, -830, 1_000, -1_000)
 MOVES = (*(move for node in _NODES for move in (node, node)), 900, -900, 990, -990, 660, -660)  # [bp]
@@ -129,9 +144,12 @@ class DeadAggregator:
 
 
 class Stage:
-    """The small market on chain and in the twin; `seizer` is the liquidator's address, if not the Liquidator's."""
+    """The small market on chain and in the twin.
 
-    def __init__(self, seizer: int = 0) -> None:
+    `seizer` is the liquidator's address, if not the Liquidator's; `lag` and `delay` are the history's [s].
+    """
+
+    def __init__(self, seizer: int = 0, lag: int = 0, delay: int = 0) -> None:
         # MockOddToken is a plain token until a switch is turned
         self.pair = Pair(
             quote_decimals=6,
@@ -140,12 +158,16 @@ class Stage:
             signers=3,
             quorum=2,
             now=NOW,
+            lag=lag,
+            delay=delay,
             replaced={"MockToken": compiled("MockOddToken")},
         )
         pair = self.pair
         if seizer:
-            pair.must("oracle", "set_book", pair.twin.at.book, sender=OWNER)
+            for part in ("oracle", "mandates"):
+                pair.must(part, "set_book", pair.twin.at.book, sender=OWNER)
             pair.must("book", "set_liquidator", seizer, sender=OWNER)
+            pair.must("book", "set_fund", pair.twin.at.fund, sender=OWNER)
         else:
             pair.wire()
         self.usd, self.weth, self.wbtc, self.unlisted, self.long_decimals = pair.tokens
@@ -153,16 +175,16 @@ class Stage:
             pair.must("feed", "set_feed", underlying, pair.aggregators[underlying], FEED_AGE, 18, sender=OWNER)
             pair.price(underlying, price)
         self.perp = self.list(ETH, 0, PERP)
-        self.spot = pair.must("book", "list_collateral", self.weth, ETH, sender=OWNER)
+        self.spot = pair.must("registry", "list_collateral", self.weth, ETH, sender=OWNER)
         self.btc_perp = self.list(BTC, 0, PERP)
-        self.btc_spot = pair.must("book", "list_collateral", self.wbtc, BTC, sender=OWNER)
+        self.btc_spot = pair.must("registry", "list_collateral", self.wbtc, BTC, sender=OWNER)
         self.sol_perp = self.list(SOL, 0, PERP)
         self.future = self.list(ETH, EXPIRY, FUTURE)
         self.call = self.list(ETH, EXPIRY, CALL, 2_000)
         self.put = self.list(ETH, EXPIRY, PUT, 2_000)
-        pair.must("book", "set_venue", VENUE, True, sender=OWNER)
+        pair.must("registry", "set_venue", VENUE, True, sender=OWNER)
         for role in ROLES:
-            pair.must("book", "set_allowance", account(role), VENUE, 2**255, sender=address_of(role))
+            self.allow(role)
         self.surfaces = {
             (BTC, 0): (make_row(PERP), make_row(SPOT, 2, gross=50_000)),
             (ETH, 0): (make_row(PERP), make_row(SPOT, 1)),
@@ -183,7 +205,7 @@ class Stage:
 
     def list(self, underlying: int, expiry: int, kind: int, strike: int = 0) -> int:
         """List an instrument."""
-        return self.pair.must("book", "list_instrument", underlying, expiry, kind, strike, sender=OWNER)
+        return self.pair.must("registry", "list_instrument", underlying, expiry, kind, strike, sender=OWNER)
 
     def post(self, **changes: Any) -> None:
         """Believe surfaces of now, at the live index."""
@@ -196,6 +218,93 @@ class Stage:
     def index(self, underlying: int) -> int:
         """The live index [wad], whatever its age."""
         return self.pair.twin.aggregators[self.pair.aggregators[underlying]].answer
+
+    def allow(
+        self,
+        role: str,
+        venue: int = VENUE,
+        at: int = 0,
+        *,
+        expires: int = MAX,
+        budget: int = MAX,
+        mask: int = 0,
+        base: int = 0,
+    ) -> None:
+        """Let a venue trade a role's account, by default without end."""
+        args = account(role, at), venue, expires, budget, mask, base
+        self.pair.must("mandates", "set_allowance", *args, sender=address_of(role))
+
+    def delegate(self, role: str, rights: int, delegate: int = DELEGATE) -> None:
+        """Let another act for a role's account."""
+        args = account(role), delegate, rights, MAX
+        self.pair.must("mandates", "set_delegate", *args, sender=address_of(role))
+
+    def limit(self, **changes: int) -> None:
+        """Change limits of accounts or of the pool, by their names in the registry's twin."""
+        registry = self.pair.twin.registry
+        old = unpack_account_limits(registry.account_limits()), unpack_pool_limits(registry.pool_limits())
+        mine, all_of = (
+            replace(limits, **{key: value for key, value in changes.items() if hasattr(limits, key)}) for limits in old
+        )
+        assert all(hasattr(old[0], key) or hasattr(old[1], key) for key in changes)
+        args = pack_account_limits(mine), pack_pool_limits(all_of)
+        self.pair.must("registry", "set_limits", *args, sender=OWNER)
+
+    def curve(self, **fields: int) -> None:
+        """What borrowing costs."""
+        self.pair.must("registry", "set_curve", pack_curve(Curve(**fields)), sender=OWNER)
+
+    def fees(self, **fields: int) -> None:
+        """What trades cost."""
+        self.pair.must("registry", "set_fees", pack_fees(Fees(**fields)), sender=OWNER)
+
+    def batch(self, who: int, *calls: tuple[Any, ...], sender: int) -> str | None:
+        """A multicall of (part, name, arguments ...) on both: None, or the reason that both refused it with."""
+        pair, twin = self.pair, self.pair.twin
+        before = [len(log) for log in twin.logs()]
+        expected: str | None = None
+        try:
+            with atomic(*(getattr(twin, part) for part in PARTS), *twin.tokens.values()):
+                twin.book.multicall(who, [self._inner(call, sender) for call in calls], sender=sender, now=pair.now)
+        except Refused as refused:
+            expected = refused.reason
+        items = [
+            {"target": number(pair.contracts[part].address), "data": self.data(part, *call)} for part, *call in calls
+        ]
+        events = [event for log, count in zip(twin.logs(), before, strict=True) for event in log[count:]]
+        found = self.on_chain("book", "multicall", who, items, sender=sender)
+        reason = found if isinstance(found, str) else None
+        assert reason == expected
+        if reason is None:
+            logged = [(event.name, dict(event.args)) for event in events]
+            assert sorted(map(repr, found)) == sorted(map(repr, logged))
+            mine = [item for item in logged if item[0] in BOOK_EVENTS]
+            assert [item for item in found if item[0] in BOOK_EVENTS] == mine
+        return reason
+
+    def _inner(self, call: tuple[Any, ...], sender: int) -> Callable[[], object]:
+        """One call of a batch, on the twin: the book's own are the sender's, a venue's are the book's."""
+        part, name, *args = call
+        function = getattr(getattr(self.pair.twin, part), name)
+        known = {"sender": sender if part == "book" else self.pair.twin.at.book, "now": self.pair.now}
+        wanted = inspect.signature(function).parameters
+        return partial(function, *args, **{key: value for key, value in known.items() if key in wanted})
+
+    def data(self, part: str, name: str, *args: Any) -> bytes:
+        """Calldata of a function."""
+        return encode_call(self.pair.contracts[part].interface.function(name, len(args)), args)
+
+    def settle_expiry(self, price: int, underlying: int = ETH, expiry: int = EXPIRY) -> None:
+        """Let an expiry pass and its price be fixed: the index stands there all through the last half hour."""
+        pair = self.pair
+        self.later(expiry - WINDOW - pair.now)
+        pair.price(underlying, price)
+        for _ in range(MIN_BUCKETS):
+            pair.must("history", "observe", underlying, expiry)
+            self.later(BUCKET)
+        self.later(expiry - pair.now)
+        pair.must("history", "propose", underlying, expiry)
+        self.later(pair.twin.history.delay)
 
     def later(self, seconds: int) -> None:
         """Let time pass, while the aggregators go on."""
@@ -214,9 +323,9 @@ class Stage:
         self.pair.mint(token, address_of(role), amount)
         self.pair.must("book", "deposit", account(role), token, amount, sender=address_of(role))
 
-    def trade(self, buyer: int, seller: int, instrument: int, quantity: int, price: int) -> None:
-        """A trade that must pass, and leave the open interest what all accounts are long."""
-        self.pair.must("book", "trade", buyer, seller, instrument, quantity, price, sender=VENUE)
+    def trade(self, buyer: int, seller: int, instrument: int, quantity: int, price: int, *more: bool) -> None:
+        """A trade that must pass."""
+        self.pair.must("book", "trade", buyer, seller, instrument, quantity, price, *more, sender=VENUE)
 
     def refuses(self, reason: str, part: str, name: str, *args: Any, sender: int = ATTACKER) -> None:
         """A step that chain and twin refuse with this reason, and that changes nothing."""
@@ -332,15 +441,15 @@ DEAD = ("stale", "zero", "negative", "reverting")
 
 
 @cache
-def session_stage(seizer: int = 0) -> Stage:
+def session_stage(seizer: int = 0, lag: int = 0, delay: int = 0) -> Stage:
     """The stage, built once for all folders of tests."""
-    return Stage(seizer)
+    return Stage(seizer, lag, delay)
 
 
 @contextmanager
-def clean_stage(seizer: int = 0) -> Iterator[Stage]:
+def clean_stage(seizer: int = 0, lag: int = 0, delay: int = 0) -> Iterator[Stage]:
     """The stage as it was built; what happens inside is undone."""
-    stage = session_stage(seizer)
+    stage = session_stage(seizer, lag, delay)
     kept = dict(stage.surfaces), dict(stage.scalars), dict(stage.classes)
     with stage.pair.isolated():
         yield stage
