@@ -1,9 +1,11 @@
 """Clearinghouse.deposit: exact, from anybody, with no price read (I-50, I-52)."""
 
 import pytest
+from eth_utils.crypto import keccak
 
+from plimsoll.spec.mandates import ALL, DEPOSIT
 from plimsoll.spec.wad import MAX_LEDGER, MAX_QUANTITY
-from tests.pairs import account, address_of
+from tests.pairs import account, address_of, compiled
 
 from .stage import ATTACKER, DEAD, DELEGATE, ETH, MAKER, OTHER, TRADER, USD, WAD
 
@@ -67,7 +69,9 @@ def test_a_token_new_to_the_account_only_by_its_owner_or_delegate(stage):
         stage.pair.mint(stage.weth, who, 5)
     args = "book", "deposit", TRADER, stage.weth, 5
     stage.refuses("clearinghouse: token new to the account", *args, sender=DELEGATE)
-    stage.pair.must("book", "set_delegate", TRADER, DELEGATE, True, sender=TRADER_ADDRESS)
+    stage.delegate("trader", ALL - DEPOSIT)
+    stage.refuses("clearinghouse: token new to the account", *args, sender=DELEGATE)
+    stage.delegate("trader", DEPOSIT)
     stage.refuses("clearinghouse: token new to the account", *args, sender=ATTACKER)
     stage.pair.must(*args, sender=DELEGATE)
     assert stage.quantity(TRADER, stage.spot) == 5
@@ -108,7 +112,7 @@ def test_ledger_over_the_maximum(stage):
     # 1e9 deposits of the largest amount would get there; the state is put there instead, on both
     stage.fund("trader", 1)
     slot = ledger_slot(stage, TRADER)
-    assert stage.pair.chain.storage(stage.pair.contracts["book"].address, slot) & (2**128 - 1) == WAD
+    assert stage.pair.chain.storage(stage.pair.contracts["book"].address, slot) == WAD << 128
     put_cash(stage, TRADER, MAX_LEDGER - 10**12)
     stage.fund("trader", "0.000001")
     assert stage.ledger(TRADER) == (MAX_LEDGER, 0)
@@ -156,23 +160,15 @@ def test_accounts_of_one_owner_are_apart(stage):
 
 
 def ledger_slot(stage, who):
-    """Where the ledger of an account lies: cash in the low half, linear in the slot after it."""
-    from eth_utils.crypto import keccak
-
-    layout = compiled_layout()
-    return int.from_bytes(keccak(layout.to_bytes(32, "big") + who.to_bytes(32, "big")), "big")
-
-
-def compiled_layout():
-    """The slot of `_ledgers`."""
-    from tests.pairs import compiled
-
-    return compiled("Clearinghouse").layout["storage_layout"]["_ledgers"]["slot"]
+    """Where the ledgers of an account lie: cash in the high half, linear in the low one."""
+    slot = compiled("Clearinghouse").layout["storage_layout"]["book"]["_ledgers"]["slot"]
+    return int.from_bytes(keccak(slot.to_bytes(32, "big") + who.to_bytes(32, "big")), "big")
 
 
 def put_cash(stage, who, cash):
     """Give an account cash on both, whatever it had; snapshots of the chain do not see it, the next deposit does."""
-    slot = ledger_slot(stage, who)
-    stage.pair.chain._write({(stage.pair.contracts["book"].address, slot): cash}, {})
-    stage.book.ledgers[who] = cash, stage.book.ledgers[who][1]
+    linear = stage.book.ledgers[who][1]
+    book = stage.pair.contracts["book"].address
+    stage.pair.chain._write({(book, ledger_slot(stage, who)): (cash % 2**128) << 128 | linear % 2**128}, {})
+    stage.book.ledgers[who] = cash, linear
     stage.pair.changed = True

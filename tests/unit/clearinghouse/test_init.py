@@ -1,48 +1,59 @@
-"""Clearinghouse's constructor, and two-step ownership."""
+"""The constructors of Clearinghouse and BackOffice, and two-step ownership."""
 
 import pytest
 
 from plimsoll.chain.contract import deploy
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.interest import ONE
 from tests.pairs import compiled, text
 
-from .stage import ATTACKER, OTHER, OWNER
+from .stage import ATTACKER, NOW, OTHER, OWNER
 
 ZERO = "0x" + "00" * 20
+PARTS = ("quote", "oracle", "feed", "registry", "mandates", "history")
+MISSING = [
+    *((name, part) for name in ("Clearinghouse", "BackOffice") for part in PARTS),
+    ("Clearinghouse", "back_office"),
+]
+BOTH = pytest.mark.parametrize("name", ["Clearinghouse", "BackOffice"])
 
 
-@pytest.mark.parametrize("missing", [0, 1, 2])
-def test_an_address_of_zero(stage, missing):
+def arguments(stage, name, **changes):
+    """What a constructor is given, in order."""
     at = stage.pair.twin.at
-    args = [text(at.quote), text(at.oracle), text(at.feed)]
-    args[missing] = ZERO
+    known = {part: text(getattr(at, part)) for part in PARTS}
+    if name == "Clearinghouse":
+        known["back_office"] = text(ATTACKER)
+    return list((known | changes).values())
+
+
+@pytest.mark.parametrize(("name", "missing"), MISSING)
+def test_an_address_of_zero(stage, name, missing):
     with pytest.raises(Refused, match=r"^clearinghouse: zero address$"):
-        deploy(stage.pair.chain, compiled("Clearinghouse"), *args, sender=text(OWNER))
+        args = arguments(stage, name, **{missing: ZERO})
+        deploy(stage.pair.chain, compiled(name), *args, sender=text(OWNER))
 
 
-def test_a_quote_token_of_19_decimals(stage):
-    at = stage.pair.twin.at
-    args = [text(stage.long_decimals), text(at.oracle), text(at.feed)]
+@BOTH
+def test_a_quote_token_of_19_decimals(stage, name):
+    args = arguments(stage, name, quote=text(stage.long_decimals))
     with pytest.raises(Refused, match=r"^clearinghouse: decimals over 18$"):
-        deploy(stage.pair.chain, compiled("Clearinghouse"), *args, sender=text(OWNER))
+        deploy(stage.pair.chain, compiled(name), *args, sender=text(OWNER))
 
 
 def test_a_quote_token_of_18_decimals(stage):
-    at = stage.pair.twin.at
-    args = [text(stage.weth), text(at.oracle), text(at.feed)]
+    args = arguments(stage, "Clearinghouse", quote=text(stage.weth))
     made = deploy(stage.pair.chain, compiled("Clearinghouse"), *args, sender=text(OWNER))
     assert made.call("quote") == text(stage.weth)
-    assert made.call("tokens") == (text(stage.weth),)
 
 
 def test_what_it_starts_with(stage):
     at = stage.pair.twin.at
-    assert stage.ask("book", "quote") == at.quote
-    assert stage.ask("book", "oracle") == at.oracle
-    assert stage.ask("book", "feed") == at.feed
+    for part in (*PARTS, "liquidator", "fund"):
+        assert stage.ask("book", part) == getattr(at, part)
     assert stage.ask("book", "owner") == OWNER
-    assert stage.ask("book", "price_band") == 100_000
-    assert stage.ask("book", "reduce_band") == 10_000
+    assert stage.ask("book", "pool") == ((ONE, ONE, NOW, 0, 0), 0)
+    assert stage.ask("book", "utilisation") == stage.ask("book", "outflow") == 0
 
 
 @pytest.mark.parametrize("part", ["book", "oracle", "liquidator"])

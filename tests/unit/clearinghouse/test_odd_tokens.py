@@ -3,9 +3,10 @@
 import pytest
 
 from plimsoll.chain.contract import events_of
+from plimsoll.spec.mandates import ALL
 from tests.pairs import account, address_of, encode_call, text
 
-from .stage import ATTACKER, BIDDER, EVERYONE, MAKER, OTHER, TRADER, USD, VENUE, WAD
+from .stage import ATTACKER, BIDDER, EVERYONE, MAKER, OTHER, TRADER, USD, WAD
 
 TRADER_ADDRESS = address_of("trader")
 MOVED = "clearinghouse: vault moved another amount"
@@ -89,7 +90,24 @@ class TestHabits:
 class TestReentry:
     """A token that calls out within its transfer finds the book locked; the same call works on its own."""
 
-    CALLS = ("deposit", "withdraw", "trade", "set_allowance", "margin", "ledger", "positions", "borrowed")
+    CALLS = (
+        "deposit",
+        "withdraw",
+        "trade",
+        "transfer",
+        "settle",
+        "expire",
+        "claim",
+        "margin",
+        "state",
+        "ledger",
+        "positions",
+        "quantity",
+        "pool",
+        "utilisation",
+        "brought_in",
+        "may_act",
+    )
 
     @pytest.fixture
     def hooked(self, held):
@@ -102,10 +120,10 @@ class TestReentry:
         usd = pair.token_contracts[held.usd]
         data = encode_call(usd.interface.function("approve", 2), (pair.twin.at.book, USD))
         assert self.outside(held, usd.address, data)
-        pair.must("book", "set_delegate", TRADER, token, True, sender=TRADER_ADDRESS)
-        pair.must("book", "set_venue", token, True, sender=pair.owner)
-        pair.must("book", "set_allowance", TRADER, token, 2**255, sender=TRADER_ADDRESS)
-        pair.must("book", "set_allowance", MAKER, token, 2**255, sender=address_of("maker"))
+        held.delegate("trader", ALL, token)
+        pair.must("registry", "set_venue", token, True, sender=pair.owner)
+        held.allow("trader", token)
+        held.allow("maker", token)
         return held
 
     def outside(self, stage, target, data):
@@ -121,7 +139,12 @@ class TestReentry:
             "deposit": (MAKER, stage.usd, USD),
             "withdraw": (TRADER, stage.usd, USD, ATTACKER),
             "trade": (TRADER, MAKER, stage.perp, WAD, 2_000 * WAD),
-            "set_allowance": (TRADER, VENUE, 1),
+            "transfer": (TRADER, TRADER + 1, stage.usd, USD),
+            "claim": (),
+            "quantity": (TRADER, stage.spot),
+            "utilisation": (),
+            "pool": (),
+            "may_act": (TRADER, ATTACKER, 1),
         }.get(name, (TRADER,))
         return encode_call(stage.pair.contracts["book"].interface.function(name, len(args)), args)
 
@@ -148,17 +171,17 @@ class TestReentry:
         hooked.pair.must("book", "deposit", TRADER, hooked.weth, 5, sender=TRADER_ADDRESS)
         assert hooked.pair.token_contracts[hooked.weth].call("hook_worked")
 
-    @pytest.mark.parametrize("name", ["start", "quote", "bid"])
+    @pytest.mark.parametrize("name", ["start", "quote", "bid", "record"])
     def test_a_liquidation_within_a_transfer_finds_the_book_locked(self, stage, name):
         pair = stage.pair
-        stage.sick()
+        stage.sick(300, 1_650)
         stage.fund("bidder", 10_000)
         stage.bring("other", stage.weth, 5)
-        pair.must("book", "set_delegate", BIDDER, stage.weth, True, sender=address_of("bidder"))
-        if name != "start":
+        stage.delegate("bidder", ALL, stage.weth)
+        if name not in {"start", "record"}:
             pair.must("liquidator", "start", TRADER)
         contract = pair.contracts["liquidator"]
-        args = {"start": (TRADER,), "quote": (TRADER, WAD), "bid": (TRADER, BIDDER, WAD, 10**24)}[name]
+        args = {"quote": (TRADER, WAD), "bid": (TRADER, BIDDER, WAD, 10**24)}.get(name, (TRADER,))
         data = encode_call(contract.interface.function(name, len(args)), args)
         with pair.chain.isolate():
             assert self.outside(stage, contract.address, data)
@@ -171,7 +194,7 @@ class TestReentry:
 def test_a_withdrawal_within_a_deposit_of_another_account(held):
     """The attack: get the deposit counted, take it out, and let the first call think it arrived."""
     token = held.weth
-    held.pair.must("book", "set_delegate", TRADER, token, True, sender=TRADER_ADDRESS)
+    held.delegate("trader", ALL, token)
     book = held.pair.contracts["book"]
     data = encode_call(book.interface.function("withdraw", 4), (TRADER, held.weth, WAD, token))
     held.switch(token, "set_hook", book.address, data)

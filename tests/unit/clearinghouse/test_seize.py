@@ -48,12 +48,12 @@ def owned(stage):
 
 
 def seize(stage, *args):
-    stage.pair.must("book", "seize", *args, sender=SEIZER)
+    stage.pair.must("book", "seize", *args, *[0] * (5 - len(args)), sender=SEIZER)
     stage.pair.compare(EVERYONE)
 
 
 def refuses(stage, reason, *args, sender=SEIZER):
-    stage.refuses(reason, "book", "seize", *args, sender=sender)
+    stage.refuses(reason, "book", "seize", *args, *[0] * (5 - len(args)), sender=sender)
 
 
 def test_a_quarter_of_everything(owned):
@@ -65,7 +65,7 @@ def test_a_quarter_of_everything(owned):
         assert owned.quantity(BIDDER, instrument) == held // 4
     assert owned.last() == (
         "Seized",
-        {"account": TRADER, "bidder": BIDDER, "fraction": WAD // 4, "payment": 300 * WAD},
+        {"account": TRADER, "bidder": BIDDER, "fraction": WAD // 4, "payment": 300 * WAD, "fee": 0},
     )
     assert owned.ask("book", "open_interest", ETH) == 2 * WAD
 
@@ -196,7 +196,7 @@ def test_seize_only_by_the_liquidator_even_before_there_is_one():
 
     with bare().isolated():
         for sender in (ATTACKER, OWNER):
-            bare().refused("clearinghouse: not the liquidator", "book", "seize", 1, 2, WAD, 0, sender=sender)
+            bare().refused("clearinghouse: not the liquidator", "book", "seize", 1, 2, WAD, 0, 0, sender=sender)
         assert int(bare().contracts["book"].call("liquidator"), 16) == 0
 
 
@@ -237,7 +237,7 @@ def test_ledger_over_the_maximum(owned):
 
 
 def test_a_payment_that_no_ledger_holds(owned):
-    assert owned.on_chain("book", "seize", TRADER, BIDDER, WAD, 2**255, sender=SEIZER) == ""
+    assert owned.on_chain("book", "seize", TRADER, BIDDER, WAD, 2**255, 0, sender=SEIZER) == ""
     owned.pair.compare(EVERYONE)
 
 
@@ -256,7 +256,7 @@ def test_too_many_positions(stage):
     stage.post()
     for role in ("maker", "trader", "bidder"):
         stage.fund(role, 10**6)
-    rows = stage.ask("book", "listing", ETH, EXPIRY)
+    rows = stage.ask("registry", "listing", ETH, EXPIRY)
     for instrument in rows[1:127]:
         stage.trade(BIDDER, MAKER, instrument, WAD // 100, 100 * WAD)
     for instrument in rows[126:128]:

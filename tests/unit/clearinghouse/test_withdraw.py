@@ -2,6 +2,7 @@
 
 import pytest
 
+from plimsoll.spec.mandates import ALL, WITHDRAW
 from plimsoll.spec.wad import MAX_QUANTITY
 from tests.pairs import address_of
 
@@ -50,7 +51,9 @@ def test_a_delegate_withdraws_and_others_do_not(stage):
     stage.fund("trader", 100)
     for sender in (ATTACKER, DELEGATE, OWNER, VENUE):
         refuses(stage, "clearinghouse: not the account's", stage.usd, 1, sender=sender)
-    stage.pair.must("book", "set_delegate", TRADER, DELEGATE, True, sender=TRADER_ADDRESS)
+    stage.delegate("trader", ALL - WITHDRAW)
+    refuses(stage, "clearinghouse: not the account's", stage.usd, 1, sender=DELEGATE)
+    stage.delegate("trader", WITHDRAW)
     withdraw(stage, stage.usd, USD, to=DELEGATE, sender=DELEGATE)
     assert stage.ledger(TRADER) == (99 * WAD, 0)
 
@@ -101,7 +104,7 @@ def test_cash_never_becomes_negative_by_it(stage):
     stage.fund("trader", 1)
     refuses(stage, NO_CASH, stage.usd, USD + 1)
     withdraw(stage, stage.usd, USD)
-    assert stage.ask("book", "borrowed", TRADER) == 0
+    assert stage.ledger(TRADER)[0] >= 0
 
 
 def test_profit_in_linear_is_not_cash(stage):
@@ -158,7 +161,6 @@ def test_collateral_that_carries_a_debt(stage):
     stage.trade(TRADER, MAKER, stage.call, WAD, 200 * WAD)
     stage.trade(MAKER, TRADER, stage.call, WAD, 100 * WAD)
     assert stage.ledger(TRADER) == (-100 * WAD, 0)
-    assert stage.ask("book", "borrowed", TRADER) == 100 * WAD
     # q WETH: equity 1,800 q - 100, scan 200 q, IM 260 q: q = 100 / 1,540
     least = -(-100 * WAD // 1_540)
     refuses(stage, BELOW, stage.weth, WAD - least + 10)
