@@ -29,8 +29,8 @@ def arguments(stage, name, **changes):
 
 @pytest.mark.parametrize(("name", "missing"), MISSING)
 def test_an_address_of_zero(stage, name, missing):
+    args = arguments(stage, name, **{missing: ZERO})
     with pytest.raises(Refused, match=r"^clearinghouse: zero address$"):
-        args = arguments(stage, name, **{missing: ZERO})
         deploy(stage.pair.chain, compiled(name), *args, sender=text(OWNER))
 
 

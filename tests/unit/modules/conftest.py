@@ -30,8 +30,14 @@ OPENERS = {
     "dutch_auction": {
         "share": ("a: uint256, b: uint256, c: uint256", "uint256"),
         "discount": ("a: int256, b: int256, c: uint256, d: uint256", "uint256"),
-        "fraction": ("a: int256, b: int256, c: uint256, d: uint256", "uint256"),
-        "payment": ("a: int256, b: uint256, c: uint256", "uint256"),
+        "fraction": ("a: int256, b: uint256, c: uint256", "uint256"),
+    },
+    "interest": {
+        "utilisation": ("a: uint256, b: uint256", "uint256"),
+        "rate": ("a: uint256, b: uint256", "uint256"),
+        "accrued": ("a: interest.Pool, b: uint256, c: uint256", "(interest.Pool, uint256)"),
+        "grown": ("a: int256, b: uint256, c: uint256, d: uint256", "int256"),
+        "cut": ("a: uint256, b: uint256, c: uint256", "uint256"),
     },
 }
 

@@ -1,4 +1,4 @@
-"""modules/dutch_auction.vy: share, discount, fraction and payment, at their ends."""
+"""modules/dutch_auction.vy: share, discount and fraction, at their ends."""
 
 import pytest
 
@@ -32,9 +32,10 @@ def test_the_share_never_falls(ask):
         (100, 80, 30, PPM, 50),
         (100, 80, 30, 10_001, 1),  # .50005: up
         (100, 80, 30, 0, 0),
-        (40, 20, 30, PPM, 40),  # no more than all equity
-        (0, -20, 30, PPM, 0),
-        (100, -(10**36), 0, 1, 100),
+        (40, 20, 30, PPM, 50),  # more than all equity: somebody pays the bidder
+        (-10, -20, 30, PPM, 40),
+        (100, -(10**36), 0, 1, 10**30 + 1),
+        (0, 0, 0, PPM, 0),
     ],
 )
 def test_the_discount(ask, full, haircut, mm, share, discount):
@@ -43,24 +44,17 @@ def test_the_discount(ask, full, haircut, mm, share, discount):
 
 
 @pytest.mark.parametrize(
-    ("full", "haircut", "im", "discount", "fraction"),
+    ("haircut", "im", "net", "fraction"),
     [
-        (100, 100, 101, 0, -(-WAD // 101)),  # up
-        (100, 100, 200, 100, WAD),  # nothing is left for the account: all of it
-        (100, 50, 100, 50, WAD // 2),
-        (0, 0, 1, 0, WAD),
-        (0, -5, 7, 0, WAD),
+        (100, 101, 100, -(-WAD // 101)),  # up
+        (100, 200, 0, WAD),  # nothing is left for the account: all of it
+        (50, 100, 50, WAD // 2),
+        (0, 1, 0, WAD),
+        (-5, 7, 0, WAD),
+        (-(10**36), 10**36, 1, WAD),
+        (99, 100, 10**36, 1),
     ],
 )
-def test_the_fraction_that_restores_initial_margin(ask, full, haircut, im, discount, fraction):
-    assert ask("fraction", full, haircut, im, discount) == fraction
-    assert fraction == liquidator.cap_of(of(full, haircut, im=im), discount)
-
-
-@pytest.mark.parametrize(
-    ("full", "discount", "fraction", "payment"),
-    [(100, 0, WAD, 100), (100, 1, WAD // 2, 49), (100, 100, WAD, 0), (3, 0, WAD // 3, 0), (WAD, 0, 1, 1)],
-)
-def test_the_payment_rounds_down(ask, full, discount, fraction, payment):
-    assert ask("payment", full, discount, fraction) == payment
-    assert payment == liquidator.payment_for(of(full), discount, fraction)
+def test_the_fraction_that_restores_initial_margin(ask, haircut, im, net, fraction):
+    assert ask("fraction", haircut, im, net) == fraction
+    assert fraction == liquidator.cap_of(of(haircut=haircut, im=im), net)
