@@ -103,7 +103,8 @@ def transfer(source: uint256, target: uint256, token: address, amount: uint256):
     """
     @notice Owner, or delegate with TRANSFER, between accounts of one owner; the
             liquidator, who asked for the right or for a reserve. The source must
-            be at or over initial margin afterwards, on fresh surfaces.
+            be at or over initial margin afterwards, on fresh surfaces, its profit
+            of the last `lag` not counted.
     @param amount In the token's own decimals.
     """
     if msg.sender != book.liquidator:
@@ -120,7 +121,7 @@ def transfer(source: uint256, target: uint256, token: address, amount: uint256):
         book._entries[target] += part
     else:
         book._give(target, token, worth)
-    book._check_left(source, False)
+    book._check_left(source)
     log book.Transferred(source=source, target=target, token=token, amount=amount)
 
 
@@ -152,7 +153,7 @@ def multicall(account: uint256, calls: DynArray[Call, MAX_CALLS]):
     book._batch = 0
     book._accrue()
     book._touch(account)
-    book._check_left(account, True)
+    book._check_left(account)
 
 
 @external

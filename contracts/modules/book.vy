@@ -578,12 +578,12 @@ def _assess(account: uint256) -> IRiskOracle.Assessment:
 
 @internal
 @view
-def _check_left(account: uint256, leaves: bool):
+def _check_left(account: uint256):
     """
     @notice What must hold after something was taken out of an account; in a
-            batch, at its end.
-    @param leaves Whether it leaves the owner's accounts: then profit of the last
-           `lag` does not count.
+            batch, at its end. Profit of the last `lag` does not count, wherever
+            it goes: another account of the owner's may need no margin, and let
+            it out.
     """
     if account == self._batch:
         return
@@ -592,8 +592,7 @@ def _check_left(account: uint256, leaves: bool):
     if not instruments._is_risky(words, ledger):
         return
     after: IRiskOracle.Assessment = staticcall ORACLE.assess(words, ledger)
-    if leaves:
-        after.equity_haircut -= convert(staticcall HISTORY.unpaid(words), int256)
+    after.equity_haircut -= convert(staticcall HISTORY.unpaid(words), int256)
     self._check_healthy(after, staticcall REGISTRY.account_limits())
 
 

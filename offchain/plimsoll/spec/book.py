@@ -272,14 +272,14 @@ class Book:
                 own = min(self.brought_in(account), worth)
                 self._bring_in(account, -own)
                 self._flow_out(worth - own, now)
-            self._check_left(account, now, leaves=True)
+            self._check_left(account, now)
             require(self.known[token].balance_of(self.address) >= amount, "clearinghouse: cash not there")
             require(to != self.address, OTHER_AMOUNT)
             self.known[token].transfer(self.address, to, amount)
             self._emit("Withdrawn", account=account, token=token, amount=amount, to=to)
 
     def transfer(self, source: int, target: int, token: int, amount: int, *, sender: int, now: int) -> None:
-        """Move tokens between accounts of one owner; the source at or over initial margin afterwards."""
+        """Move tokens between accounts of one owner; the source is checked as for a withdrawal."""
         if sender != self.liquidator:
             self._check_right(source, TRANSFER, sender, now)
         require(source >> 96 == target >> 96 != 0, "clearinghouse: another owner")
@@ -296,7 +296,7 @@ class Book:
             else:
                 instrument_id, _, _ = self.registry.collateral(token)
                 self._hold(target, instrument_id, worth)
-            self._check_left(source, now, leaves=False)
+            self._check_left(source, now)
             self._emit("Transferred", source=source, target=target, token=token, amount=amount)
 
     def multicall(self, account: int, calls: Sequence[Callable[[], object]], *, sender: int, now: int) -> None:
@@ -313,7 +313,7 @@ class Book:
             self.batch = 0
             self._accrue(now)
             self._touch(account, now)
-            self._check_left(account, now, leaves=True)
+            self._check_left(account, now)
 
     def settle(self, account: int, *, now: int) -> None:
         """Move realised profit or loss between `linear` and `cash`, against the pool."""
@@ -755,15 +755,15 @@ class Book:
     def _check_right(self, account: int, right: int, sender: int, now: int) -> None:
         require(self.mandates.may_act(account, sender, right, now=now), NOT_THE_ACCOUNTS)
 
-    def _check_left(self, account: int, now: int, *, leaves: bool) -> None:
-        """What must hold after something was taken out of an account; in a batch, at its end."""
+    def _check_left(self, account: int, now: int) -> None:
+        """What must hold, late profit not counted, after something was taken out; in a batch, at its end."""
         if account == self.batch:
             return
         words, ledger = self.books.get(account, ()), sum(self._ledger(account))
         if not is_risky(words, ledger):
             return
         after = self.oracle.assess(words, ledger, now)
-        late = self.history.unpaid(words, now) if leaves else 0
+        late = self.history.unpaid(words, now)
         self._check_healthy(
             Assessment(
                 after.equity_haircut - late, after.equity_full, after.mm, after.im, after.call_line, after.fresh
