@@ -9,29 +9,36 @@ differs from the float one by at most
 and so does the scan, which is the worst of the lanes. Nothing is cut off to fit: lanes beyond +-32.767 % are posted in
 the coarse unit, lanes beyond +-327.67 % are refused.
 
-The gross charge (v1) pays, by kind, for what lanes cannot see. With D the absolute delta of one unit:
+The gross charge pays, by kind, for what lanes cannot see. With D the absolute delta of one unit:
 
     PERP       basis + spread + rounding
-    FUTURE     basis + carry sqrt(years) + |forward - 1| PSR + spread + rounding
-    CALL, PUT  D (basis + carry sqrt(years) + spread) + skew + gap + vol spread + rounding
+    FUTURE     basis + |forward - 1| PSR + spread + rounding
+    CALL, PUT  max(sqrt(basis^2 + skew^2 + term^2) + gap, between) + D spread + vega vol spread + rounding
 
-    basis      basis_share x PSR: the price of the derivative leaves the index's, the more the wilder the market
-    carry      the forward moves against the index and against other expiries; with the square root of the tenor, since
-               the yearly carry of a near expiry moves more than that of a far one
+    basis      the forward moves against the index and against other expiries by max(basis floor, basis_share x PSR +
+               carry sqrt(years)): the more the wilder the market, and with the square root of the tenor, since the
+               yearly carry of a near expiry moves more than that of a far one. The floor is for what expires: of two
+               legs that can come apart one at least does. An option's is its price at the moved forward
+    skew       the smile turns around the money by max(skew floor, skew_share x the volatility-up shift): the whole of
+               it at one standard deviation and beyond, less within
+    term       one expiry's volatility moves against the others' by max(term floor, term_share x the shift)
     |forward - 1| PSR   a future's lane is node x PSR exactly, while its price moves with the forward
-    skew       skew_share x vega x the volatility-up shift: the smile tilts and the term structure turns, while a lane
-               moves all volatilities of an expiry together
     gap        how far below the straight line between two neighbouring nodes the instrument's value can lie. A lane
                sum is exact on the nodes; between them a book loses at most what the line through them says plus
                sum |q| gap. So, at the set's two volatilities, no price inside the scan range costs a book more than
                its scan and this charge
+    between    the same where volatility lies between the set's two as well and no time has passed: how far from the
+               plane through the four neighbouring lanes the value lies
     spread     half the distance between bid and ask, in price or in volatility x vega: the cost to close
     rounding   one lane unit, twice what rounding can hide
+
+Basis, skew and term structure each move on their own, so together they are charged as independent moves are, by the
+root of their squares: any mixture a, b, c of them with a^2 + b^2 + c^2 <= 1 is covered, whatever the pattern over
+maturities. `plimsoll.risk.adversary` looks for a book that proves otherwise.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -61,6 +68,7 @@ from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, PPM, YEAR, div_up, mul_di
 # bit agree on it unless it lies within 1e-7 of a half, while 1e-9 of an index is less than any price's last digit.
 MARK_GRAIN: Final = 1_000
 GAP_PARTS: Final = 4  # each stretch between nodes is looked at in quarters
+BETWEEN: Final = (0.0, 0.25, 0.5, 0.75)  # and volatility on the way from down to up likewise; up is a lane
 # The gap between chord and curve is concave; its peak is at most 4/3 of the highest of three inner quarter points.
 GAP_BOUND: Final = 4 / 3
 THETA_UNIT: Final = 1e-7
@@ -95,14 +103,19 @@ class ArrayConfig:
     ----------
     basis_share
         Move of a derivative's basis, as a share of the PSR.
+    basis_floor
+        Least move of a forward against the index and against other forwards.
     carry
         Move of a forward a year away against the index.
     spread
         Half spread of perpetuals and futures.
     vol_spread
         Half spread of options [volatility, 1 a year].
-    skew_share
-        Move of skew and term structure, as a share of the volatility-up shift.
+    skew_share, term_share
+        Turn of the smile, and move of one expiry's volatility against the others', as shares of the volatility-up
+        shift.
+    skew_floor, term_floor
+        Least such moves [volatility, 1 a year].
     haircut_share
         Haircut of collateral as a share of the PSR, above its floor: the PSR is the move of a liquidation horizon, the
         share of it that a seller of the collateral meets beside the scan.
@@ -114,20 +127,31 @@ class ArrayConfig:
     """
 
     basis_share: float = 0.02
+    basis_floor: float = 0.01
     carry: float = 0.01
     spread: float = 0.0002
     vol_spread: float = 0.01
     skew_share: float = 0.10
+    skew_floor: float = 0.05
+    term_share: float = 0.06
+    term_floor: float = 0.03
     haircut_share: float = 0.25
     bump: float = 0.01
     spot: Mapping[int, SpotTerms] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("basis_share", "carry", "spread", "vol_spread", "skew_share", "haircut_share"):
+        shares = ("basis_share", "skew_share", "term_share", "haircut_share")
+        moves = ("basis_floor", "carry", "spread", "vol_spread", "skew_floor", "term_floor")
+        for name in (*shares, *moves):
             if not 0 <= getattr(self, name) <= 1:
                 raise ModelError(f"{name} {getattr(self, name)}; 0 .. 1 is right")
         if not 0 < self.bump <= 0.1:
             raise ModelError(f"bump {self.bump}; above 0, at most 0.1 is right")
+
+    def basis_move(self, psr: float, tau: FloatArray) -> FloatArray:
+        """Relative move of forwards that are `tau` years away, shape (n,), at a scan range `psr` [1]."""
+        found: FloatArray = np.maximum(self.basis_floor, self.basis_share * psr + self.carry * np.sqrt(tau))
+        return found
 
 
 DEFAULT_CONFIG: Final = ArrayConfig()
@@ -244,7 +268,8 @@ def revalue(
         delta[i] = forward
         gross[i] = config.basis_share * psr + config.spread
         if item.kind == FUTURE:
-            gross[i] += config.carry * math.sqrt((item.expiry - now) / YEAR) + abs(forward - 1) * psr
+            moved = float(config.basis_move(psr, np.array([(item.expiry - now) / YEAR]))[0])
+            gross[i] = forward * moved + abs(forward - 1) * psr + config.spread
         exact[i] = True
     if options:
         rows = np.array(options)
@@ -289,28 +314,29 @@ def _options(
     up, down = scenarios.shifted(sigma, tau)
     later = np.maximum(tau - scenarios.look_ahead / YEAR, 0.0)
 
-    # Columns: the price grid with volatility up; with volatility down; the extremes; now, a bump down, up; tomorrow.
+    # Columns: the price grid with volatility up; with volatility down; the extremes; now, a bump down, up; tomorrow;
+    # the price grid at volatilities between down and up.
     order = np.argsort(NODES)
     nodes = scenarios.node_moves[order]
     weight = np.arange(GAP_PARTS) / GAP_PARTS
     grid = np.append((nodes[:-1, None] + np.diff(nodes)[:, None] * weight).ravel(), nodes[-1])
     extremes = scenarios.extreme_moves
     here = np.array([0.0, -config.bump, config.bump, 0.0])
-    moves = np.concatenate((grid, grid, extremes, here))
-    spans = np.cumsum([len(grid), len(grid), len(extremes), 3, 1])
+    moves = np.concatenate((grid, grid, extremes, here, np.tile(grid, len(BETWEEN))))
+    spans = np.cumsum([len(grid), len(grid), len(extremes), 3, 1, *[len(grid)] * len(BETWEEN)])
     vols = np.empty((len(items), len(moves)))
     times = np.empty_like(vols)
     for start, end, vol, time in zip(
         (0, *spans[:-1]),
         spans,
-        (up, down, up, sigma, sigma),
-        (tau, later, tau, tau, np.maximum(tau - DAY_YEARS, 0.0)),
+        (up, down, up, sigma, sigma, *(down + part * (up - down) for part in BETWEEN)),
+        (tau, later, tau, tau, np.maximum(tau - DAY_YEARS, 0.0), *[tau] * len(BETWEEN)),
         strict=True,
     ):
         vols[:, start:end] = vol[:, None]
         times[:, start:end] = time[:, None]
     value = black.price(call[:, None], forward[:, None] * (1 + moves), strike[:, None], vols, times)
-    grid_up, grid_down, far, near, tomorrow = np.split(value, spans[:-1], axis=1)
+    grid_up, grid_down, far, near, tomorrow, *inside = np.split(value, spans[:-1], axis=1)
     base = near[:, 0]
 
     lanes = np.empty((len(items), LANES))
@@ -326,25 +352,67 @@ def _options(
     vega = black.greeks(call, forward, strike, sigma, tau).vega
     theta = tomorrow[:, 0] - base
 
-    size = np.abs(delta)
-    gross = (
-        size * (config.basis_share * scenarios.psr / PPM + config.carry * np.sqrt(tau) + config.spread)
-        + vega * (config.skew_share * (up - sigma) + config.vol_spread)
-        + np.maximum(_gap(grid_up, weight), _gap(grid_down, weight))
+    psr = scenarios.psr / PPM
+    moved = _moved(call, forward, strike, sigma, tau, config.basis_move(psr, tau), up - sigma, config)
+    gap = np.maximum(_gap(grid_up), _gap(grid_down))
+    between = np.max(
+        [
+            np.abs(part - (share * _chord(grid_up) + (1 - share) * _chord(grid_down))).max(axis=1)
+            for share, part in zip(BETWEEN, inside, strict=True)
+        ],
+        axis=0,
     )
+    gross = np.maximum(moved + gap, between) + np.abs(delta) * config.spread + vega * config.vol_spread
     return lanes, mark, delta, gamma, vega, theta, gross
 
 
-def _gap(grid: FloatArray, weight: FloatArray) -> FloatArray:
+def _moved(
+    call: npt.NDArray[np.bool_],
+    forward: FloatArray,
+    strike: FloatArray,
+    sigma: FloatArray,
+    tau: FloatArray,
+    basis: FloatArray,
+    shift: FloatArray,
+    config: ArrayConfig,
+) -> FloatArray:
+    """What basis, skew and term structure can cost one option, long or short, together as independent moves.
+
+    All arguments but the last of shape (m,); `basis` the relative move of the forward, `shift` that of volatility in
+    the lanes of volatility up. The larger side of each is taken: a short option loses more by gamma than a long one.
+    """
+    root = sigma * np.sqrt(tau)
+    out = np.minimum(np.abs(np.log(forward / strike)) / np.maximum(root, 1e-9), 1.0)  # standard deviations, at most 1
+    skew = out * np.maximum(config.skew_floor, config.skew_share * shift)
+    term = np.maximum(config.term_floor, config.term_share * shift)
+    base = black.price(call, forward, strike, sigma, tau)
+    total = np.zeros(len(base))
+    for forwards, vols in ((basis, None), (None, skew), (None, term)):
+        worst = np.zeros(len(base))
+        for sign in (-1, 1):
+            f = forward if forwards is None else forward * np.maximum(1 + sign * forwards, 0.0)
+            v = sigma if vols is None else np.maximum(sigma + sign * vols, 0.0)
+            worst = np.maximum(worst, np.abs(black.price(call, f, strike, v, tau) - base))
+        total += worst**2
+    found: FloatArray = np.sqrt(total)
+    return found
+
+
+def _chord(grid: FloatArray) -> FloatArray:
+    """The straight lines between neighbouring nodes, where `grid` has its points; both (m, 12 GAP_PARTS + 1)."""
+    nodes = grid[:, ::GAP_PARTS]
+    lines = nodes[:, :-1, None] + np.diff(nodes, axis=1)[:, :, None] * (np.arange(GAP_PARTS) / GAP_PARTS)
+    found: FloatArray = np.concatenate((lines.reshape(len(grid), -1), nodes[:, -1:]), axis=1)
+    return found
+
+
+def _gap(grid: FloatArray) -> FloatArray:
     """Upper bound of chord less value between neighbouring nodes; `grid` (m, 12 GAP_PARTS + 1), answer (m,).
 
     Values are convex in the forward, so chord less value is concave and not negative on each stretch, and zero at its
     ends; such a function peaks at no more than `GAP_BOUND` times its highest quarter point.
     """
-    nodes = grid[:, ::GAP_PARTS]
-    inner = grid[:, :-1].reshape(len(grid), -1, GAP_PARTS)
-    chord = nodes[:, :-1, None] + np.diff(nodes, axis=1)[:, :, None] * weight
-    found: FloatArray = GAP_BOUND * np.maximum((chord - inner).max(axis=(1, 2)), 0.0)
+    found: FloatArray = GAP_BOUND * np.maximum((_chord(grid) - grid).max(axis=1), 0.0)
     return found
 
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -25,7 +26,17 @@ from plimsoll.spec.wad import FORWARD_UNIT, PPM, WAD
 from tests.counts import record
 
 SET = ScenarioSet(psr=100_000, vol_up=400_000, vol_down=250_000)
-FREE = ArrayConfig(basis_share=0, carry=0, spread=0, vol_spread=0, skew_share=0)
+FREE = ArrayConfig(
+    basis_share=0,
+    basis_floor=0,
+    carry=0,
+    spread=0,
+    vol_spread=0,
+    skew_share=0,
+    skew_floor=0,
+    term_share=0,
+    term_floor=0,
+)
 
 
 def surfaces_of(market, floats, now):
@@ -329,26 +340,61 @@ def test_a_staked_token_worth_more_than_the_index(make_market, now):
 def test_gross_charge_by_kind(make_market, now):
     expiry = now + 73 * 86_400
     market = make_market(days=(73,), strikes=(100,), forwards={expiry: 102.0})
-    config = ArrayConfig(basis_share=0.02, carry=0.01, spread=0.0002, vol_spread=0.01, skew_share=0.1)
+    config = ArrayConfig()
     floats = revalue(market, SET, now, 0.6, config)
     rows = quantise(floats)
     found = {item.kind: (row.gross, i) for i, (item, row) in enumerate(zip(market.listed, rows, strict=True))}
+    basis = max(0.01, 0.02 * 0.1 + 0.01 * math.sqrt(0.2))
     assert found[PERP][0] == 2000 + 200 + 10
-    assert found[FUTURE][0] == 2000 + 200 + 4473 + 2000 + 10
-    call, put = found[CALL], found[PUT]
+    assert found[FUTURE][0] == 10_200 + 200 + 2000 + 10
     free = revalue(market, SET, now, 0.6, FREE)
     up = float(SET.shifted(np.array([0.6]), np.array([0.2]))[0][0])
-    for gross, i in (call, put):
-        wanted = (
-            abs(floats.delta[i]) * (0.002 + 0.01 * np.sqrt(0.2) + 0.0002)
-            + floats.vega[i] * (0.1 * (up - 0.6) + 0.01)
-            + free.gross[i]
-            + 10e-6
-        )
-        assert 0 <= gross - wanted * 1e6 < 1
+    turned = min(1, math.log(1.02) / (0.6 * math.sqrt(0.2)))
+    for kind in (CALL, PUT):
+        gross, i = found[kind]
+
+        def worst(basis, vol, kind=kind):
+            base, low, high = (
+                float(black.price(kind == CALL, 1.02 * (1 + sign * basis), 1.0, 0.6 + sign * vol, 0.2))
+                for sign in (0, -1, 1)
+            )
+            return max(abs(low - base), abs(high - base))
+
+        skew, term = max(0.05, 0.1 * (up - 0.6)), max(0.03, 0.06 * (up - 0.6))
+        moved = math.hypot(worst(basis, 0), worst(0, turned * skew), worst(0, term))
+        wanted = abs(floats.delta[i]) * 0.0002 + floats.vega[i] * 0.01 + 10e-6 + moved
+        gap = gross * 1e-6 - wanted
+        assert 0 < gap <= free.gross[i] + 1e-6
     coarse = quantise(replace(floats, scenarios=SET.at_scale(COARSE)))
     assert coarse[found[PERP][1]].gross == found[PERP][0] + 90
     assert all(row.gross >= 10 for row in rows)
+
+
+@given(
+    vol=st.floats(0.1, 2), days=st.floats(0.3, 400), strike=st.floats(60, 160), up=st.booleans(), share=st.floats(0, 1)
+)
+def test_the_charge_pays_for_each_move_whole_and_for_a_mixture(make_market, now, vol, days, strike, up, share):
+    """Basis of 1 %, 5 points of skew at the wings, 3 points of term structure; or parts whose squares add to one."""
+    market = make_market(days=(days,), strikes=(strike,))
+    floats = revalue(market, SET, now, vol)
+    rows = quantise(floats)
+    sign = 1 if up else -1
+    for item, row, base in zip(market.listed, rows, floats.mark, strict=True):
+        if item.kind not in {CALL, PUT}:
+            continue
+        k, tau = item.strike / 1e5, (item.expiry - now) / 31_536_000
+        turned = min(1.0, abs(math.log(k)) / (vol * math.sqrt(tau)))
+
+        def value(basis, skew, term, call=item.kind == CALL, k=k, tau=tau, turned=turned):
+            shift = 0.05 * turned * skew + 0.03 * term
+            return float(black.price(call, 1 + 0.01 * basis, k, max(vol + shift, 0), tau))
+
+        for parts in ((sign, 0, 0), (0, sign, 0), (0, 0, sign)):
+            assert abs(value(*parts) - base) * 1e6 <= row.gross
+        a, b = share, math.sqrt(1 - share**2)
+        assert (
+            abs(value(sign * a, b, 0) - base) * 1e6 <= row.gross * 1.05
+        )  # curvature may add to a sum of straight ones
 
 
 def test_charges_grow_with_the_scan_range(make_market, now):
@@ -401,7 +447,9 @@ def test_rows_without_gaps_or_repeats(make_market, now):
         by_expiry(many, rows[:1] * 251)
 
 
-@pytest.mark.parametrize("bad", [{"basis_share": -0.1}, {"carry": 2}, {"bump": 0}, {"bump": 0.2}, {"spread": np.nan}])
+@pytest.mark.parametrize(
+    "bad", [{"basis_share": -0.1}, {"term_floor": 2}, {"carry": 2}, {"bump": 0}, {"bump": 0.2}, {"spread": np.nan}]
+)
 def test_config_out_of_range(bad):
     with pytest.raises(ModelError):
         ArrayConfig(**bad)
