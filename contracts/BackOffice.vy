@@ -162,7 +162,8 @@ def settle(account: uint256):
     @notice Anyone: moves realised profit or loss between `linear` and `cash`,
             against the pool. A gain counts at the worse of now and `lag` ago
             and is paid as far as the pool has cash; a loss is paid out of cash
-            and, within the borrowing caps, on credit. Equity stays as it is.
+            and, while the account is at or over initial margin on fresh
+            surfaces, on credit within the borrowing caps. Equity stays as it is.
     """
     assert account >> 96 != 0, "clearinghouse: system account"
     book._accrue()
@@ -174,15 +175,8 @@ def settle(account: uint256):
     linear: int256 = book._linear(account)
     amount: int256 = min(linear + min(now, lagged), book._cash(book.POOL))
     if linear + now < 0:
-        limits: uint256 = staticcall book.REGISTRY.account_limits()
-        pool_limits: uint256 = staticcall book.REGISTRY.pool_limits()
-        debt: int256 = convert(book._sums & book.MASK_LOW, int256)
-        credit: int256 = min(
-            convert((limits >> 32) & book.MASK_LOW, int256) + min(cash, 0),
-            convert(pool_limits >> 128, int256) - debt,
-        )
         # a loss: no more of it than cash and credit pay
-        amount = max(linear + now, -max(cash, 0) - max(credit, 0))
+        amount = max(linear + now, -max(cash, 0) - self._credit(account, linear + now))
     else:
         amount = max(amount, 0)
     book._add(account, amount, -amount)
@@ -384,3 +378,31 @@ def fund() -> address:
     @notice The InsuranceFund; zero until set.
     """
     return book.fund
+
+
+# -------------------------------------------------------------------- internal
+
+
+@internal
+@view
+def _credit(account: uint256, variation: int256) -> int256:
+    """
+    @notice How much of a loss [wad, negative] that cash does not pay may be
+            lent: nothing to an account under initial margin, or the cash of
+            others would leave as profit against a loss that nobody can pay.
+    """
+    cash: int256 = book._cash(account)
+    if variation >= -cash:
+        return 0
+    after: IRiskOracle.Assessment = staticcall book.ORACLE.assess(book._positions[account], book._sum(account))
+    if after.equity_haircut < convert(after.im, int256) or not after.fresh:
+        return 0
+    limits: uint256 = staticcall book.REGISTRY.account_limits()
+    pool_limits: uint256 = staticcall book.REGISTRY.pool_limits()
+    return max(
+        0,
+        min(
+            convert((limits >> 32) & book.MASK_LOW, int256) + min(cash, 0),
+            convert(pool_limits >> 128, int256) - convert(book._sums & book.MASK_LOW, int256),
+        ),
+    )

@@ -324,14 +324,23 @@ class Book:
             live, lagged = self.history.variation(self.books.get(account, ()), now)
             cash, linear = self._ledger(account)
             if linear + live < 0:
-                limits, pool_limits = self.registry.account_limits(), self.registry.pool_limits()
-                credit = min((limits >> 32 & MASK_LOW) + min(cash, 0), (pool_limits >> 128) - self.sums.debt)
-                amount = max(linear + live, -max(cash, 0) - max(credit, 0))
+                amount = max(linear + live, -max(cash, 0) - self._credit(account, linear + live, now))
             else:
                 amount = max(min(linear + min(live, lagged), self._ledger(POOL)[0]), 0)
             self._add(account, amount, -amount, now)
             self._add(POOL, -amount, amount, now)
             self._emit("Settled", account=account, amount=amount)
+
+    def _credit(self, account: int, variation: int, now: int) -> int:
+        """How much of a loss [wad, negative] that cash does not pay may be lent: nothing under initial margin."""
+        cash, linear = self._ledger(account)
+        if variation >= -cash:
+            return 0
+        after = self.oracle.assess(self.books.get(account, ()), cash + linear, now)
+        if after.equity_haircut < after.im or not after.fresh:
+            return 0
+        limits, pool_limits = self.registry.account_limits(), self.registry.pool_limits()
+        return max(0, min((limits >> 32 & MASK_LOW) + min(cash, 0), (pool_limits >> 128) - self.sums.debt))
 
     def expire(self, account: int, *, now: int) -> None:
         """Book what time owes an account."""
