@@ -283,12 +283,14 @@ def _round_text(done: Round, *, as_json: bool) -> str:
                 "posted": done.posted.sequence if done.posted and done.posted.ok else None,
                 "gas": done.posted.gas if done.posted else 0,
                 "steps": steps,
+                "chores": [{"name": chore.name, "error": chore.error} for chore in done.chores],
                 "error": done.error,
             }
         )
     posted = f"posted report {done.posted.sequence}" if done.posted and done.posted.ok else "nothing posted"
     why = f" ({'; '.join(map(str, done.reasons))})" if done.reasons else ""
     acted = f", {len(steps)} liquidation steps" if steps else ""
+    acted += f", {len(done.chores)} chores" if done.chores else ""
     return f"{_moment(done.time)}  {posted}{why}{acted}" + (f"  FAILED: {done.error}" if done.error else "")
 
 

@@ -27,7 +27,7 @@ from plimsoll.spec.margin import Params
 from plimsoll.spec.registry import Curve, Fees, pack_curve, pack_fees
 from plimsoll.spec.report import pack_floors, pack_rates
 
-BOOK_VERSION: Final = 1
+BOOK_VERSION: Final = 2
 CONTRACTS: Final = {
     "feed": "IndexFeed",
     "oracle": "RiskOracle",
@@ -195,6 +195,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
         aggregator.transact("set", item.price, sender=owner)
         feed.transact("set_feed", item.underlying, aggregator.address, item.max_age, item.strike_exponent, sender=owner)
         aggregators[item.underlying] = aggregator
+        history.transact("touch", item.underlying, sender=owner)  # the lag begins to run
     tokens = {}
     for token in config.tokens:
         made = put("MockToken", token.symbol, token.symbol, token.decimals)

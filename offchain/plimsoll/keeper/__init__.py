@@ -4,7 +4,10 @@ settings     what the operator decides, from a file, checked before anything run
 state        what the chain holds, read in two batches
 triggers     whether a report is due, and why: pure functions
 poster       builds, signs and posts a report; survives what the chain refuses
+accounts     which accounts there are, and who holds what expires, from events
 liquidation  calls, cures, auctions and bids, each by rule
+rescue       top-ups and reserves that owners of called accounts mandated
+upkeep       chores anyone may do: remember prices, settle, expire, collect
 recorder     the journal, written before anything is sent
 archive      what reports were made from, so that anyone can recompute them
 metrics      what a monitor scrapes

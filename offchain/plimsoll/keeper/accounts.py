@@ -1,32 +1,30 @@
-"""Which accounts and expiries there are: every one that an event of the book has named."""
+"""Which accounts, expiries and holders of dead series there are: every one that an event has named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from plimsoll.chain.contract import Event
+from plimsoll.chain.contract import Contract, Event, events_of
 from plimsoll.chain.deployment import System
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.spec.instruments import unpack
 
 REACH_BACK: Final = 64  # blocks read again each time, so that a short reorganisation loses no account
 STRIDE: Final = 2_000  # blocks asked for at once; many nodes refuse more
-NAMED: Final = {"Deposited": ("account",), "Traded": ("buyer", "seller"), "Seized": ("account", "bidder")}
+ROLES: Final = frozenset({"account", "buyer", "seller", "bidder", "source", "target", "reserve", "to"})
+Series = tuple[int, int]  # underlying, expiry [unix s]
 
 
-def book_logs(system: System, first: int, last: int) -> Iterator[Event]:
-    """The book's events in blocks `first` .. `last`, asked for in strides."""
-    book = system.clearinghouse
+def logs_of(system: System, contracts: Sequence[Contract], first: int, last: int) -> Iterator[Event]:
+    """The events of some contracts in blocks `first` .. `last`, asked for in strides."""
+    addresses = [contract.address for contract in contracts]
     for start in range(first, last + 1, STRIDE):
-        for log in system.chain.logs([book.address], start, min(last, start + STRIDE - 1)):
-            event = book.decode_log(log)
-            if event is not None:
-                yield event
+        yield from events_of(system.chain.logs(addresses, start, min(last, start + STRIDE - 1)), contracts)
 
 
 def listed_expiries(system: System, first_block: int = 0) -> dict[int, tuple[int, ...]]:
-    """Underlying -> expiries that the book lists on it [unix s], 0 left out.
+    """Underlying -> expiries that the registry lists on it [unix s], 0 left out.
 
     Raises
     ------
@@ -34,15 +32,27 @@ def listed_expiries(system: System, first_block: int = 0) -> dict[int, tuple[int
         Where the node does not answer.
     """
     found: dict[int, set[int]] = {}
-    for event in book_logs(system, first_block, system.chain.block):
+    for event in logs_of(system, [system.registry], first_block, system.chain.block):
         if event.name == "InstrumentListed":
             item = unpack(event.args.instrument)
             found.setdefault(item.underlying, set()).add(item.expiry)
     return {underlying: tuple(sorted(expiries - {0})) for underlying, expiries in found.items()}
 
 
+def named_accounts(contracts: Sequence[Contract]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By contract and event: the fields that name an account. An address of the same name (`to`) is none."""
+    return {
+        (contract.name, entry["name"]): tuple(
+            part["name"] for part in entry["inputs"] if part["type"] == "uint256" and part["name"] in ROLES
+        )
+        for contract in contracts
+        for entry in contract.artifact.abi
+        if entry["type"] == "event"
+    }
+
+
 class AccountWatcher:
-    """Collects accounts from the book's events, block by block.
+    """Collects accounts from the events of book and liquidator, block by block, and who holds what expires.
 
     Parameters
     ----------
@@ -56,11 +66,14 @@ class AccountWatcher:
         if first_block < 0:
             raise SettingsError(f"first_block {first_block}; 0 or more is right")
         self.system = system
+        self._contracts = (system.clearinghouse, system.liquidator)
+        self._names = named_accounts(self._contracts)
         self._first = self._next = first_block
         self._found: dict[int, None] = {}
+        self.holders: dict[Series, set[int]] = {}  # accounts that may hold what expires, and was not booked yet
 
     def update(self) -> list[int]:
-        """Every account so far, in the order they were met.
+        """Every account so far, in the order they were met; the system's, of owner 0, are none.
 
         Raises
         ------
@@ -68,10 +81,24 @@ class AccountWatcher:
             Where the node does not answer.
         """
         head = self.system.chain.block
-        for event in book_logs(self.system, self._next, head):
-            for field in NAMED.get(event.name, ()):
+        for event in logs_of(self.system, self._contracts, self._next, head):
+            for field in self._names[event.contract, event.name]:
                 account = getattr(event.args, field)
-                if account:  # account 0 is the system's
+                if account >> 96:
                     self._found[account] = None
+            self._hold(event.name, event.args)
         self._next = max(self._first, head + 1 - REACH_BACK)
         return list(self._found)
+
+    def _hold(self, name: str, args: Any) -> None:
+        if name == "Traded":
+            item = unpack(args.instrument)
+            if item.expiry:
+                self.holders.setdefault((item.underlying, item.expiry), set()).update((args.buyer, args.seller))
+        elif name == "Seized":
+            for accounts in self.holders.values():
+                if args.account in accounts:
+                    accounts.add(args.bidder)
+        elif name == "Expired":
+            item = unpack(args.instrument)
+            self.holders.get((item.underlying, item.expiry), set()).discard(args.account)

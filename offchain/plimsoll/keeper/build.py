@@ -21,6 +21,7 @@ from plimsoll.keeper.settings import KeeperSettings, key_from
 from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.triggers import TriggerConfig
+from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
 from plimsoll.market.sources import load_bars
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.models import EwmaFhs
@@ -86,8 +87,20 @@ def build_keeper(
             for m in settings.markets
         ],
     )
-    agent = None
+    agent, upkeep = None, None
     accounts: Callable[[], Sequence[int]] = tuple
+    watcher = AccountWatcher(system, first_block)
+    if settings.upkeep is not None:
+        chores = settings.upkeep
+        upkeep = Upkeep(
+            system,
+            address_of(poster_key),
+            journal,
+            [m.underlying for m in settings.markets],
+            watcher.holders,
+            UpkeepConfig(chores.every, _wad(chores.least)),
+        )
+        accounts = watcher.update
     if settings.liquidation is not None and liquidator_key is not None:
         rule = settings.liquidation
         sender = address_of(liquidator_key)
@@ -97,10 +110,15 @@ def build_keeper(
             journal,
             None if rule.account is None else account_id(sender, rule.account),
             BidConfig(
-                _wad(rule.min_profit), round(rule.min_share * PPM), _wad(rule.max_payment), _wad(rule.max_fraction)
+                _wad(rule.min_profit),
+                round(rule.min_share * PPM),
+                round(rule.min_bonus * PPM),
+                _wad(rule.max_payment),
+                _wad(rule.max_fraction),
+                round(rule.slack * PPM),
             ),
         )
-        accounts = partial(_accounts, AccountWatcher(system, first_block), tuple(rule.accounts))
+        accounts = partial(_accounts, watcher, tuple(rule.accounts))
 
     return Keeper(
         source,
@@ -109,6 +127,7 @@ def build_keeper(
         Poster(system, address_of(poster_key), signer_keys, journal),
         journal,
         agent=agent,
+        upkeep=upkeep,
         accounts=accounts,
         metrics=Metrics(),
         triggers=TriggerConfig(**settings.triggers.model_dump()),

@@ -1,7 +1,7 @@
-"""Margin calls and auctions: which step is due for an account, and which bids are worth making.
+"""Margin calls, rescues, auctions, losses on record: which step is due for an account, and which bids are worth making.
 
-Deciding is a pure function (`step_for`, `worth_bidding`); the agent only carries out. Every step is open to anyone on
-chain, so a step that somebody else took first is refused there, recorded, and no harm.
+Deciding is a pure function (`step_for`, `record_due`, `worth_bidding`); the agent only carries out. Every step is open
+to anyone on chain, so a step that somebody else took first is refused there, recorded, and no harm.
 """
 
 from __future__ import annotations
@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from plimsoll.chain.contract import Event, batch
 from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
+from plimsoll.keeper import rescue
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.state import read_margins
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.margin import Assessment, State, state_of
-from plimsoll.spec.wad import PPM, WAD
+from plimsoll.spec.wad import PPM, WAD, div_up, mul_div_up
 
 MIN_FRACTION: Final = WAD // 100  # a bid is halved down to this where the bidder's margin refuses it
+DRIFT: Final = 50_000  # [ppm] that a loss on record may be off before it is put right
+TOO_MUCH: Final = {  # what a smaller bid may mend
+    "clearinghouse: below initial margin",
+    "clearinghouse: borrowing over the cap",
+    "clearinghouse: quantity over the maximum",
+}
 
 
 class Step(StrEnum):
@@ -29,9 +36,43 @@ class Step(StrEnum):
 
     CALL = "call"
     CURE = "cure"
+    TOP_UP = "top_up"
+    DRAW = "draw"
     START = "start"
     CLOSE = "close"
     BID = "bid"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the Liquidator holds of an account.
+
+    Parameters
+    ----------
+    ripe, deadline
+        Of its margin call [unix s]; 0 where it is not called.
+    started
+        When its auction began [unix s]; 0 where there is none.
+    recorded
+        Bad debt on record [wad].
+    ran_dry
+        Whether its last auction lapsed so lately that another may begin without a call.
+    """
+
+    ripe: int = 0
+    deadline: int = 0
+    started: int = 0
+    recorded: int = 0
+    ran_dry: bool = False
+
+
+class Due(NamedTuple):
+    """A step that is due; `args` are those of the Liquidator's function behind the account."""
+
+    account: int
+    step: Step
+    args: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +82,43 @@ class BidConfig:
     Parameters
     ----------
     min_profit
-        Least discount on the part taken, over what is paid for it [wad of quote]: gas and trouble.
+        Least profit on the part taken, at the marks [wad of quote]: gas and trouble.
     min_share
-        Least discount as a share of the account's MM [ppm]: pay for the risk of carrying it until it is hedged.
+        Least profit on the whole account as a share of its MM [ppm]: pay for the risk of carrying it until it is
+        hedged.
+    min_bonus
+        The same for an account that is worth nothing [ppm]: there the fund pays its bonus, and no more is to be had.
     max_payment
         Most to pay in one bid [wad of quote].
     max_fraction
         Largest part of an account in one bid [wad].
+    slack
+        How much worse the account may have become when the bid is mined, as a share of its MM [ppm].
     """
 
     min_profit: int = WAD
     min_share: int = 100_000
+    min_bonus: int = 10_000
     max_payment: int = 10**9 * WAD
     max_fraction: int = WAD
+    slack: int = 10_000
 
     def __post_init__(self) -> None:
         if self.min_profit < 0 or self.max_payment <= 0:
             raise SettingsError("min_profit at least 0 and max_payment above 0 are right")
-        if not 0 <= self.min_share <= 2 * PPM:
-            raise SettingsError(f"min_share {self.min_share} ppm; 0 .. 2,000,000 is right")
+        for name in ("min_share", "min_bonus", "slack"):
+            if not 0 <= getattr(self, name) <= 2 * PPM:
+                raise SettingsError(f"{name} {getattr(self, name)} ppm; 0 .. 2,000,000 is right")
         if not MIN_FRACTION <= self.max_fraction <= WAD:
             raise SettingsError(f"max_fraction {self.max_fraction}; 0.01 .. 1 [wad] is right")
+
+
+class Quote(NamedTuple):
+    """What a bid would do [wad]."""
+
+    fraction: int
+    payment: int
+    received: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,41 +136,55 @@ class Taken:
     events: tuple[Event, ...] = ()
 
 
-def step_for(margin: Assessment, deadline: int, started: int, now: int) -> Step | None:
+def step_for(margin: Assessment, standing: Standing, now: int) -> Step | None:
     """The step that is due for an account: at most one a round, the most urgent.
 
-    Parameters
-    ----------
-    margin
-        Where it stands.
-    deadline
-        Of its margin call [unix s]; 0 where it is not called.
-    started
-        When its auction began [unix s]; 0 where there is none.
-    now
-        The chain's time [unix s].
+    No account is auctioned that was not called, but one whose whole equity is negative; a call is ripe once its notice
+    has passed, for accounts under maintenance margin, and runs out for all others at its deadline.
     """
-    if started:
+    if standing.started:
         return Step.CLOSE if margin.equity_haircut >= margin.im else Step.BID
     state = state_of(margin)
-    if state in {State.LIQUIDATABLE, State.INSOLVENT}:
+    if state is State.INSOLVENT:
         return Step.START
+    if state is State.LIQUIDATABLE:
+        if standing.ran_dry or 0 < standing.ripe < now:
+            return Step.START
+        return None if standing.deadline else Step.CALL
     if state is State.CALLED:
-        if not deadline:
+        if not standing.deadline:
             return Step.CALL
-        return Step.START if deadline < now else None
-    return Step.CURE if deadline else None
+        return Step.START if standing.deadline < now else None
+    return Step.CURE if standing.deadline else None
 
 
-def worth_bidding(margin: Assessment, fraction: int, discount: int, payment: int, config: BidConfig) -> bool:
-    """Whether a quoted bid pays: enough on the part taken, and enough for the risk taken on."""
-    profit = discount * fraction // WAD
+def record_due(margin: Assessment, recorded: int) -> bool:
+    """Whether what is on record of an account's loss is missing, or far off."""
+    loss = max(0, -margin.equity_full)
+    return abs(loss - recorded) * PPM > max(loss, recorded) * DRIFT
+
+
+def profit_of(margin: Assessment, quote: Quote) -> int:
+    """What a bidder gains by a bid, at the marks [wad], down."""
+    return margin.equity_full * quote.fraction // WAD - quote.payment + quote.received
+
+
+def worth_bidding(margin: Assessment, quote: Quote, config: BidConfig) -> bool:
+    """Whether a bid pays: enough on the part taken, and enough for the risk taken on."""
+    profit = profit_of(margin, quote)
+    least = config.min_share if quote.payment else config.min_bonus
     return (
-        fraction > 0
+        quote.fraction > 0
         and profit >= config.min_profit
-        and discount * PPM >= config.min_share * margin.mm
-        and payment <= config.max_payment
+        and profit * PPM * WAD >= least * margin.mm * quote.fraction
+        and quote.payment <= config.max_payment
     )
+
+
+def limits_of(margin: Assessment, quote: Quote, config: BidConfig) -> tuple[int, int]:
+    """The most to pay for the whole account, and the most margin that it may need [wad], when the bid is mined."""
+    slack = mul_div_up(margin.mm, config.slack, PPM)
+    return div_up((quote.payment - quote.received) * WAD, quote.fraction) + slack, margin.mm + slack
 
 
 class LiquidationAgent:
@@ -128,7 +199,7 @@ class LiquidationAgent:
     recorder
         The journal.
     bidder
-        The account that bids; None: never bid, only call, cure, start and close.
+        The account that bids, and gets the bounty of top-ups; None: never bid, only call, rescue, start and close.
     config
         When a bid is worth it.
     """
@@ -147,6 +218,7 @@ class LiquidationAgent:
         self.bidder = bidder
         self.config = config or BidConfig()
         self.failures = 0  # in a row
+        self._scale: int | None = None
 
     def watch(self, accounts: Sequence[int]) -> Mapping[int, Assessment]:
         """Where the accounts stand; those that the chain cannot assess are recorded and left out."""
@@ -158,62 +230,111 @@ class LiquidationAgent:
                 found[account] = margin
         return found
 
-    def plan(self, margins: Mapping[int, Assessment]) -> list[tuple[int, Step]]:
-        """The steps that are due, worst accounts first; reads deadlines and auctions in one batch."""
-        liquidator = self.system.liquidator
+    def plan(self, margins: Mapping[int, Assessment]) -> list[Due]:
+        """The steps that are due, worst accounts first."""
         accounts = [account for account in margins if account != self.bidder]
-        answers = batch(
-            self.system.chain,
-            [liquidator.request(name, account) for account in accounts for name in ("deadline", "auction")],
-        )
+        standings = self._standings(accounts, margins)
         now = self.system.chain.now
         steps = []
-        for k, account in enumerate(accounts):
-            deadline, started = answers[2 * k], answers[2 * k + 1]
-            step = step_for(margins[account], int(deadline), int(started), now)
-            if step is not None and (step is not Step.BID or self.bidder is not None):
-                steps.append((account, step))
-        return sorted(steps, key=lambda item: margins[item[0]].equity_haircut - margins[item[0]].mm)
+        for account, standing in standings.items():
+            step = step_for(margins[account], standing, now)
+            if step is Step.BID and self.bidder is None:
+                step = None
+            if step is None and record_due(margins[account], standing.recorded):
+                step = Step.RECORD
+            if step is not None:
+                steps.append(Due(account, step))
+        weak = {
+            account: margins[account]
+            for account, standing in standings.items()
+            if (standing.started and margins[account].equity_haircut < margins[account].im)
+            or (standing.deadline and margins[account].equity_haircut < margins[account].call_line)
+        }
+        steps = sorted(steps, key=lambda due: margins[due.account].equity_haircut - margins[due.account].mm)
+        return [*self._rescues(weak), *steps]
 
-    def act(self, account: int, step: Step, margin: Assessment) -> Taken | None:
+    def act(self, due: Due, margin: Assessment) -> Taken | None:
         """Carry out one step; None where a bid is not worth it now."""
+        account, step, args = due
         if step is Step.BID:
-            return self._bid(account, margin)
+            taken = self._bid(account, margin)
+            if taken is not None or not record_due(margin, self.system.liquidator.call("recorded", account)):
+                return taken
+            step = Step.RECORD
         self.recorder.record(f"{step}-intent", self.system.chain.now, account=account)
-        return self._send(account, step, (account,))
+        return self._send(account, step, (account, *args))
 
     def round(self, accounts: Sequence[int]) -> list[Taken]:
         """Look at every account and take what is due."""
         margins = self.watch(accounts)
-        return [taken for account, step in self.plan(margins) if (taken := self.act(account, step, margins[account]))]
+        return [taken for due in self.plan(margins) if (taken := self.act(due, margins[due.account]))]
+
+    def _standings(self, accounts: Sequence[int], margins: Mapping[int, Assessment]) -> dict[int, Standing]:
+        """What the Liquidator holds of accounts, in one batch; another asks which auctions ran dry."""
+        liquidator = self.system.liquidator
+        names = ("ripe", "deadline", "auction", "recorded")
+        answers = batch(
+            self.system.chain, [liquidator.request(name, account) for account in accounts for name in names]
+        )
+        found: dict[int, Standing] = {}
+        for k, account in enumerate(accounts):
+            ripe, deadline, started, recorded = map(int, answers[4 * k : 4 * k + 4])
+            found[account] = Standing(ripe, deadline, started, recorded)
+        asked = [
+            account
+            for account, standing in found.items()
+            if not standing.started and not standing.deadline and state_of(margins[account]) is State.LIQUIDATABLE
+        ]
+        # an auction that lapsed is not shown: whether another may begin is asked of `start` itself
+        tried = batch(self.system.chain, [liquidator.request("start", account) for account in asked])
+        for account, answer in zip(asked, tried, strict=True):
+            if not isinstance(answer, Refused):
+                found[account] = Standing(recorded=found[account].recorded, ran_dry=True)
+        return found
+
+    def _rescues(self, weak: Mapping[int, Assessment]) -> list[Due]:
+        """Top-ups and draws that owners mandated, one an account."""
+        if not weak:
+            return []
+        found: dict[int, Due] = {}
+        for account, *args in rescue.top_ups(self.system, list(weak), self.bidder or 0):
+            found.setdefault(account, Due(account, Step.TOP_UP, tuple(args)))
+        rest = {account: margin for account, margin in weak.items() if account not in found}
+        if self._scale is None:
+            self._scale = 10 ** (18 - int(self.system.quote.call("decimals")))
+        for account, amount in rescue.draws(self.system, rest, self._scale):
+            found[account] = Due(account, Step.DRAW, (amount,))
+        return list(found.values())
 
     def _bid(self, account: int, margin: Assessment) -> Taken | None:
         """Bid for as much as the bidder's margin allows, halving what it refuses; simulated before it is sent."""
         if self.bidder is None:
             return None
+        liquidator = self.system.liquidator
         wanted = self.config.max_fraction
         while wanted >= MIN_FRACTION:
-            fraction, payment, discount = self.system.liquidator.call("quote", account, wanted)
-            if not worth_bidding(margin, fraction, discount, payment, self.config):
-                return None
-            args = (account, self.bidder, fraction, payment)
             try:
-                self.system.liquidator.call("bid", *args, sender=self.sender)
+                quote = Quote(*liquidator.call("bid", account, self.bidder, wanted, sender=self.sender))
             except Refused as refused:
-                if refused.reason not in {
-                    "clearinghouse: below initial margin",
-                    "clearinghouse: quantity over the maximum",
-                }:
+                if refused.reason not in TOO_MUCH:
                     return self._refused(account, Step.BID, refused)
-                wanted = fraction // 2
+                wanted = liquidator.call("quote", account, wanted)[0] // 2
                 continue
+            if not worth_bidding(margin, quote, self.config):
+                return None
+            limits = limits_of(margin, quote, self.config)
             self.recorder.record(
-                "bid-intent", self.system.chain.now, account=account, fraction=fraction, payment=payment
+                "bid-intent",
+                self.system.chain.now,
+                account=account,
+                fraction=quote.fraction,
+                payment=quote.payment,
+                received=quote.received,
             )
-            return self._send(account, Step.BID, args, discount)
+            return self._send(account, Step.BID, (account, self.bidder, wanted, *limits))
         return self._refused(account, Step.BID, Refused("the bidder's margin takes no part of it"))
 
-    def _send(self, account: int, step: Step, args: tuple[Any, ...], discount: int = 0) -> Taken:
+    def _send(self, account: int, step: Step, args: tuple[Any, ...]) -> Taken:
         try:
             receipt = self.system.liquidator.transact(step.value, *args, sender=self.sender)
         except (Refused, ChainError) as error:
@@ -228,7 +349,7 @@ class LiquidationAgent:
             None,
             bids[0].fraction if bids else 0,
             bids[0].payment if bids else 0,
-            bids[0].discount if bids else discount,
+            bids[0].discount if bids else 0,
             self.bidder or 0,
             events,
         )

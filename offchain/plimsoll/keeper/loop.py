@@ -2,8 +2,8 @@
 
 A round fails where prices, the node or the post fail. Calls and liquidations go on all the same, under the surfaces
 last posted, as the contracts themselves allow: they need a live index and no report. A liquidation step that the chain
-refuses does not count: as a rule somebody else took it first. In a dry run everything is decided and recorded, and
-nothing is sent.
+refuses does not count: as a rule somebody else took it first. Chores come first: the minute of an observation does
+not wait. In a dry run everything is decided and recorded, and nothing is sent.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.sources import Source
 from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.keeper.triggers import Reason, TriggerConfig, due
+from plimsoll.keeper.upkeep import Done, Upkeep
 from plimsoll.market.errors import MarketError
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.errors import RiskError
@@ -69,6 +70,7 @@ class Round:
     posted: Posted | None = None
     steps: tuple[Taken, ...] = ()
     planned: tuple[tuple[int, str], ...] = ()  # in a dry run: account, step
+    chores: tuple[Done, ...] = ()
     error: str | None = None
 
     @property
@@ -92,6 +94,8 @@ class Keeper:
         Posts.
     agent
         Calls and liquidates; None: only reports.
+    upkeep
+        Does chores; None: leaves them to others.
     accounts
         Which accounts to watch.
     recorder, metrics
@@ -111,6 +115,7 @@ class Keeper:
         recorder: Recorder,
         *,
         agent: LiquidationAgent | None = None,
+        upkeep: Upkeep | None = None,
         accounts: Callable[[], Sequence[int]] = tuple,
         metrics: Metrics | None = None,
         triggers: TriggerConfig | None = None,
@@ -123,6 +128,7 @@ class Keeper:
         self.poster = poster
         self.recorder = recorder
         self.agent = agent
+        self.upkeep = upkeep
         self.accounts = accounts
         self.metrics = metrics or Metrics()
         self.triggers = triggers or TriggerConfig()
@@ -182,6 +188,8 @@ class Keeper:
         return error
 
     def _round(self) -> Round:
+        accounts = self.accounts()
+        chores = self._keep_up(accounts)
         held = self.reader.read()
         self._observe(held)
         built: BuiltReport | None = None
@@ -196,8 +204,8 @@ class Keeper:
             error = self._failed(problem, held.time)
         if posted is not None and not posted.ok:
             error = f"post refused: {posted.error}"
-        steps, planned = self._enforce()
-        return Round(held.time, held, built, reasons, posted, steps, planned, error)
+        steps, planned = self._enforce(accounts)
+        return Round(held.time, held, built, reasons, posted, steps, planned, chores, error)
 
     def assess(self, held: Held) -> tuple[BuiltReport | None, tuple[Reason, ...]]:
         """The report the engine would post now and the reasons to; None where none can be: no time has passed."""
@@ -224,29 +232,46 @@ class Keeper:
             self.metrics.failures.labels("post").inc()
         return posted
 
-    def _enforce(self) -> tuple[tuple[Taken, ...], tuple[tuple[int, str], ...]]:
+    def _keep_up(self, accounts: Sequence[int]) -> tuple[Done, ...]:
+        if self.upkeep is None:
+            return ()
+        if self.config.dry_run:
+            for chore in self.upkeep.plan(accounts):
+                self.recorder.record("chore-due", self.reader.system.chain.now, name=chore.name, args=list(chore.args))
+            return ()
+        done = tuple(self.upkeep.round(accounts))
+        for item in done:
+            if item.error is None:
+                self.metrics.chores.labels(item.name).inc()
+                self.metrics.gas.labels(item.name).inc(item.gas)
+            else:
+                self.metrics.failures.labels(item.name).inc()
+        return done
+
+    def _enforce(self, accounts: Sequence[int]) -> tuple[tuple[Taken, ...], tuple[tuple[int, str], ...]]:
         if self.agent is None:
             return (), ()
-        margins = self.agent.watch(self.accounts())
+        margins = self.agent.watch(accounts)
         counts = Counter(state_of(margin).name.lower() for margin in margins.values())
         for state in ("healthy", "restricted", "called", "liquidatable", "insolvent"):
             self.metrics.accounts.labels(state).set(counts[state])
         plan = self.agent.plan(margins)
         if self.config.dry_run:
-            for account, step in plan:
-                self.recorder.record("step-due", self.reader.system.chain.now, account=account, step=step.value)
-            return (), tuple((account, step.value) for account, step in plan)
+            now = self.reader.system.chain.now
+            for item in plan:
+                self.recorder.record("step-due", now, account=item.account, step=item.step.value)
+            return (), tuple((item.account, item.step.value) for item in plan)
         taken = []
-        for account, step in plan:
-            done = self.agent.act(account, step, margins[account])
+        for item in plan:
+            done = self.agent.act(item, margins[item.account])
             if done is None:
                 continue
             taken.append(done)
             if done.error is None:
-                self.metrics.steps.labels(step.value).inc()
-                self.metrics.gas.labels(step.value).inc(done.gas)
+                self.metrics.steps.labels(done.step.value).inc()
+                self.metrics.gas.labels(done.step.value).inc(done.gas)
             else:
-                self.metrics.failures.labels(step.value).inc()
+                self.metrics.failures.labels(done.step.value).inc()
         return tuple(taken), ()
 
     def _observe(self, held: Held) -> None:

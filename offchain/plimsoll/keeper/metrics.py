@@ -16,6 +16,7 @@ class Metrics:
         self.posts = Counter("plimsoll_posts", "Reports that the oracle believed", registry=r)
         self.gas = Counter("plimsoll_gas", "Gas spent, by what for", ["what"], registry=r)
         self.steps = Counter("plimsoll_steps", "Liquidation steps taken", ["step"], registry=r)
+        self.chores = Counter("plimsoll_chores", "Chores done, by name", ["chore"], registry=r)
         self.accounts = Gauge("plimsoll_accounts", "Accounts by state", ["state"], registry=r)
         self.sequence = Gauge("plimsoll_sequence", "Sequence of the report that the oracle holds", registry=r)
         self.report_age = Gauge("plimsoll_report_age_seconds", "Age of that report's market time", registry=r)

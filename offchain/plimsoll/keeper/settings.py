@@ -10,13 +10,15 @@
       - {underlying: 257, name: BTC, prices: data/btc.csv, expiries: [1798704000], depth: 1000}
     triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8}
     liquidation: {account: 0, min_profit: 5, min_share: 0.1}
+    upkeep: {every: 86400, least: 100}   # chores anyone may do, see plimsoll.keeper.upkeep
     loop: {interval: 15, max_failures: 5}
     journal: build/keeper.jsonl
     archive: build/reports               # snapshot and previous state of every report
     metrics_port: 9464
 
-Paths are relative to the file. Where a market names no expiries, those listed on the book are taken. A name that is not
-known is refused: a misspelt limit would be no limit.
+Paths are relative to the file. Where a market names no expiries, those that the registry lists are taken. Chores are
+done by the poster's key; `upkeep: null` leaves them to others. A name that is not known is refused: a misspelt limit
+would be no limit.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ class MarketSettings(_Strict):
     underlying: int = Field(ge=0, lt=2**16)
     name: str = Field(min_length=1)
     prices: Path
-    expiries: list[int] | None = Field(default=None, description="besides 0 [unix s]; by default what the book lists")
+    expiries: list[int] | None = Field(default=None, description="besides 0 [unix s]; by default what is listed")
     depth: float | None = Field(default=None, gt=0)
     max_history_age: int = Field(default=4 * 86_400, gt=0)
     window: int | None = Field(default=None, gt=1)
@@ -80,9 +82,18 @@ class LiquidationSettings(_Strict):
     account: int | None = Field(default=None, ge=0, lt=2**96, description="number; none: never bid")
     min_profit: float = Field(default=1.0, ge=0, description="[quote]")
     min_share: float = Field(default=0.1, ge=0, le=2, description="of the account's MM")
+    min_bonus: float = Field(default=0.01, ge=0, le=2, description="likewise, where the fund pays")
+    slack: float = Field(default=0.01, ge=0, le=2, description="of the account's MM, while a bid is on its way")
     max_payment: float = Field(default=1e9, gt=0, description="[quote]")
     max_fraction: float = Field(default=1.0, ge=0.01, le=1)
     accounts: list[int] = Field(default_factory=list, description="to watch besides those that events name")
+
+
+class UpkeepSettings(_Strict):
+    """Chores anyone may do; see `plimsoll.keeper.upkeep`."""
+
+    every: int = Field(default=86_400, gt=0, description="between looks at what is to be settled and collected [s]")
+    least: float = Field(default=100.0, ge=0, description="amount worth the gas [quote]")
 
 
 class LoopSettings(_Strict):
@@ -102,6 +113,7 @@ class KeeperSettings(_Strict):
     markets: list[MarketSettings] = Field(min_length=1)
     triggers: TriggerSettings = TriggerSettings()
     liquidation: LiquidationSettings | None = None
+    upkeep: UpkeepSettings | None = UpkeepSettings()
     loop: LoopSettings = LoopSettings()
     journal: Path = Path("build/keeper.jsonl")
     archive: Path | None = Field(default=None, description="folder of what reports were made from")

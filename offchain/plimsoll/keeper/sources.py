@@ -48,7 +48,7 @@ class MarketSource:
 
 
 class FeedSource:
-    """Snapshots from the chain's index, the book's listings and files of bars; a file is read again when it changed."""
+    """Snapshots from the chain's index, its listings and files of bars; a file is read again when it changed."""
 
     def __init__(self, system: System, markets: Sequence[MarketSource]) -> None:
         self.system = system
@@ -71,11 +71,11 @@ class FeedSource:
         """
         live = self.expiries(held.time)
         keys = [(m.underlying, expiry) for m in self.markets for expiry in live[m.underlying]]
-        answers = batch(self.system.chain, [self.system.clearinghouse.request("listing", *key) for key in keys])
+        answers = batch(self.system.chain, [self.system.registry.request("listing", *key) for key in keys])
         listed: dict[int, list[int]] = {m.underlying: [] for m in self.markets}
         for (underlying, _), answer in zip(keys, answers, strict=True):
             if isinstance(answer, Refused):
-                raise SourceDownError(f"the book does not list underlying {underlying}: {answer.reason}")
+                raise SourceDownError(f"the registry does not list underlying {underlying}: {answer.reason}")
             listed[underlying] += [int(word) & MASK_ID for word in answer]
         return Snapshot(held.time, tuple(self._market(m, held, listed) for m in self.markets))
 

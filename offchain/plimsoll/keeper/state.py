@@ -31,11 +31,21 @@ class Held:
     scalars: dict[int, Scalars] = field(default_factory=dict)
     classes: dict[int, ClassOffset] = field(default_factory=dict)
     open_interest: dict[int, int] = field(default_factory=dict)
+    funding: dict[int, int] = field(default_factory=dict)  # [wad a contract] what a perp's long has paid so far
 
     @property
     def view(self) -> View:
         """The same as `plimsoll.spec.margin` reads it."""
-        return View(self.params, self.time, self.index, self.surfaces, self.scalars, self.classes, self.open_interest)
+        return View(
+            self.params,
+            self.time,
+            self.index,
+            self.surfaces,
+            self.scalars,
+            self.classes,
+            self.open_interest,
+            self.funding,
+        )
 
     @property
     def live(self) -> dict[tuple[int, int], Surface]:
@@ -90,6 +100,7 @@ class ChainReader:
                     *(oracle.request("classes", k) for k in classes),
                     *(system.feed.request("price", u) for u in underlyings),
                     *(system.clearinghouse.request("open_interest", u) for u in underlyings),
+                    *(oracle.request("funding", u) for u in underlyings),
                 ],
             )
         )
@@ -99,6 +110,7 @@ class ChainReader:
         offsets = {k: next(found) for k in classes}
         prices = {u: next(found) for u in underlyings}
         interest = {u: next(found) for u in underlyings}
+        funding = {u: next(found) for u in underlyings}
         return Held(
             time=chain.now,
             sequence=sequence,
@@ -109,6 +121,7 @@ class ChainReader:
             scalars={u: unpack_scalars(word) for u, word in scalars.items() if word},
             classes={k: unpack_class(word) for k, word in offsets.items() if word},
             open_interest=interest,
+            funding=funding,
         )
 
     def _surface(self, address: int) -> Surface:

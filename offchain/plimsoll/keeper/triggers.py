@@ -11,6 +11,7 @@ from plimsoll.keeper.state import Held
 from plimsoll.risk.engine import BuiltReport
 from plimsoll.spec.wad import PPM
 
+# funding goes out with the heartbeat: it is small, and always moves
 SCALARS: Final = ("depth", "kappa", "som", "im_factor", "volatility", "market")
 HEADER: Final = ("psr", "vol_up", "vol_down")
 

@@ -40,8 +40,8 @@ MEANING: Final = {
     State.HEALTHY: "may do everything",
     State.RESTRICTED: "may only do what reduces risk",
     State.CALLED: "below the call line: a call sets a deadline",
-    State.LIQUIDATABLE: "may be auctioned, in parts",
-    State.INSOLVENT: "owes more than it has: waits on record",
+    State.LIQUIDATABLE: "may be called, and soon after auctioned in parts",
+    State.INSOLVENT: "owes more than it has: auctioned without notice",
 }
 STYLES: Final = {
     State.HEALTHY: "bold green",
@@ -299,7 +299,7 @@ def read_labels(system: System, words: Sequence[int]) -> Labels:
             system.chain,
             [
                 *(system.aggregators[underlying].request("description") for underlying in known),
-                *(system.clearinghouse.request("collateral", token.address) for _, token in tokens),
+                *(system.registry.request("collateral", token.address) for _, token in tokens),
                 *(system.feed.request("strike_unit", underlying) for underlying in keys),
                 *(system.oracle.request("pointer", *key) for key in keys.items()),
             ],

@@ -22,6 +22,9 @@ COLOURS = {
     "insolvent": "bold white on red",
     "carried": "magenta",
     "auction": "bright_black",
+    "shortfall": "bold red",
+    "recorded": "bold red",
+    "fund": "blue",
 }
 
 
@@ -57,6 +60,12 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("  liquidated in part", f"{summary['accounts_liquidated']:,} ({summary['bids']:,} bids)"),
         ("  recovered at least once", f"{summary['accounts_recovered']:,}"),
         ("bad debt", f"{summary['bad_debt']:,.2f}"),
+        ("  on record", f"{summary['recorded']:,.2f}"),
+        ("  borne by all cash alike", f"{summary['socialised']:,.2f}"),
+        ("fees of trades", f"{summary['fees']:,.0f}"),
+        ("  of liquidations", f"{summary['liquidation_fees']:,.0f}"),
+        ("insurance fund, first to last", f"{summary['fund_start']:,.0f} to {summary['fund_end']:,.0f}"),
+        ("  paid to bidders", f"{summary['fund_paid']:,.0f}"),
         ("bidders' profit", f"{summary['bidder_profit']:,.0f}"),
         ("margins compared, chain and spec", f"{summary['comparisons']:,}"),
         ("  mismatches", f"{summary['mismatches']:,}"),

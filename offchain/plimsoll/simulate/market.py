@@ -8,6 +8,7 @@ from typing import Final
 
 from eth_utils.crypto import keccak
 
+from plimsoll.chain.contract import Contract
 from plimsoll.chain.deployment import System, account_id
 from plimsoll.chain.protocol import Receipt, TimedChain
 from plimsoll.risk.signing import address_of, sign
@@ -80,10 +81,15 @@ class Venue:
     # -------------------------------------------------------------------------------------------------------- money
 
     def join(self, party: Party) -> None:
-        """Let the exchange trade for a party."""
-        self.system.clearinghouse.transact(
-            "set_allowance", party.account, self.system.exchange.address, FOREVER, sender=party.address
+        """Let the exchange trade for a party, whatever it may lose it inside the book's bands."""
+        mandates, exchange = self.system.mandates, self.system.exchange
+        mandates.transact(
+            "set_allowance", party.account, exchange.address, FOREVER, UNLIMITED, 0, 0, sender=party.address
         )
+
+    def wad(self, units: int) -> int:
+        """Quote in token units as [wad]."""
+        return int(units * self._quote_scale)
 
     def fund(self, party: Party, amount: int) -> None:
         """Mint and deposit quote [wad], rounded up to the token's decimals."""
@@ -95,13 +101,31 @@ class Venue:
         """Mint and deposit an underlying's token [wad]."""
         self._deposit(party, self.system.tokens[self.token_of[underlying]].address, amount)
 
+    def mandate(self, party: Party, amount: int) -> None:
+        """Mint quote [wad] into a party's wallet, and let anyone bring it into the account once that is called."""
+        quote, units = self.system.quote, amount // self._quote_scale
+        quote.transact("mint", party.address, units, sender=self.admin)
+        self._approve(party, quote)
+        self.system.mandates.transact("set_top_up", party.account, quote.address, units, 0, sender=party.address)
+
+    def insure(self, party: Party, amount: int) -> None:
+        """Mint quote [wad] and deposit it in the insurance fund."""
+        quote, fund, units = self.system.quote, self.system.fund, amount // self._quote_scale
+        quote.transact("mint", party.address, units, sender=self.admin)
+        quote.transact("approve", fund.address, units, sender=party.address)
+        fund.transact("deposit", units, party.address, sender=party.address)
+
     def _deposit(self, party: Party, token: str, units: int) -> None:
         found = next(c for c in (self.system.quote, *self.system.tokens.values()) if c.address == token)
         found.transact("mint", party.address, units, sender=self.admin)
-        if (party.address, token) not in self._approved:
-            found.transact("approve", self.system.clearinghouse.address, UNLIMITED, sender=party.address)
-            self._approved.add((party.address, token))
+        self._approve(party, found)
         self.system.clearinghouse.transact("deposit", party.account, token, units, sender=party.address)
+
+    def _approve(self, party: Party, token: Contract) -> None:
+        """Let the book take a token out of a party's wallet."""
+        if (party.address, token.address) not in self._approved:
+            token.transact("approve", self.system.clearinghouse.address, UNLIMITED, sender=party.address)
+            self._approved.add((party.address, token.address))
 
     # ------------------------------------------------------------------------------------------------------- trades
 

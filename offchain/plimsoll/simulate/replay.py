@@ -2,8 +2,10 @@
 
 The set-up: every market gets a feed, a perpetual, one option series that expires after the replay and a token that is
 collateral; the engine posts; a cast of accounts is funded and trades by signed orders against a market maker. Then time
-runs. At every step the index moves, the keeper looks, posts, calls and starts auctions, bidders bid, and owners do what
-they do when called. After every report, every account's margin on chain is compared with `plimsoll.spec`.
+runs. At every step the index moves, the keeper does its chores, looks, posts, calls, brings in what owners mandated and
+starts auctions of what was called, bidders bid, and owners do what they do when called. Trades and liquidations pay
+fees into an insurance fund that a depositor filled. After every report, every account's margin on chain is compared
+with `plimsoll.spec`.
 
 Models see what had happened: a bar enters a history when it has closed.
 """
@@ -23,12 +25,14 @@ from plimsoll.keeper.poster import Poster
 from plimsoll.keeper.recorder import MemoryRecorder
 from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.keeper.triggers import TriggerConfig
+from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
 from plimsoll.market.bars import DAY, Bars
 from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.models import EwmaFhs
 from plimsoll.risk.signing import address_of
 from plimsoll.simulate.agreement import Agreement, Mismatch
+from plimsoll.simulate.books import conserved, flows
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.market import FEED_DECIMALS, Party, Venue, key_of
 from plimsoll.simulate.traders import STRIKES, Reaction, Trader, cast
@@ -36,6 +40,7 @@ from plimsoll.simulate.walk import Point, between, merge, per_leg_for, steps_of
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.instruments import CALL, MASK_ID, PERP, PUT, SPOT, unpack, word
 from plimsoll.spec.margin import Assessment, State, assess, state_of
+from plimsoll.spec.registry import Curve, Fees
 from plimsoll.spec.wad import PPM, WAD
 
 CLASS: Final = 1
@@ -53,6 +58,13 @@ TOP_UP: Final = 1.25  # an owner brings E_h to this many times the call line
 CUT: Final = 0.35  # share of the position that an owner who cuts gives up
 EXPIRY_AFTER: Final = 21 * DAY  # the options expire this long after the replay's end
 SIGNIFICANT: Final = 4  # digits of a strike
+LOOK_AFTER: Final = 7 * DAY  # between looks at what is to be settled and collected
+FUND: Final = CLIP // 4  # [quote] deposited in the insurance fund
+FEE_ROOM: Final = 0.02  # of its margin, that an account brings for fees
+FEES: Final = Fees(  # [ppm] of notional, more where volatile or borrowed; of MM for liquidations
+    taker=300, maker=100, vol_scale=500_000, util_scale=250_000, cap=5_000, liquidation=30_000, liquidation_cap=100_000
+)
+CURVE: Final = Curve(base=20_000, kink=800_000, slope_low=40_000, slope_high=600_000, reserve=200_000)  # [ppm a year]
 BIDDERS: Final = ((150_000, 0.15), (250_000, 1.0))  # least discount as a share of MM [ppm], largest fraction
 FEED_AGE: Final = 7 * DAY  # the longest allowed: a weekend and a holiday have no price
 
@@ -90,7 +102,10 @@ class ReplayConfig:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened, for people. `kind`: posted, called, topped up, cut, auction, liquidated, recovered, insolvent."""
+    """What happened, for people.
+
+    `kind`: posted, called, topped up, cut, auction, liquidated, recovered, insolvent, shortfall, recorded, fund.
+    """
 
     time: int  # [unix s]
     kind: str
@@ -147,6 +162,13 @@ class Outcome:
     mismatches: list[Mismatch] = field(default_factory=list)
     bad_debt: float = 0.0
     bidder_profit: float = 0.0
+    fees: float = 0.0  # of trades
+    liquidation_fees: float = 0.0
+    fund_start: float = 0.0  # what the insurance fund holds
+    fund_end: float = 0.0
+    fund_paid: float = 0.0  # by it, to bidders
+    socialised: float = 0.0  # losses borne by all positive cash
+    recorded: float = 0.0  # bad debt on record
     conserved: bool = True
 
     @property
@@ -303,6 +325,8 @@ class Replay:
                     for u, m in self.markets.items()
                 ],
                 price_band=100_000,
+                fees=FEES,
+                curve=CURVE,
             ),
         )
         self.venue = Venue(self.chain, system, admin)
@@ -315,8 +339,8 @@ class Replay:
             token = deploy_token(self.venue, symbols[u])
             tokens[symbols[u]] = token
             self.venue.token_of[u] = symbols[u]
-            receipt = system.clearinghouse.transact("list_collateral", token.address, u, sender=admin)
-            self.listed[u].append(int(system.clearinghouse.decode("list_collateral", receipt)))
+            receipt = system.registry.transact("list_collateral", token.address, u, sender=admin)
+            self.listed[u].append(int(system.registry.decode("list_collateral", receipt)))
             unit = 10 ** _strike_exponent(self.first_prices[u])
             for ratio in STRIKES:
                 strike = round(self.first_prices[u] * ratio * WAD / unit)
@@ -325,9 +349,9 @@ class Replay:
         object.__setattr__(system, "tokens", tokens)
 
     def _list(self, underlying: int, expiry: int, kind: int, strike: int, ratio: float) -> None:
-        book = self.venue.system.clearinghouse
-        receipt = book.transact("list_instrument", underlying, expiry, kind, strike, sender=self.venue.admin)
-        made = int(book.decode("list_instrument", receipt)) & MASK_ID
+        registry = self.venue.system.registry
+        receipt = registry.transact("list_instrument", underlying, expiry, kind, strike, sender=self.venue.admin)
+        made = int(registry.decode("list_instrument", receipt)) & MASK_ID
         self.listed[underlying].append(made)
         self.by_name[underlying, kind, ratio] = made
 
@@ -357,6 +381,10 @@ class Replay:
             reader,
             Poster(system, keeper.address, self._signers[:QUORUM], self.recorder),
             self.recorder,
+            upkeep=Upkeep(
+                system, keeper.address, self.recorder, list(self.markets), config=UpkeepConfig(every=LOOK_AFTER)
+            ),
+            accounts=lambda: list(self.parties),
             triggers=TriggerConfig(heartbeat=self.config.heartbeat),
             config=LoopConfig(interval=0.0, max_failures=50),
         )
@@ -380,6 +408,9 @@ class Replay:
                         **view.open_interest,
                         u: view.open_interest.get(u, 0) + size,
                     }  # more than it will be
+        self.venue.insure(Party.of("fund depositor"), FUND * WAD)
+        self.outcome.fund_start = FUND
+        self._say(Event(self.chain.now, "fund", "fund depositor", f"deposits {FUND:,} in the insurance fund"))
         total = len(self.traders) * CLIP * WAD
         for party in (self.maker, *self.bidders):
             self.venue.join(party)
@@ -393,7 +424,7 @@ class Replay:
             self._adopt(party, trader.name)
             margin = assess(words, 0, view)
             worth = margin.equity_haircut - sum(_worth(item, view) for item in words)  # haircut collateral only
-            cash = max(0, int(trader.funding * margin.im) - worth)
+            cash = max(0, int((trader.funding + FEE_ROOM) * margin.im) - worth)
             self.venue.fund(party, cash)
             story = self.outcome.accounts[party.account]
             story.funded = cash / WAD
@@ -402,6 +433,8 @@ class Replay:
                 self.venue.fund_token(party, u, self._quantity(u, clips))
                 story.funded += clips * CLIP
             self._wallets[party.account] = int(trader.wallet * margin.im)
+            if trader.reaction is Reaction.MANDATED:
+                self.venue.mandate(party, self._wallets[party.account])
             self._reactions[party.account] = trader.reaction
             for item in words:
                 made, quantity = item & MASK_ID, _quantity(item)
@@ -525,7 +558,8 @@ class Replay:
         """Owners who answer a call, some time after it."""
         for account, since in list(self._called.items()):
             reaction = self._reactions.get(account, Reaction.NOTHING)
-            if reaction is Reaction.NOTHING or account in self._answered or account not in margins:
+            is_idle = reaction in {Reaction.NOTHING, Reaction.MANDATED}
+            if is_idle or account in self._answered or account not in margins:
                 continue
             if self.chain.now < since + REACTION_TIME:
                 continue
@@ -551,8 +585,8 @@ class Replay:
     def _enforce(self) -> None:
         """Calls, cures, starts and closes by the keeper; bids by the bidders, the least choosy first."""
         margins = self._margins()
-        for account, step in self.caller.plan(margins):
-            taken = self.caller.act(account, step, margins[account])
+        for due in self.caller.plan(margins):
+            taken = self.caller.act(due, margins[due.account])
             if taken is not None:
                 self._account_for(taken)
         for agent in self.agents:
@@ -567,7 +601,16 @@ class Replay:
             story.calls += 1
             self._called[account] = self.chain.now
             self._answered.discard(account)
-            self._tell("called", account, "margin call")
+            (called,) = (event.args for event in taken.events if event.name == "Called")
+            notice = round((called.deadline - self.chain.now) / 60)
+            self._tell("called", account, f"margin call, {notice} minutes' notice")
+        elif taken.step in {Step.TOP_UP, Step.DRAW}:
+            (moved,) = (event.args for event in taken.events if event.name in {"Deposited", "Transferred"})
+            amount = self.venue.wad(moved.amount)
+            story.topped_up += amount / WAD
+            self._tell("topped up", account, f"{amount / WAD:,.0f} from its owner's wallet, as mandated")
+        elif taken.step is Step.RECORD:
+            self._tell_recorded(taken)
         elif taken.step is Step.CURE:
             self._called.pop(account, None)
             story.recoveries += 1
@@ -576,6 +619,7 @@ class Replay:
             self._called.pop(account, None)
             self._auctioned.add(account)
             self._tell("auction", account, "auction opens")
+            self._tell_recorded(taken)
         elif taken.step is Step.CLOSE:
             self._recovered(account)
         elif taken.step is Step.BID:
@@ -591,11 +635,24 @@ class Replay:
                 account,
                 f"{share:.1%} to {bidder.name} for {taken.payment / WAD:,.0f}, discount {discount:,.0f}",
             )
+            for event in taken.events:
+                if event.name == "ShortfallPaid":
+                    self._tell(
+                        "shortfall",
+                        account,
+                        f"the fund pays {event.args.fund / WAD:,.0f}, all bear {event.args.socialised / WAD:,.0f}",
+                    )
+            self._tell_recorded(taken)
             if any(event.name == "AuctionClosed" for event in taken.events):
                 self._recovered(account)
             self._lay_off(bidder)
             if story.taken > GIVE_UP:
                 self._give_up(account)
+
+    def _tell_recorded(self, taken: Taken) -> None:
+        for event in taken.events:
+            if event.name == "BadDebtRecorded":
+                self._tell("recorded", taken.account, f"bad debt on record: {event.args.amount / WAD:,.0f}")
 
     def _recovered(self, account: int) -> None:
         self._auctioned.discard(account)
@@ -649,33 +706,19 @@ class Replay:
         outcome.bidder_profit = sum(
             outcome.accounts[b.account].equity - outcome.accounts[b.account].funded for b in self.bidders
         )
-        outcome.conserved = self._conserved()
-
-    def _conserved(self) -> bool:
-        """Cash over all accounts is what the book holds of the quote token; linear and each quantity sum to zero."""
-        system = self.venue.system
-        book = system.clearinghouse
-        cash = linear = 0
-        quantities: dict[int, int] = {}
-        for account in (0, *self.parties):
-            held_cash, held_linear = book.call("ledger", account)
-            cash += held_cash
-            linear += held_linear
-            for made, quantity in self.venue.positions(account):
-                quantities[made] = quantities.get(made, 0) + quantity
-        scale = 10 ** (18 - system.quote.call("decimals"))
-        vault = system.quote.call("balanceOf", book.address) * scale
-        spot = {made: q for made, q in quantities.items() if unpack(made).kind == SPOT}
-        tokens = {
-            int(book.call("collateral", token.address)[0]): token.call("balanceOf", book.address)
-            for token in system.tokens.values()
-        }
-        return (
-            cash == vault
-            and linear == 0
-            and all(q == 0 for made, q in quantities.items() if made not in spot)
-            and all(spot.get(made, 0) == balance for made, balance in tokens.items())
+        system, keeper = self.venue.system, Party.of("keeper").address
+        for contract, name in ((system.clearinghouse, "claim"), (system.fund, "collect")):
+            contract.transact(name, sender=keeper)
+        went = flows(system)
+        outcome.fees, outcome.liquidation_fees = went.fees / WAD, went.liquidation_fees / WAD
+        outcome.fund_paid, outcome.socialised, outcome.recorded = (
+            went.fund_paid / WAD,
+            went.socialised / WAD,
+            went.recorded / WAD,
         )
+        outcome.fund_end = system.fund.call("cover") / WAD
+        outcome.conserved = conserved(system, self.parties, keeper)
+        self._say(Event(self.chain.now, "fund", "fund depositor", f"the insurance fund holds {outcome.fund_end:,.0f}"))
 
 
 def deploy_token(venue: Venue, symbol: str) -> Any:

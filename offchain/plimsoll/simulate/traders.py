@@ -20,6 +20,7 @@ class Reaction(StrEnum):
 
     NOTHING = "nothing"
     TOPS_UP = "tops up"
+    MANDATED = "mandated a top-up"
     CUTS = "cuts"
 
 
@@ -50,7 +51,8 @@ class Trader:
     reaction
         What its owner does when called.
     wallet
-        What a reaction may spend in all, as a multiple of the same margin.
+        What a reaction may spend in all, as a multiple of the same margin; what is mandated lies in the wallet, for
+        anyone to bring in once the account is called.
     """
 
     name: str
@@ -84,7 +86,7 @@ def cast(markets: Sequence[str]) -> tuple[Trader, ...]:
             Trader(f"{name} reckless short", (short,), 1.3),
             Trader(f"{name} cautious short", (short,), 4.0),
             Trader(f"{name} put seller", (put,), 2.0),
-            Trader(f"{name} straddle seller", atm, 2.5, (), Reaction.TOPS_UP, 2.0),
+            Trader(f"{name} straddle seller", atm, 2.5, (), Reaction.MANDATED, 2.0),
             Trader(f"{name} hedged pair", (short,), 1.5, ((k, 1.0),)),
             Trader(f"{name} long on its own token", (perp,), 1.0, ((k, 0.6),)),
         ]

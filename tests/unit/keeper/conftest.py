@@ -14,6 +14,7 @@ from plimsoll.keeper.recorder import MemoryRecorder
 from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.triggers import TriggerConfig
+from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.models import EwmaFhs
 from plimsoll.risk.signing import address_of
@@ -70,13 +71,22 @@ class World:
         self.reader = ChainReader(self.system, {UNDERLYING: (0,)})
 
     def _list(self):
-        book = self.system.clearinghouse
         # the token's row came with the deployment: row 0 is SPOT, row 1 the perpetual
-        return int(
-            book.decode("list_instrument", book.transact("list_instrument", UNDERLYING, 0, 0, 0, sender=self.admin))
-        )
+        return self.list(0, 0, 0)
 
-    def keeper(self, *, agent=None, accounts=(), keys=SIGNERS[:2], dry_run=False, max_failures=3, **triggers):
+    def list(self, expiry, kind, strike):
+        """The id of a new instrument."""
+        registry = self.system.registry
+        made = registry.transact("list_instrument", UNDERLYING, expiry, kind, strike, sender=self.admin)
+        return int(registry.decode("list_instrument", made))
+
+    def upkeep(self, holders=None, **config):
+        sender = Party.of("poster").address
+        return Upkeep(self.system, sender, self.recorder, [UNDERLYING], holders, UpkeepConfig(**config))
+
+    def keeper(
+        self, *, agent=None, upkeep=None, accounts=(), keys=SIGNERS[:2], dry_run=False, max_failures=3, **triggers
+    ):
         return Keeper(
             self.source,
             Engine(EwmaFhs()),
@@ -84,6 +94,7 @@ class World:
             Poster(self.system, Party.of("poster").address, keys, self.recorder),
             self.recorder,
             agent=agent,
+            upkeep=upkeep,
             accounts=lambda: accounts,
             triggers=TriggerConfig(**triggers),
             config=LoopConfig(0.0, max_failures, dry_run),

@@ -5,7 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.keeper.errors import SettingsError
-from plimsoll.keeper.liquidation import BidConfig, Step, step_for, worth_bidding
+from plimsoll.keeper.liquidation import (
+    BidConfig,
+    Due,
+    Quote,
+    Standing,
+    Step,
+    limits_of,
+    profit_of,
+    record_due,
+    step_for,
+    worth_bidding,
+)
+from plimsoll.keeper.rescue import draw_for, needed
+from plimsoll.simulate.market import UNLIMITED
 from plimsoll.spec.margin import Assessment, State, state_of
 from plimsoll.spec.wad import PPM, WAD
 
@@ -19,52 +32,99 @@ def at(equity, full=None):
 
 
 @pytest.mark.parametrize(
-    ("margin", "deadline", "started", "step"),
+    ("margin", "standing", "step"),
     [
-        (at(130), 0, 0, None),
-        (at(120), 0, 0, None),
-        (at(109), 0, 0, Step.CALL),
-        (at(109), 500, 0, None),
-        (at(109), 100, 0, None),
-        (at(109), 99, 0, Step.START),
-        (at(110), 500, 0, Step.CURE),
-        (at(110), 99, 0, Step.CURE),
-        (at(99), 0, 0, Step.START),
-        (at(99), 500, 0, Step.START),
-        (at(-5, -5), 0, 0, Step.START),
-        (at(99), 0, 50, Step.BID),
-        (at(129), 0, 50, Step.BID),
-        (at(130), 0, 50, Step.CLOSE),
+        (at(130), Standing(), None),
+        (at(120), Standing(), None),
+        (at(109), Standing(), Step.CALL),
+        (at(109), Standing(10, 500), None),
+        (at(109), Standing(10, 100), None),
+        (at(109), Standing(10, 99), Step.START),
+        (at(110), Standing(10, 500), Step.CURE),
+        (at(110), Standing(10, 99), Step.CURE),
+        (at(99), Standing(), Step.CALL),
+        (at(99), Standing(101, 500), None),
+        (at(99), Standing(100, 100), None),
+        (at(99), Standing(99, 500), Step.START),
+        (at(99), Standing(ran_dry=True), Step.START),
+        (at(109), Standing(ran_dry=True), Step.CALL),
+        (at(-5, -5), Standing(), Step.START),
+        (at(-5, -5), Standing(101, 101), Step.START),
+        (at(-5, -5), Standing(started=50), Step.BID),
+        (at(99), Standing(started=50), Step.BID),
+        (at(129), Standing(started=50), Step.BID),
+        (at(130), Standing(started=50), Step.CLOSE),
     ],
 )
-def test_the_step_that_is_due(margin, deadline, started, step):
-    assert step_for(margin, deadline, started, now=100) == step
+def test_the_step_that_is_due(margin, standing, step):
+    assert step_for(margin, standing, now=100) == step
 
 
-@given(st.integers(-200, 200), st.sampled_from([0, 99, 100, 101]), st.booleans())
-def test_a_healthy_account_is_left_alone_and_a_sick_one_never(equity, deadline, is_auctioned):
-    step = step_for(at(equity), deadline, 50 * is_auctioned, now=100)
+@given(
+    st.integers(-200, 200),
+    st.sampled_from([(0, 0), (90, 99), (99, 101), (100, 101), (101, 101)]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_healthy_account_is_left_alone_and_a_sick_one_has_its_notice(equity, call, is_auctioned, ran_dry):
+    standing = Standing(*call, started=50 * is_auctioned, ran_dry=ran_dry)
+    step = step_for(at(equity), standing, now=100)
     state = state_of(at(equity))
-    if state is State.HEALTHY and not deadline and not is_auctioned:
+    if state is State.HEALTHY and not any(call) and not is_auctioned:
         assert step is None
-    if state in {State.LIQUIDATABLE, State.INSOLVENT}:
+    if state is State.INSOLVENT:
         assert step in {Step.START, Step.BID}
+    if state is State.LIQUIDATABLE and step is Step.START:
+        assert ran_dry or 0 < standing.ripe < 100
+    if state is State.LIQUIDATABLE and step is None:
+        assert standing.ripe >= 100
 
 
 @pytest.mark.parametrize(
-    ("fraction", "discount", "payment", "config", "is_worth"),
+    ("full", "recorded", "is_due"),
+    [(0, 0, False), (5, 0, False), (-5, 0, True), (-5, 5, False), (-100, 96, False), (-100, 94, True), (1, 5, True)],
+)
+def test_a_loss_goes_on_record_and_off_it(full, recorded, is_due):
+    assert record_due(at(-200, full), recorded * WAD) == is_due
+
+
+@pytest.mark.parametrize(
+    ("full", "quote", "config", "is_worth"),
     [
-        (WAD, 20 * WAD, 50 * WAD, {}, True),
-        (0, 20 * WAD, 50 * WAD, {}, False),
-        (WAD, 20 * WAD, 50 * WAD, {"min_profit": 20 * WAD}, True),
-        (WAD // 2, 20 * WAD, 50 * WAD, {"min_profit": 10 * WAD + 1}, False),
-        (WAD, 20 * WAD, 50 * WAD, {"min_share": 200_000}, True),
-        (WAD, 20 * WAD, 50 * WAD, {"min_share": 200_001}, False),
-        (WAD, 20 * WAD, 50 * WAD, {"max_payment": 50 * WAD - 1}, False),
+        (70, Quote(WAD, 50 * WAD, 0), {}, True),
+        (70, Quote(0, 0, 0), {}, False),
+        (70, Quote(WAD, 50 * WAD, 0), {"min_profit": 20 * WAD}, True),
+        (70, Quote(WAD // 2, 25 * WAD, 0), {"min_profit": 10 * WAD + 1}, False),
+        (70, Quote(WAD, 50 * WAD, 0), {"min_share": 200_000}, True),
+        (70, Quote(WAD, 50 * WAD, 0), {"min_share": 200_001}, False),
+        (70, Quote(WAD, 50 * WAD, 0), {"max_payment": 50 * WAD - 1}, False),
+        (-30, Quote(WAD, 0, 32 * WAD), {}, True),
+        (-30, Quote(WAD, 0, 32 * WAD), {"min_bonus": 20_001}, False),
+        (-30, Quote(WAD, 0, 20 * WAD), {}, False),
+        (-30, Quote(WAD // 2, 0, 16 * WAD), {}, True),
     ],
 )
-def test_the_profit_rule(fraction, discount, payment, config, is_worth):
-    assert worth_bidding(at(99), fraction, discount, payment, BidConfig(**config)) == is_worth
+def test_the_profit_rule(full, quote, config, is_worth):
+    assert worth_bidding(at(-200, full), quote, BidConfig(**config)) == is_worth
+
+
+def test_limits_leave_room_for_a_blocks_moves():
+    margin = at(99, 70)
+    assert profit_of(margin, Quote(WAD // 2, 25 * WAD, 0)) == 10 * WAD
+    assert limits_of(margin, Quote(WAD // 2, 25 * WAD, 0), BidConfig(slack=0)) == (50 * WAD, MM)
+    assert limits_of(margin, Quote(WAD, 50 * WAD, 0), BidConfig()) == (51 * WAD, 101 * WAD)
+    assert limits_of(at(-30), Quote(WAD, 0, 32 * WAD), BidConfig()) == (-31 * WAD, 101 * WAD)
+
+
+def test_a_draw_is_what_helps_and_what_the_reserve_can_spare():
+    rich = Assessment(500 * WAD, 500 * WAD, 0, 0, 0, fresh=True)
+    assert needed(at(99), 10**12) == 31 * 10**6
+    assert needed(at(131), 10**12) == 0
+    assert draw_for(at(99), rich, 500 * WAD, 10**12) == 31 * 10**6
+    assert draw_for(at(99), rich, 20 * WAD, 10**12) == 20 * 10**6
+    assert draw_for(at(99), at(140), 500 * WAD, 10**12) == 10 * 10**6
+    assert draw_for(at(99), at(120), 500 * WAD, 10**12) == 0
+    assert draw_for(at(99), rich, -5 * WAD, 10**12) == 0
 
 
 @pytest.mark.parametrize(
@@ -74,6 +134,8 @@ def test_the_profit_rule(fraction, discount, payment, config, is_worth):
         {"max_payment": 0},
         {"min_share": -1},
         {"min_share": 3 * PPM},
+        {"min_bonus": -1},
+        {"slack": 3 * PPM},
         {"max_fraction": 0},
         {"max_fraction": WAD + 1},
     ],
@@ -119,6 +181,79 @@ def test_called_topped_up_cured(world, trade):
     assert world.system.liquidator.call("deadline", long.account) == 0
 
 
+def test_a_mandated_top_up_comes_with_the_call(world, trade):
+    _, long, _ = trade
+    world.venue.mandate(long, 500 * WAD)
+    agent = world.agent()
+    world.chain.advance(60)
+    _equity_to(world, long, 0.9)
+    assert [taken.step for taken in agent.round([long.account])] == [Step.CALL]
+    assert [(taken.step, taken.error) for taken in agent.round([long.account])] == [(Step.TOP_UP, None)]
+    margin = agent.watch([long.account])[long.account]
+    assert 0 <= margin.equity_haircut - margin.im < 10**12
+    assert [taken.step for taken in agent.round([long.account])] == [Step.CURE]
+    assert agent.round([long.account]) == []
+
+
+def test_a_reserve_is_drawn_on_with_the_call(world, trade):
+    _, long, _ = trade
+    reserve = long.account + 1
+    for name, args in (
+        ("mint", (long.address, 900 * 10**6)),
+        ("approve", (world.system.clearinghouse.address, UNLIMITED)),
+    ):
+        world.system.quote.transact(name, *args, sender=long.address)
+    world.system.clearinghouse.transact(
+        "deposit", reserve, world.system.quote.address, 900 * 10**6, sender=long.address
+    )
+    world.system.mandates.transact("set_reserve", long.account, reserve, sender=long.address)
+    agent = world.agent()
+    world.chain.advance(60)
+    _equity_to(world, long, 0.9)
+    agent.round([long.account])
+    assert [(taken.step, taken.error) for taken in agent.round([long.account])] == [(Step.DRAW, None)]
+    assert [taken.step for taken in agent.round([long.account])] == [Step.CURE]
+    assert world.system.clearinghouse.call("ledger", reserve)[0] < 900 * WAD
+
+
+def test_an_auction_that_ran_dry_begins_anew_without_a_call(world, trade):
+    _, long, _ = trade
+    agent = world.agent()
+    world.chain.advance(60)
+    _equity_to(world, long, 0.8)
+    agent.round([long.account])
+    world.chain.advance(121)
+    assert [taken.step for taken in agent.round([long.account])] == [Step.START]
+    world.chain.advance(7_201)
+    assert world.system.liquidator.call("auction", long.account) == 0
+    assert [taken.step for taken in agent.round([long.account])] == [Step.START]
+    world.chain.advance(7_201 + 3_601)
+    assert [taken.step for taken in agent.round([long.account])] == [Step.CALL]
+
+
+def test_a_loss_is_on_record_until_it_is_paid(world, trade):
+    maker, long, bidder = trade
+    world.venue.insure(maker, 10_000 * WAD)
+    liquidator = world.system.liquidator
+    caller, buyer = world.agent(), world.agent(bidder)
+    world.chain.advance(60)
+    world.index(85.0)  # 1,500 lost of 1,000: insolvent, no call first
+    assert [taken.step for taken in caller.round([long.account])] == [Step.START]
+    assert liquidator.call("bad_debt") == 500 * WAD
+    assert buyer.round([long.account]) == []
+    world.index(84.0)
+    assert [taken.step for taken in caller.round([long.account])] == [Step.RECORD]
+    assert liquidator.call("bad_debt") == 600 * WAD
+    world.chain.advance(3_601)
+    world.keeper(gate_share=0.1).round()
+    (taken,) = buyer.round([long.account])
+    assert (taken.error, taken.fraction, taken.payment) == (None, WAD, 0)
+    (paid,) = (event.args for event in taken.events if event.name == "ShortfallPaid")
+    assert paid.fund == paid.due // 10**12 * 10**12 > 600 * WAD
+    assert liquidator.call("bad_debt") == 0
+    assert caller.round([long.account]) == []
+
+
 def test_auctioned_bid_for_in_part_and_back_at_initial_margin(world, trade):
     maker, long, bidder = trade
     accounts = [long.account, maker.account, bidder.account]
@@ -126,6 +261,10 @@ def test_auctioned_bid_for_in_part_and_back_at_initial_margin(world, trade):
     world.chain.advance(60)
     assert state_of(_equity_to(world, long, 0.8)) is State.LIQUIDATABLE
     assert world.keeper(gate_share=0.1).round().posted.ok
+    (called,) = caller.round(accounts)
+    assert called.step is Step.CALL
+    assert caller.round(accounts) == []
+    world.chain.advance(121)
     (started,) = caller.round(accounts)
     assert started.step is Step.START
     assert buyer.round(accounts) == []  # the discount is not worth it yet
@@ -148,6 +287,8 @@ def test_a_bidder_too_poor_for_all_takes_a_part(world, trade):
     _equity_to(world, long, 0.5)
     world.keeper(gate_share=0.1).round()
     world.agent().round([long.account])
+    world.chain.advance(121)
+    world.agent().round([long.account])
     world.chain.advance(3_000)
     (taken,) = world.agent(poor, min_profit=0).round([long.account])
     assert taken.error is None
@@ -160,9 +301,9 @@ def test_what_somebody_else_did_first_is_no_harm(world, trade):
     margin = _equity_to(world, long, 0.8)
     agent = world.agent()
     agent.round([long.account])
-    again = agent.act(long.account, Step.START, margin)
-    assert again.error == "liquidator: already in auction"
-    assert world.kinds()[-1] == "start-failed"
+    again = agent.act(Due(long.account, Step.CALL), margin)
+    assert again.error == "liquidator: already called"
+    assert world.kinds()[-1] == "call-failed"
 
 
 def test_an_account_that_cannot_be_assessed_does_not_blind_the_rest(world, trade):

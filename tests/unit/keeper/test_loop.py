@@ -92,9 +92,9 @@ def test_liquidation_goes_on_while_the_source_is_down(world):
     world.prices.unlink()
     found = keeper.round()
     assert "SourceDownError" in found.error
-    assert [(step.account, step.step) for step in found.steps] == [(long.account, Step.START)]
+    assert [(step.account, step.step) for step in found.steps] == [(long.account, Step.CALL)]
     assert keeper.failures == 1
-    assert world.system.liquidator.call("auction", long.account) > 0
+    assert world.system.liquidator.call("ripe", long.account) > 0
 
 
 def test_a_stale_history_is_refused(world):
@@ -113,14 +113,15 @@ def test_a_dead_feed_is_named(world):
 def test_a_dry_run_changes_nothing(world, monkeypatch):
     caller = world.agent()
     long, maker = _underwater(world)
-    keeper = world.keeper(agent=caller, accounts=(long.account, maker.account), dry_run=True)
+    accounts = (long.account, maker.account)
+    keeper = world.keeper(agent=caller, upkeep=world.upkeep(), accounts=accounts, dry_run=True)
     monkeypatch.setattr(type(world.chain), "transact", lambda *_, **__: pytest.fail("sent"))
     mark = len(world.chain.logs([c.address for c in world.system.contracts], 0))
     found = keeper.round()
     assert (found.posted, found.steps) == (None, ())
     assert found.reasons
-    assert found.planned == ((long.account, "start"),)
-    assert {"post-due", "step-due"} <= set(world.kinds())
+    assert found.planned == ((long.account, "call"),)
+    assert {"post-due", "step-due", "chore-due"} <= set(world.kinds())
     assert len(world.chain.logs([c.address for c in world.system.contracts], 0)) == mark
 
 

@@ -71,7 +71,7 @@ def test_what_a_report_was_made_from_is_archived_and_recomputes_it(world, capsys
 def test_expiries_are_what_the_book_lists(world):
     late = world.chain.now + 30 * 86_400
     world.chain.advance(24)
-    world.system.clearinghouse.transact("list_instrument", UNDERLYING, late, 1, 0, sender=world.admin)
+    world.list(late, 1, 0)
     assert listed_expiries(world.system) == {UNDERLYING: (late,)}
     keeper = build_keeper(load_settings(write(world.folder, good())), chain=world.chain, environment=KEYS)
     assert keeper.round().posted.ok

@@ -122,7 +122,7 @@ def test_the_cast_is_funded_over_its_margin():
     for trader in cast(["A", "B"]):
         assert isinstance(trader, Trader)
         assert trader.funding >= 1
-        assert (trader.wallet > 0) == (trader.reaction is Reaction.TOPS_UP)
+        assert (trader.wallet > 0) == (trader.reaction in {Reaction.TOPS_UP, Reaction.MANDATED})
     names = [trader.name for trader in cast(["A", "B"])]
     assert len(set(names)) == len(names)
 

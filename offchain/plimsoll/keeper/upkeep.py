@@ -1,0 +1,211 @@
+"""Chores that anyone may do and somebody must: what the protocol remembers, settles and collects goes by being called.
+
+    touch     an index price once a lag, so that profit younger than it can be told
+    observe   the index each minute of the half hour before an expiry that somebody holds
+    propose   the settlement price once it has passed
+    expire    accounts that hold what has settled
+    settle    realised profit and loss of perps and futures, between `linear` and `cash`, losers first
+    claim     the fund's part of interest, and `collect` what its account has, into the fund
+
+Deciding is a pure function of numbers (`touch_due`, `bucket_due`, `proposal_due`, `settlement_due`); `Upkeep` reads
+them and carries out. A chore that somebody else did first is refused there, recorded, and no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from plimsoll.chain.contract import Contract, batch
+from plimsoll.chain.deployment import System
+from plimsoll.chain.errors import ChainError
+from plimsoll.keeper.accounts import Series
+from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.recorder import Recorder
+from plimsoll.spec.errors import Refused
+from plimsoll.spec.history import BUCKET, MIN_BUCKETS
+from plimsoll.spec.instruments import FUTURE, WINDOW, id_of, unpack
+from plimsoll.spec.wad import WAD
+
+MOST: Final = 20  # accounts expired or settled in a round: a round must end
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepConfig:
+    """How often, and from what amount on.
+
+    Parameters
+    ----------
+    every
+        Between looks at what is to be settled, claimed and collected [s].
+    least
+        Of an amount that is settled, claimed or collected [wad of quote]: it should be worth its gas.
+    """
+
+    every: int = 86_400
+    least: int = 100 * WAD
+
+    def __post_init__(self) -> None:
+        if self.every <= 0 or self.least < 0:
+            raise SettingsError("every above 0 and least at least 0 are right")
+
+
+class Chore(NamedTuple):
+    """One call that is due."""
+
+    contract: Contract
+    name: str
+    args: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One chore that was done, or refused."""
+
+    name: str
+    gas: int = 0
+    error: str | None = None
+
+
+def touch_due(now: int, lag: int, newer_at: int) -> bool:
+    """Whether an index price is to be remembered: the last one is a lag old, or there is none."""
+    return lag > 0 and now - newer_at >= lag
+
+
+def bucket_due(now: int, expiry: int, seen: Sequence[int]) -> bool:
+    """Whether the minute that runs before an expiry lacks its price."""
+    ahead = expiry - now
+    return 0 < ahead <= WINDOW and seen[(WINDOW - ahead) // BUCKET] == 0
+
+
+def proposal_due(now: int, expiry: int, ready_at: int, seen: Sequence[int], *, disputed: bool) -> bool:
+    """Whether a settlement price can be proposed: after the expiry, once, where enough was seen."""
+    return expiry <= now and not ready_at and not disputed and sum(price > 0 for price in seen) >= MIN_BUCKETS
+
+
+def settlement_due(linear: int, now: int, lagged: int) -> int:
+    """What a settlement would move [wad]: a loss as it stands, a gain at the worse of now and a lag ago."""
+    return linear + now if linear + now < 0 else max(0, linear + min(now, lagged))
+
+
+class Upkeep:
+    """Looks what is due, and does it.
+
+    Parameters
+    ----------
+    system
+        The deployment.
+    sender
+        Who pays; every chore is open to anyone.
+    recorder
+        The journal.
+    underlyings
+        Which are touched.
+    holders
+        By (underlying, expiry): accounts that hold it, as `AccountWatcher` keeps them; may grow and shrink.
+    config
+        How often, and from what amount on.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        sender: str,
+        recorder: Recorder,
+        underlyings: Sequence[int],
+        holders: Mapping[Series, set[int]] | None = None,
+        config: UpkeepConfig | None = None,
+    ) -> None:
+        self.system = system
+        self.sender = sender
+        self.recorder = recorder
+        self.underlyings = tuple(underlyings)
+        self.holders = {} if holders is None else holders
+        self.config = config or UpkeepConfig()
+        self._looked = 0  # when money was looked at last [unix s]
+        self._lag: int | None = None
+
+    def plan(self, accounts: Sequence[int]) -> list[Chore]:
+        """What is due: prices first, they do not wait."""
+        chores = [*self._touches(), *self._series()]
+        now = self.system.chain.now
+        if now - self._looked >= self.config.every:
+            self._looked = now
+            chores += [*self._settlements(accounts), *self._income()]
+        return chores
+
+    def round(self, accounts: Sequence[int]) -> list[Done]:
+        """Do what is due."""
+        return [self.act(chore) for chore in self.plan(accounts)]
+
+    def act(self, chore: Chore) -> Done:
+        """Do one chore; never raises for what the chain or the node refuses."""
+        now = self.system.chain.now
+        try:
+            receipt = chore.contract.transact(chore.name, *chore.args, sender=self.sender)
+        except (Refused, ChainError) as error:
+            reason = str(error) or "reverted without a reason"
+            self.recorder.record(f"{chore.name}-failed", now, args=list(chore.args), error=reason)
+            return Done(chore.name, error=reason)
+        self.recorder.record(chore.name, now, args=list(chore.args), gas=receipt.gas_used, hash=receipt.hash)
+        return Done(chore.name, receipt.gas_used)
+
+    def _touches(self) -> Iterator[Chore]:
+        history, now = self.system.history, self.system.chain.now
+        if self._lag is None:
+            self._lag = int(history.call("lag"))
+        if self._lag == 0:
+            return
+        answers = batch(self.system.chain, [history.request("checkpoints", u) for u in self.underlyings])
+        for underlying, found in zip(self.underlyings, answers, strict=True):
+            if touch_due(now, self._lag, found[1]):
+                yield Chore(history, "touch", (underlying,))
+
+    def _series(self) -> Iterator[Chore]:
+        """Observations, proposals and bookings of every series that somebody holds and that is about to expire."""
+        history, now = self.system.history, self.system.chain.now
+        keys = [key for key, accounts in self.holders.items() if accounts and key[1] - now <= WINDOW]
+        asked = [history.request(name, *key) for key in keys for name in ("buckets", "settlement", "settled")]
+        answers = batch(self.system.chain, asked)
+        for k, key in enumerate(keys):
+            seen, (_, ready_at, disputed), settled = answers[3 * k : 3 * k + 3]
+            if bucket_due(now, key[1], seen):
+                yield Chore(history, "observe", key)
+            elif proposal_due(now, key[1], ready_at, seen, disputed=disputed):
+                yield Chore(history, "propose", key)
+            elif settled:
+                for account in sorted(self.holders[key])[:MOST]:
+                    yield Chore(self.system.clearinghouse, "expire", (account,))
+
+    def _settlements(self, accounts: Sequence[int]) -> list[Chore]:
+        """Accounts whose realised profit or loss is worth moving, the largest losses first."""
+        book = self.system.clearinghouse
+        accounts = [*accounts, int(self.system.fund.address, 16) << 96]  # fees of perps are there
+        asked = [book.request(name, account) for account in accounts for name in ("ledger", "positions")]
+        answers = batch(self.system.chain, asked)
+        moving: dict[int, tuple[int, list[int]]] = {}
+        for k, account in enumerate(accounts):
+            ledger, words = answers[2 * k : 2 * k + 2]
+            if isinstance(ledger, Refused) or isinstance(words, Refused):
+                continue
+            if ledger[1] != 0 or any(unpack(id_of(word)).kind <= FUTURE for word in words):
+                moving[account] = ledger[1], list(words)
+        history = self.system.history
+        values = batch(self.system.chain, [history.request("variation", words) for _, words in moving.values()])
+        due = sorted(
+            (settlement_due(linear, *value), account)
+            for (account, (linear, _)), value in zip(moving.items(), values, strict=True)
+            if not isinstance(value, Refused)
+        )
+        return [Chore(book, "settle", (account,)) for amount, account in due if abs(amount) >= self.config.least][:MOST]
+
+    def _income(self) -> Iterator[Chore]:
+        book, fund = self.system.clearinghouse, self.system.fund
+        (_, kept), (cash, _) = batch(
+            self.system.chain, [book.request("pool"), book.request("ledger", int(fund.address, 16) << 96)]
+        )
+        if kept >= self.config.least:
+            yield Chore(book, "claim")
+        if cash + kept >= self.config.least:
+            yield Chore(fund, "collect")
