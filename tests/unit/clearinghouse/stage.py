@@ -294,8 +294,10 @@ class Stage:
         """Calldata of a function."""
         return encode_call(self.pair.contracts[part].interface.function(name, len(args)), args)
 
-    def settle_expiry(self, price: int, underlying: int = ETH, expiry: int = EXPIRY) -> None:
-        """Let an expiry pass and its price be fixed: the index stands there all through the last half hour."""
+    def settle_expiry(
+        self, price: int, wait: int | None = None, *, underlying: int = ETH, expiry: int = EXPIRY
+    ) -> None:
+        """Let an expiry pass at a price, and as long as it takes till that is final, if not told otherwise."""
         pair = self.pair
         self.later(expiry - WINDOW - pair.now)
         pair.price(underlying, price)
@@ -304,7 +306,7 @@ class Stage:
             self.later(BUCKET)
         self.later(expiry - pair.now)
         pair.must("history", "propose", underlying, expiry)
-        self.later(pair.twin.history.delay)
+        self.later(pair.twin.history.delay if wait is None else wait)
 
     def later(self, seconds: int) -> None:
         """Let time pass, while the aggregators go on."""
