@@ -40,8 +40,8 @@ MEANING: Final = {
     State.HEALTHY: "may do everything",
     State.RESTRICTED: "may only do what reduces risk",
     State.CALLED: "below the call line: a call sets a deadline",
-    State.LIQUIDATABLE: "may be called, and soon after auctioned in parts",
-    State.INSOLVENT: "owes more than it has: auctioned without notice",
+    State.LIQUIDATABLE: "called, then auctioned in parts",
+    State.INSOLVENT: "owes more than it has: auctioned at once",
 }
 STYLES: Final = {
     State.HEALTHY: "bold green",

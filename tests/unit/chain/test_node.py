@@ -14,6 +14,7 @@ from plimsoll.chain.errors import DeploymentError, NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.chain.protocol import TimedChain
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.liquidator import Config
 
 KEY = "0x" + "22" * 32
 OWNER = Account.from_key(KEY).address
@@ -48,13 +49,15 @@ def node(url):
 
 def _life(chain):
     """A deployment and some use of it; the gas of each step."""
-    config = SystemConfig(OWNER, [SIGNER], 1, [FeedConfig(257, "SPX", 1_250 * 10**8)], call_period=600)
+    config = SystemConfig(
+        OWNER, [SIGNER], 1, [FeedConfig(257, "SPX", 1_250 * 10**8)], liquidation=Config(call_period=600)
+    )
     system = deploy_system(chain, config)
     account = account_id(OWNER, 7)
     spent = [
         receipt.gas_used
         for receipt in (
-            system.clearinghouse.transact("list_instrument", 257, 0, 0, 0, sender=OWNER),
+            system.registry.transact("list_instrument", 257, 0, 0, 0, sender=OWNER),
             system.quote.transact("mint", OWNER, 10**12, sender=OWNER),
             system.quote.transact("approve", system.clearinghouse.address, 2**256 - 1, sender=OWNER),
             system.clearinghouse.transact("deposit", account, system.quote.address, 10**9, sender=OWNER),

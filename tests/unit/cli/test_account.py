@@ -59,7 +59,7 @@ class World:
         )
         for number in (TOY, OTHER):
             for expiry, kind, strike in ((0, PERP, 0), (EXPIRY, CALL, 11_000)):
-                self.system.clearinghouse.transact("list_instrument", number, expiry, kind, strike, sender=admin)
+                self.system.registry.transact("list_instrument", number, expiry, kind, strike, sender=admin)
         self.book = folder / "book.json"
         save_book(self.system, self.book)
         self.venue = Venue(self.chain, self.system, admin)
@@ -75,7 +75,7 @@ class World:
         self.account = self.trader.account
 
     def ids(self, underlying, expiry):
-        listed = [int(word) & MASK_ID for word in self.system.clearinghouse.call("listing", underlying, expiry)]
+        listed = [int(word) & MASK_ID for word in self.system.registry.call("listing", underlying, expiry)]
         return [found for found in listed if found >> 64 & 0xFF != SPOT]
 
     def post(self):
@@ -87,7 +87,7 @@ class World:
             listed = [
                 int(word) & MASK_ID
                 for expiry in (0, EXPIRY)
-                for word in self.system.clearinghouse.call("listing", number, expiry)
+                for word in self.system.registry.call("listing", number, expiry)
             ]
             history = History(time, 100 * np.exp(path - path[-1]), DAY)
             markets.append(Market(number, 100.0, history, tuple(listed), strike_unit=10**16))
