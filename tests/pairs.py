@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from eth_keys.datatypes import PrivateKey
@@ -21,8 +21,9 @@ from plimsoll.chain import artifacts
 from plimsoll.chain.contract import Contract, Function, deploy, events_of
 from plimsoll.chain.embedded import EmbeddedChain
 from plimsoll.spec import lens
+from plimsoll.spec.atomic import atomic
 from plimsoll.spec.book import changed
-from plimsoll.spec.errors import Refused
+from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.fund import Income
 from plimsoll.spec.interest import Pool
@@ -164,6 +165,66 @@ PARTS = {
 }
 
 
+# what of a twin's state, by key, which views of the chain tell
+BY_KEY = {
+    ("book", "entries"): ("brought_in",),
+    ("book", "open"): ("instrument_interest",),
+    ("exchange", "filled"): ("filled",),
+    ("exchange", "floors"): ("floor",),
+    ("fund", "allowances"): ("allowance",),
+    ("fund", "balances"): ("balanceOf",),
+    ("fund", "buckets"): ("spent",),
+    ("fund", "requests"): ("requested", "maxRedeem", "maxWithdraw"),
+    ("history", "observed"): ("buckets",),
+    ("history", "remembered"): ("checkpoints",),
+    ("history", "settlements"): ("settlement", "settled"),
+    ("liquidator", "auctions"): ("auction",),
+    ("liquidator", "calls"): ("deadline", "ripe"),
+    ("liquidator", "records"): ("recorded",),
+    ("mandates", "allowances"): ("allowance",),
+    ("mandates", "delegates"): ("delegate",),
+    ("mandates", "reserves"): ("reserve",),
+    ("mandates", "top_ups"): ("top_up", "bounty"),
+    ("registry", "instrument_caps"): ("instrument_cap",),
+    ("registry", "limits"): ("underlying_limits",),
+    ("registry", "listed"): ("collateral",),
+    ("registry", "listings"): ("listing",),
+    ("standing", "filled"): ("filled",),
+    ("standing", "floors"): ("floor",),
+}
+# likewise what is one value: the twin's view or attribute, the chain's view
+BY_NAME = {
+    ("book", "flowed"): ("outflow", "outflow"),
+    ("book", "sums"): ("utilisation", "utilisation"),
+    ("fund", "claim_window"): ("claim_window", "claim_window"),
+    ("fund", "cooldown"): ("cooldown", "cooldown"),
+    ("fund", "event_cap"): ("event_cap", "event_cap"),
+    ("fund", "held"): ("cover", "cover"),
+    ("fund", "supply"): ("totalSupply", "totalSupply"),
+    ("fund", "underlying_cap"): ("underlying_cap", "underlying_cap"),
+    ("history", "guardian"): ("guardian", "guardian"),
+    ("liquidator", "bad_debt"): ("bad_debt", "bad_debt"),
+    ("liquidator", "config"): ("config", "config"),
+    ("oracle", "floors"): ("floors", "floors"),
+    ("oracle", "quorum"): ("quorum", "quorum"),
+    ("oracle", "rates"): ("rates", "rates"),
+    ("registry", "account_word"): ("account_limits", "account_limits"),
+    ("registry", "curve_word"): ("curve", "curve"),
+    ("registry", "fees_word"): ("fees", "fees"),
+    ("registry", "pool_word"): ("pool_limits", "pool_limits"),
+    ("registry", "price_band"): ("price_band", "price_band"),
+    ("registry", "reduce_band"): ("reduce_band", "reduce_band"),
+}
+
+
+def _viewed(twin: Any, view: str, args: Sequence[Any], now: int) -> Any:
+    """What a view of the twin says: of the state, or of the state at a time."""
+    found = getattr(twin, view)
+    if isinstance(found, dict):
+        return found.get(*args, 0)
+    return found(*args, now) if "now" in _asks_for(type(twin), view) else found(*args)
+
+
 class Pair:
     """A deployment on the embedded chain, and its twin.
 
@@ -236,6 +297,7 @@ class Pair:
         )
         self.changed = True  # whether anything happened since the last comparison
         self.known: dict[tuple[str, str], Any] = {}  # the twin's state at that
+        self.margins: dict[int, Any] = {}  # by account, what its margin was compared at
         self.signers = sorted((f"signer-{k}" for k in range(signers)), key=address_of)
         self.quorum = quorum
         self.step("oracle", "set_signers", [address_of(name) for name in self.signers], quorum, sender=self.owner)
@@ -295,22 +357,86 @@ class Pair:
         Mismatch
             Where result, log or reason differ.
         """
-        twin = getattr(self.twin, part)
-        before = [len(log) for log in self.twin.logs()]
-        expected = self._ask(twin, name, args, sender)
-        events = [event for log, count in zip(self.twin.logs(), before, strict=True) for event in log[count:]]
-
         contract = self.contracts[part]
         function = contract.interface.function(name, len(args))
+        return self._both(
+            f"{part}.{name}{args}",
+            lambda: self._ask(getattr(self.twin, part), name, args, sender),
+            contract,
+            function,
+            encode_call(function, args),
+            sender,
+        )
+
+    def batch(self, who: int, calls: Sequence[tuple[str, str, Sequence[Any]]], *, sender: int) -> Any:
+        """`multicall` for an account on both: (part, function, arguments) each, a venue's or the book's.
+
+        A part that is an address is called there, where nothing stands. A `multicall` within takes an account and
+        calls again.
+        """
+        book = self.contracts["book"]
+        function = book.interface.function("multicall", 2)
+        twin = self.twin
+        parts = [getattr(twin, part) for part in PARTS if part not in {"book", "mandates"}]
+
+        def ask() -> Any:
+            try:
+                with atomic(*parts):
+                    return twin.book.multicall(who, self._callables(calls, sender), sender=sender, now=twin.clock)
+            except Refused as refused:
+                return refused
+
+        data = function.encode([who, self._encoded(calls)])
+        return self._both(f"batch of {who:#x}: {calls}", ask, book, function, data, sender)
+
+    def _callables(self, calls: Sequence[tuple[str, str, Sequence[Any]]], sender: int) -> list[Any]:
+        """The calls of a batch, for the twin."""
+        twin = self.twin
+
+        def run(part: str, name: str, args: Sequence[Any]) -> None:
+            if part == "book":
+                if name == "multicall":
+                    inner = self._callables(args[1], sender)
+                    twin.book.multicall(args[0], inner, sender=sender, now=twin.clock)
+                else:
+                    self._call(twin.book, name, args, sender)
+                return
+            target = int(part, 16) if part.startswith("0x") else getattr(twin.at, part)
+            require(twin.registry.venues.get(target, False), "clearinghouse: venue not admitted")
+            if name:
+                self._call(getattr(twin, part), name, args, twin.at.book)
+
+        return [partial(run, *call) for call in calls]
+
+    def _encoded(self, calls: Sequence[tuple[str, str, Sequence[Any]]]) -> list[tuple[str, bytes]]:
+        """The calls of a batch, for the chain."""
+        found = []
+        for part, name, args in calls:
+            if part.startswith("0x"):
+                found.append((text(int(part, 16)), b""))
+                continue
+            contract = self.contracts[part]
+            function = contract.interface.function(name, len(args))
+            if name == "multicall":
+                data = function.encode([args[0], self._encoded(args[1])])
+            else:
+                data = encode_call(function, args)
+            found.append((contract.address, data))
+        return found
+
+    def _both(self, what: str, ask: Any, contract: Contract, function: Function, data: bytes, sender: int) -> Any:
+        """One transaction on both; its result, or the `Refused` that both answered with."""
+        before = [len(log) for log in self.twin.logs()]
+        expected = ask()
+        events = [event for log, count in zip(self.twin.logs(), before, strict=True) for event in log[count:]]
         try:
-            receipt = self.chain.transact(contract.address, encode_call(function, args), sender=text(sender))
+            receipt = self.chain.transact(contract.address, data, sender=text(sender))
         except Refused as refused:
             found: Any = refused
             logs: list[Event] = []
         else:
             found = from_chain(function.decode(receipt.output)) if receipt.output else None
             logs = self.events(receipt.logs)
-        what = f"{part}.{name}{args}"
         if isinstance(expected, Refused) or isinstance(found, Refused):
             if repr(expected) != repr(found):
                 raise Mismatch(f"{what}: twin {expected!r}, chain {found!r}")
@@ -337,14 +463,16 @@ class Pair:
         assert found.reason == reason
 
     def _ask(self, twin: Any, name: str, args: Sequence[Any], sender: int) -> Any:
-        function = getattr(twin, name)
-        wanted = inspect.signature(function).parameters
-        known = {"sender": sender, "now": self.twin.clock}
         assert self.twin.clock == self.chain.now
         try:
-            return function(*args, **{key: value for key, value in known.items() if key in wanted})
+            return self._call(twin, name, args, sender)
         except Refused as refused:
             return refused
+
+    def _call(self, twin: Any, name: str, args: Sequence[Any], sender: int) -> Any:
+        function = getattr(twin, name)
+        known = {"sender": sender, "now": self.twin.clock}
+        return function(*args, **{key: known[key] for key in _asks_for(type(twin), name)})
 
     def events(self, logs: Sequence[Any]) -> list[Event]:
         """The protocol's events in a receipt's logs, as the twin writes them."""
@@ -372,6 +500,12 @@ class Pair:
         contract.transact("approve", text(self.twin.at.book), MAX, sender=text(to))
         self.twin.tokens[token].mint(to, amount)
         self.twin.tokens[token].approve(to, self.twin.at.book, MAX)
+
+    def approve(self, token: int, owner: int, spender: int, amount: int = MAX) -> None:
+        """An owner lets another move his tokens, on both."""
+        self.changed = True
+        self.token_contracts[token].transact("approve", text(spender), amount, sender=text(owner))
+        self.twin.tokens[token].approve(owner, spender, amount)
 
     def report(
         self,
@@ -427,20 +561,27 @@ class Pair:
                 raise Mismatch(f"a refusal changed {[key for key in state if state[key] != self.known.get(key)]}")
             return
         book, liquidator = twin.book, twin.liquidator
+        market = self._market(state)
         for who in (0, *accounts):
             words, ledger = book.positions(who, twin.clock), book.ledger(who, twin.clock)
             self._same("book", "ledger", (who,), ledger)
             self._same("book", "positions", (who,), words)
-            self._same("book", "brought_in", (who,), book.brought_in(who))
             if words or any(ledger):
-                self._same("book", "margin", (who,), _or_refused(lambda who=who: book.margin(who, twin.clock)))
-                self._same("liquidator", "auction", (who,), liquidator.auction(who, twin.clock))
-                self._same("liquidator", "deadline", (who,), liquidator.deadline(who, twin.clock))
-                self._same("liquidator", "recorded", (who,), liquidator.recorded(who))
+                # from the same words at the same market comes the same margin
+                interest = [book.open_interest(underlying) for underlying in sorted({w >> 112 & 0xFFFF for w in words})]
+                key = words, ledger, interest, market
+                if self.margins.get(who) != key:
+                    self._same("book", "margin", (who,), _or_refused(lambda who=who: book.margin(who, twin.clock)))
+                    self.margins[who] = key
+        for who in liquidator.auctions.keys() | liquidator.calls.keys():
+            for view in ("auction", "deadline", "ripe"):
+                self._same("liquidator", view, (who,), getattr(liquidator, view)(who, twin.clock))
         for at in (1, 2, twin.at.fund << 96):
             self._same("book", "ledger", (at,), book.ledger(at, twin.clock))
         self._same("book", "pool", (), tuple(map(plain_of, book.pool(twin.clock))))
-        self._same("book", "outflow", (), book.outflow())
+        for part, name in (("fund", "totalAssets"), ("fund", "locked")):
+            self._same(part, name, (), getattr(twin.fund, name)(twin.clock))
+        self._compare_changed(state)
         for underlying in self.aggregators:
             self._same("book", "open_interest", (underlying,), book.open_interest(underlying))
             self._same("oracle", "funding", (underlying,), twin.oracle.funding(underlying, twin.clock))
@@ -458,6 +599,33 @@ class Pair:
                 raise Mismatch(f"token {at:#x}: the book holds {int.from_bytes(held, 'big')}")
         self.known = state
         self.changed = False
+
+    def _market(self, state: Mapping[tuple[str, str], Any]) -> Any:
+        """What margins are taken at, books and open interest aside."""
+        prices = [(a.answer, a.updated_at) for a in self.twin.aggregators.values()]
+        return (
+            self.twin.clock,
+            prices,
+            [state[key] for key in state if key[0] in {"feed", "oracle"} and key[1] != "log"],
+        )
+
+    def _compare_changed(self, state: Mapping[tuple[str, str], Any]) -> None:
+        """Demand of the chain what views say of everything that changed in the twin since the last comparison."""
+        twin, now = self.twin, self.twin.clock
+        for (part, name), views in BY_KEY.items():
+            new, old = state[part, name], self.known.get((part, name), {})
+            if new == old:
+                continue
+            for key in new.keys() | old.keys():
+                if new.get(key) != old.get(key):
+                    args = key if isinstance(key, tuple) else (key,)
+                    for view in views:
+                        self._same(part, view, args, _viewed(getattr(twin, part), view, args, now))
+        for (part, name), (view, place) in BY_NAME.items():
+            if state[part, name] != self.known.get((part, name)):
+                found = getattr(getattr(twin, part), view)
+                value = self._call(getattr(twin, part), view, (), 0) if callable(found) else found
+                self._same(part, place, (), value)
 
     def compare_lens(self, who: int, trades: Sequence[tuple[int, int, int]]) -> None:
         """Demand of the lens what the twin says of an account, and of it after (instrument, quantity, price)s."""
@@ -502,9 +670,16 @@ class Pair:
             same = repr(found) == repr(expected)
         else:
             plain = tuple(expected) if isinstance(expected, tuple) else plain_of(expected)
-            same = found == plain
+            same = from_chain(found) == plain
         if not same:
             raise Mismatch(f"{part}.{name}{args}: twin {expected!r}, chain {found!r}")
+
+
+@cache
+def _asks_for(kind: type, name: str) -> tuple[str, ...]:
+    """Which of sender and time a function of a twin takes."""
+    wanted = inspect.signature(getattr(kind, name)).parameters
+    return tuple(key for key in ("sender", "now") if key in wanted)
 
 
 def plain_of(value: Any) -> Any:

@@ -6,19 +6,32 @@ action is not kept out of the contracts: both must refuse it for the same reason
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from plimsoll.spec.book import held
+from plimsoll.spec.book import NO_CAP, held
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.exchange import Order
-from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, id_of, quantity_of, unpack
-from plimsoll.spec.mandates import ENDLESS
+from plimsoll.spec.history import BUCKET, BUCKETS
+from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, Instrument, id_of, quantity_of, unpack
+from plimsoll.spec.liquidator import ANY_PRICE, ANY_STATE, Config
+from plimsoll.spec.mandates import ALL, ENDLESS
 from plimsoll.spec.margin import ClassOffset, Params, Scalars, State
+from plimsoll.spec.registry import (
+    AccountLimits,
+    Curve,
+    Fees,
+    PoolLimits,
+    pack_account_limits,
+    pack_curve,
+    pack_fees,
+    pack_pool_limits,
+)
 from plimsoll.spec.report import Report, digest, pack_class, pack_floors, pack_rates, pack_scalars
+from plimsoll.spec.standing import StandingOrder
 from plimsoll.spec.surface import Row, Surface, encode
-from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, MAX_PRICE, MAX_QUANTITY, PPM, WAD
+from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, MAX_LEDGER, MAX_PRICE, MAX_QUANTITY, PPM, WAD, div_up
 from tests.pairs import ZERO, Pair, account, address_of, sign, text
 from tests.strategies import Source, chance, edge, pick
 
@@ -40,12 +53,44 @@ ACCOUNTS: Final = (
     account("liquidator", 0),
     account("liquidator", 2**96 - 1),
 )
-EVERYONE: Final = [*ACCOUNTS, *(account(name, 9) for name in TRADERS), account("attacker", 7), account("attacker")]
+EVERYONE: Final = [
+    *ACCOUNTS,
+    *(account(name, 9) for name in TRADERS),
+    account("liquidator", 10),
+    account("attacker", 7),
+    account("attacker"),
+]
 VENUE: Final = address_of("venue")
 ATTACKER: Final = address_of("attacker")
 
 # ppm of PSR that each lane moves the price by, and which way volatility goes: 13 nodes up and down, six extremes
 MOVES: Final = (*(k * PPM // 6 for k in range(-6, 7) for _ in range(2)), -2 * PPM, 2 * PPM, -3 * PPM, 3 * PPM, 0, 0)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What governance sets where sequences begin."""
+
+    curve: Curve
+    fees: Fees
+    account: AccountLimits
+    pool: PoolLimits
+    config: Config
+
+
+FREE: Final = Terms(Curve(), Fees(), AccountLimits(), PoolLimits(), Config())
+USUAL: Final = replace(
+    FREE,
+    curve=Curve(base=20_000, slope_low=60_000, slope_high=800_000),
+    fees=Fees(500, 200, 200_000, 300_000, 5_000, 10_000, 50_000),
+    config=Config(urgent_period=60, ramp=1_800),
+)
+TIGHT: Final = replace(
+    USUAL,
+    account=AccountLimits(500 * WAD, 300_000 * WAD, 12),
+    pool=PoolLimits(500_000 * WAD, 20_000 * WAD, DAY),
+    config=Config(bonus=50_000, min_rest=5_000 * WAD),
+)
 
 
 def intrinsic(instrument: Instrument, price: int, unit: int) -> int:
@@ -89,11 +134,12 @@ def fair_row(source: Source, instrument: Instrument, price: int, unit: int, psr:
 
 
 class Player:
-    """Draws actions and runs them on both sides of a pair."""
+    """Draws actions and runs them on both sides of a pair; those of `focus` as often as all others together."""
 
-    def __init__(self, pair: Pair, source: Source) -> None:
+    def __init__(self, pair: Pair, source: Source, focus: Sequence[str] = ()) -> None:
         self.pair = pair
         self.source = source
+        self.focus = focus
         self.outcomes: dict[tuple[str, str], int] = {}
 
     # ------------------------------------------------------------------------------------------------------- tools
@@ -150,7 +196,7 @@ class Player:
 
     # ------------------------------------------------------------------------------------------------------- setup
 
-    def open(self) -> None:
+    def open(self, terms: Terms = USUAL) -> None:
         """Feeds, listings, a first report, tokens in hand, venues allowed: where sequences begin."""
         pair, owner = self.pair, self.pair.owner
         pair.wire()
@@ -172,28 +218,47 @@ class Player:
                     strike = at_money * percent // 100
                     pair.must("registry", "list_instrument", underlying, expiry, kind, strike, sender=owner)
         near = pair.now + DAY // 2
-        pair.must("registry", "list_instrument", ETH, near, CALL, 3_000, sender=owner)
+        for underlying, kind, strike in (
+            (ETH, CALL, 3_000),
+            (ETH, PUT, 3_100),
+            (ETH, FUTURE, 0),
+            (BTC, FUTURE, 0),
+            (BTC, CALL, 59_000),
+        ):
+            pair.must("registry", "list_instrument", underlying, near, kind, strike, sender=owner)
+        pair.must("registry", "set_curve", pack_curve(terms.curve), sender=owner)
+        pair.must("registry", "set_fees", pack_fees(terms.fees), sender=owner)
+        pair.must("liquidator", "set_config", terms.config, sender=owner)
+        pair.must("fund", "set_cooldown", DAY, DAY, sender=owner)
+        pair.must("history", "set_guardian", address_of("whale"), sender=owner)
         for name in (*TRADERS, "attacker"):
             for token in pair.tokens:
                 pair.mint(token, address_of(name), 10**15 * 10 ** pair.twin.tokens[token].decimals)
+            pair.approve(pair.tokens[0], address_of(name), pair.twin.at.fund)
+        self.remember()
+        pair.advance(pair.twin.history.lag)
+        self.refresh()
         self.post_all()
-        for who in ACCOUNTS:
-            for venue in (VENUE, pair.twin.at.exchange):
+        for who in (*ACCOUNTS, account("liquidator", 9)):
+            for venue in (VENUE, pair.twin.at.exchange, pair.twin.at.standing):
                 pair.must(
                     "mandates", "set_allowance", who, venue, pair.now + 400 * DAY, ENDLESS, 0, 0, sender=who >> 96
                 )
 
-    def fund(self) -> None:
-        """Deposits, and a book of trades on them: accounts from empty to large."""
+    def fund(self, terms: Terms = USUAL) -> None:
+        """Deposits, a book of trades on them, debts, limits: accounts from empty to large."""
         pair = self.pair
         quote, btc, eth = pair.tokens
         unit = 10 ** pair.twin.tokens[quote].decimals
         for who, cash in zip(ACCOUNTS, (100_000, 20_000, 5_000_000, 2_000_000, 1_000_000, 0), strict=True):
             if cash:
                 pair.must("book", "deposit", who, quote, cash * unit + 7, sender=who >> 96)
-        pair.must("book", "deposit", account("liquidator", 9), quote, 3_000_000 * unit, sender=address_of("liquidator"))
+        pair.must(
+            "book", "deposit", account("liquidator", 9), quote, 20_000_000 * unit, sender=address_of("liquidator")
+        )
         pair.must("book", "deposit", ACCOUNTS[0], btc, 2 * 10**18 + 1, sender=ACCOUNTS[0] >> 96)
         pair.must("book", "deposit", ACCOUNTS[3], eth, 50 * 10**8 + 1, sender=ACCOUNTS[3] >> 96)
+        pair.must("fund", "deposit", 500_000 * unit, address_of("whale"), sender=address_of("whale"))
         for _ in range(60):
             buyer, seller, instrument_id, quantity, _ = self.deal()
             price = self.mark(instrument_id)
@@ -206,6 +271,12 @@ class Player:
             amount = free // pair.twin.book.quote_scale // self.pick((1, 1, 2))
             if amount > 0:
                 pair.must("book", "withdraw", who, quote, amount, who >> 96, sender=who >> 96)
+        for _ in range(20):
+            self.borrow()
+        for who in ACCOUNTS[:3]:
+            self.gear(who)
+        words = pack_account_limits(terms.account), pack_pool_limits(terms.pool)
+        pair.must("registry", "set_limits", *words, sender=pair.owner)
 
     def surface(self, key: tuple[int, int], psr: int, set_id: int) -> Surface:
         """A surface as an engine would make it now."""
@@ -233,7 +304,7 @@ class Player:
     def post_all(self) -> None:
         """A report of everything that is listed; nothing is refused."""
         keys = sorted(self.pair.twin.registry.listings)
-        surfaces = [self.surface(key, self.source.integer(30_000, 150_000), 1) for key in keys]
+        surfaces = [self.surface(key, self.source.integer(15_000, 50_000), 1) for key in keys]
         scalars = [pack_scalars(self.scalars(u)) for u in PRICES]
         classes = [pack_class(ClassOffset(0, 600_000, 300_000))]
         self.pair.post(surfaces, scalars, classes)
@@ -249,7 +320,25 @@ class Player:
             im_factor=self.source.integer(1_200_000, 1_800_000),
             volatility=self.source.integer(100_000, 2_000_000),
             market=self.source.integer(0, 50_000),
+            funding=self.pick((0, self.source.integer(-3_000, 3_000), self.source.integer(-25_000, 25_000))),
         )
+
+    # --------------------------------------------------------------------------------------------------------- time
+
+    def refresh(self) -> None:
+        """Feeds tell their prices again, as a heartbeat does."""
+        for underlying in PRICES:
+            self.pair.price(underlying, self.index(underlying))
+
+    def remember(self) -> None:
+        """The live index of every underlying, for when the lag is over."""
+        for underlying in PRICES:
+            self.step("history", "touch", underlying)
+
+    def pass_time(self, seconds: int) -> None:
+        """So much later; feeds went on."""
+        self.pair.advance(max(0, seconds))
+        self.refresh()
 
     # -------------------------------------------------------------------------------------------- tokens in and out
 
@@ -270,26 +359,143 @@ class Player:
 
     def withdraw(self) -> None:
         """Tokens out of an account: at random, all there is, or just down to initial margin."""
-        who = self.pick(ACCOUNTS)
-        token = self.pick(self.pair.tokens)
-        book = self.pair.twin.book
-        if token == book.quote:
-            has, scale = book.ledger(who, self.pair.now)[0], book.quote_scale
-        else:
-            instrument_id, scale, _ = self.pair.twin.registry.collateral(token)
-            has = book.quantity(who, instrument_id, self.pair.now)
-        amount = max(0, has // scale)
-        found = self.margin(who)
-        if token == book.quote and found is not None and chance(self.source, 50):
-            amount = max(0, min(amount, (found.equity_haircut - found.im) // scale)) + self.source.integer(-1, 1)
-        elif chance(self.source, 50):
-            amount = self.source.integer(0, amount)
-        if self.bad():
-            amount = edge(self.source, 0, 10**28)
+        who, token = self.someones_tokens()
+        amount = self.amount_of(who, token)
         if self.bad(3):
             token = ATTACKER
         to = self.pick((0, self.pair.twin.at.book)) if self.bad(3) else self.someone()
-        self.step("book", "withdraw", who, token, max(0, amount), to, sender=self.owner_of(who))
+        self.step("book", "withdraw", who, token, amount, to, sender=self.owner_of(who))
+
+    def transfer(self) -> None:
+        """Tokens between accounts of one owner: all, some, just down to initial margin; or of two owners."""
+        source, token = self.someones_tokens()
+        target = source >> 96 << 96 | self.pick((0, 1, 9))
+        if self.bad(6):
+            target = self.pick((source, self.pick(ACCOUNTS), 1))
+        amount = self.amount_of(source, token)
+        if self.bad(3):
+            token = ATTACKER
+        self.step("book", "transfer", source, target, token, amount, sender=self.owner_of(source))
+
+    def someones_tokens(self) -> tuple[int, int]:
+        """An account and a token, more often one that it has."""
+        who, token = self.pick(EVERYONE if self.bad(30) else ACCOUNTS), self.pick(self.pair.tokens)
+        has = [a for a in EVERYONE if self.pair.twin.book.ledger(a, self.pair.now)[0] > 0 and self.is_free(a)]
+        return (self.pick(has), self.pair.tokens[0]) if has and chance(self.source, 60) else (who, token)
+
+    def is_free(self, who: int) -> bool:
+        """Whether an account is over initial margin."""
+        found = self.margin(who)
+        return found is not None and found.equity_haircut > found.im
+
+    def amount_of(self, who: int, token: int) -> int:
+        """How much of a token might leave an account."""
+        book, now = self.pair.twin.book, self.pair.now
+        if token == book.quote:
+            has, scale = book.ledger(who, now)[0], book.quote_scale
+        else:
+            instrument_id, scale, _ = self.pair.twin.registry.collateral(token)
+            has = book.quantity(who, instrument_id, now)
+        amount = max(0, has // scale)
+        found = self.margin(who)
+        if token == book.quote and found is not None and chance(self.source, 50):
+            return max(0, min(amount, (found.equity_haircut - found.im) // scale) + self.source.integer(-1, 1))
+        amount = self.source.integer(0, amount) if chance(self.source, 50) else amount
+        return edge(self.source, 0, 10**28) if self.bad() else amount
+
+    def settle_account(self) -> None:
+        """Realised profit and loss between linear and cash."""
+        who = self.pick((0, 1, account("attacker"))) if self.bad() else self.pick(ACCOUNTS)
+        self.step("book", "settle", who)
+
+    def expire(self) -> None:
+        """What time owes an account is booked."""
+        self.step("book", "expire", self.pick((*EVERYONE, 2)))
+
+    def claim(self) -> None:
+        """The fund's part of interest, and from its account into the fund."""
+        self.step("book", "claim")
+        if chance(self.source, 50):
+            self.step("fund", "collect")
+
+    def borrow(self) -> None:
+        """Options bought on collateral: for more than the account has in cash, or than it may owe."""
+        who = self.pick(ACCOUNTS[:4])
+        others = [other for other in ACCOUNTS[2:5] if other != who]
+        options = [i for i in self.listed() if unpack(i).is_option and (self.mark(i) or 0) > 10**15]
+        found = self.margin(who)
+        if not options or found is None:
+            return
+        instrument_id = self.pick(options)
+        price = self.mark(instrument_id)
+        assert price is not None
+        cash = max(0, self.pair.twin.book.ledger(who, self.pair.now)[0])
+        wanted = cash + max(1, found.equity_haircut - found.im) * self.source.integer(0, 60) // 100
+        quantity = min(max(1, wanted * WAD // price), MAX_QUANTITY)
+        self.step("book", "trade", who, self.pick(others), instrument_id, quantity, price, sender=VENUE)
+
+    def gear(self, who: int | None = None) -> None:
+        """As much of a perp, a future or of short options as margin lets an account have."""
+        who = self.pick(ACCOUNTS[:4]) if who is None else who
+        found = self.margin(who)
+        if found is None:
+            return
+        kinds = self.pick(((PERP,), (PERP,), (PERP, FUTURE), (CALL, PUT)))
+        instrument_id = self.pick([i for i in self.listed() if unpack(i).kind in kinds])
+        price = max(1, self.mark(instrument_id) or 1)
+        index = self.index(unpack(instrument_id).underlying)
+        other = account("liquidator", 9)
+        sides = (who, other) if PERP in kinds and chance(self.source, 50) else (other, who)
+        free = max(WAD, found.equity_haircut - found.im)
+        for times in (12, 8, 5, 4, 3, 2, 1):
+            quantity = min(free * times * WAD // index + 1, MAX_QUANTITY)
+            if self.step("book", "trade", *sides, instrument_id, quantity, price, sender=VENUE) is None:
+                return
+
+    # -------------------------------------------------------------------------------------------------------- batch
+
+    def batch(self) -> None:
+        """Several calls of an account's owner at once."""
+        who = self.pick(ACCOUNTS)
+        owner = self.owner_of(who)
+        calls = [self.one_of_batch(who, owner) for _ in range(self.source.integer(1, 4))]
+        found = self.pair.batch(0 if self.bad(2) else who, calls, sender=owner)
+        key = "book.multicall", found.reason if isinstance(found, Refused) else "done"
+        self.outcomes[key] = self.outcomes.get(key, 0) + 1
+
+    def one_of_batch(self, who: int, owner: int) -> tuple[str, str, Sequence[Any]]:
+        """One call of a batch: of the book, of a venue, or one that must not be."""
+        quote = self.pair.tokens[0]
+        unit = 10 ** self.pair.twin.tokens[quote].decimals
+        if self.bad(12):
+            return self.pick(
+                (
+                    ("book", "multicall", (who, [("book", "expire", (who,))])),
+                    ("liquidator", "call", (who,)),
+                    ("book", "margin", (who,)),
+                    ("book", "seize", (who, ACCOUNTS[2], WAD, 0, 0)),
+                    ("book", "set_fund", (ATTACKER,)),
+                    ("fund", "collect", ()),
+                    (hex(ATTACKER), "", ()),
+                )
+            )
+        way = self.source.integer(0, 7)
+        if way == 0:
+            return "book", "deposit", (who, quote, self.source.integer(1, 20_000) * unit)
+        if way == 1:
+            return "book", "withdraw", (who, quote, self.amount_of(who, quote), owner)
+        if way == 2:
+            return "book", "transfer", (who, who >> 96 << 96 | 9, quote, self.amount_of(who, quote))
+        if way == 3:
+            return "book", self.pick(("settle", "expire")), (who,)
+        if way == 4:
+            return hex(VENUE), "", ()
+        deal = self.deal()
+        if who not in deal[:2]:
+            buyer, seller = deal[:2]
+            deal = (who, seller, *deal[2:]) if seller != who else (buyer, who, *deal[2:])
+        orders, signatures, wanted = self.orders_of(deal)
+        return "exchange", "settle", (orders[0], signatures[0], orders[1], signatures[1], wanted)
 
     # ------------------------------------------------------------------------------------------------------ trading
 
@@ -342,29 +548,16 @@ class Player:
         """A trade through a venue without orders."""
         deal = self.deal()
         deal = self.spoilt(deal) if self.bad(12) else deal
-        self.step("book", "trade", *deal, sender=ATTACKER if self.bad(2) else VENUE)
+        takes = self.pick(((), (), (True,), (False,)))
+        self.step("book", "trade", *deal, *takes, sender=ATTACKER if self.bad(2) else VENUE)
 
     def settle(self) -> None:
         """A trade through the exchange, with signed orders."""
         buyer, seller, instrument_id, quantity, price = self.deal()
         if self.bad(10):
             buyer, seller, instrument_id, quantity, price = self.spoilt((buyer, seller, instrument_id, quantity, price))
+        (maker, taker), signatures, _ = self.orders_of((buyer, seller, instrument_id, quantity, price))
         now = self.pair.now
-        nonce = self.source.integer(0, 3)
-        signs = -1 if chance(self.source, 50) else 1
-        maker, taker = (
-            Order(
-                who,
-                who >> 96,
-                instrument_id,
-                side * max(1, quantity),
-                price,
-                now + self.pick((0, HOUR, 9 * DAY)),
-                nonce,
-            )
-            for who, side in (((buyer, 1), (seller, -1)) if signs > 0 else ((seller, -1), (buyer, 1)))
-        )
-        signatures = [self.signature(order) for order in (maker, taker)]
         if self.bad(15):
             maker, taker = self.pick(
                 (
@@ -387,9 +580,30 @@ class Player:
             self.step("exchange", "cancel", self.pick((maker, taker)), sender=self.someone())
             self.step("exchange", "settle", maker, signatures[0], taker, signatures[1], wanted)
 
-    def signature(self, order: Order) -> bytes:
+    def orders_of(self, deal: tuple[int, int, int, int, int]) -> tuple[list[Order], list[bytes], int]:
+        """A deal as a maker's and a taker's signed order, and its quantity."""
+        buyer, seller, instrument_id, quantity, price = deal
+        now = self.pair.now
+        nonce = self.source.integer(0, 3)
+        signs = -1 if chance(self.source, 50) else 1
+        orders = [
+            Order(
+                who,
+                who >> 96,
+                instrument_id,
+                side * max(1, quantity),
+                price,
+                now + self.pick((0, HOUR, 9 * DAY)),
+                nonce,
+            )
+            for who, side in (((buyer, 1), (seller, -1)) if signs > 0 else ((seller, -1), (buyer, 1)))
+        ]
+        return orders, [self.signature(order) for order in orders], quantity
+
+    def signature(self, order: Order | StandingOrder) -> bytes:
         """An order signed by its signer's key, where it is a role's."""
-        message = self.pair.twin.exchange.digest(order)
+        venue = self.pair.twin.exchange if isinstance(order, Order) else self.pair.twin.standing
+        message = venue.digest(order)
         names = {address_of(name): name for name in (*TRADERS, "attacker")}
         return sign(names.get(order.signer, "attacker"), message)
 
@@ -397,6 +611,38 @@ class Player:
         """Old orders voided."""
         who = self.pick(ACCOUNTS)
         self.step("exchange", "cancel_below", who, self.source.integer(0, 4), sender=self.owner_of(who))
+
+    def standing(self) -> None:
+        """A standing order of a called account, executed by another; or one that must not be."""
+        twin, now = self.pair.twin, self.pair.now
+        called = [w for w in ACCOUNTS if twin.liquidator.deadline(w, now) or twin.liquidator.auction(w, now)]
+        who = self.pick(called) if called and not self.bad(10) else self.pick(ACCOUNTS)
+        holding = [w for w in twin.book.positions(who, now) if unpack(id_of(w)).kind != SPOT]
+        if not holding:
+            return
+        chosen = self.pick(holding)
+        has = -quantity_of(chosen)
+        other = self.pick([a for a in ACCOUNTS if a >> 96 != who >> 96])
+        order = StandingOrder(
+            account=who,
+            signer=self.someone() if self.bad(5) else who >> 96,
+            instrument=id_of(chosen),
+            quantity=-has if self.bad(5) else has * self.pick((1, 1, 2)),
+            slack=self.pick((0, 0, 10_000, 50_000, 50_001 if self.bad(20) else 7)),
+            expires=now + self.pick((0, DAY, -1 if self.bad(10) else 9)),
+            nonce=self.source.integer(0, 3),
+        )
+        signature = self.signature(order) if not self.bad(5) else bytes(65)
+        quantity = self.pick(
+            (abs(has), abs(has) // 2 + 1, 1, 2 * abs(has) if self.bad(20) else abs(has), 0 if self.bad() else 3)
+        )
+        if self.bad(6):
+            self.step("standing", "cancel", order, sender=self.owner_of(who))
+        self.step("standing", "execute", order, signature, other, quantity, sender=self.owner_of(other))
+        if self.bad(20):
+            self.step("standing", "execute", order, signature, other, quantity, sender=other >> 96)
+        if self.bad(6):
+            self.step("standing", "cancel_below", who, self.source.integer(0, 4), sender=self.owner_of(who))
 
     # ---------------------------------------------------------------------------------------------- risk and market
 
@@ -490,14 +736,82 @@ class Player:
         for underlying, price in PRICES.items():
             self.pair.price(underlying, price * self.source.integer(900_000, 1_100_000) // PPM)
 
+    # ------------------------------------------------------------------------------------------------------ history
+
+    def expiries(self) -> list[tuple[int, int]]:
+        """Underlyings and expiries that are listed."""
+        return sorted(key for key in self.pair.twin.registry.listings if key[1])
+
+    def settle_expiry(self) -> None:
+        """On to an expiry: observed enough or not, proposed, disputed or not, resolved, final."""
+        now = self.pair.now
+        open_now = [key for key in self.expiries() if not self.pair.twin.history.settled(*key, now)]
+        if not open_now:
+            return
+        underlying, expiry = min(open_now, key=lambda key: (key[1], key[0])) if self.bad(85) else self.pick(open_now)
+        if now < expiry:
+            left = self.source.integer(0, BUCKETS)
+            self.pass_time(expiry - now - WINDOW + self.source.integer(-1, 0 if left else WINDOW))
+            for _ in range(left):
+                if chance(self.source, 30):
+                    self.drift()
+                self.step("history", "observe", underlying, expiry)
+                self.pass_time(self.pick((BUCKET, BUCKET, BUCKET - 1, 1, 2 * BUCKET)))
+                if self.pair.now >= expiry:
+                    break
+            self.pass_time(expiry - self.pair.now + self.source.integer(-1, 1))
+        self.propose((underlying, expiry))
+        for at in self.pick(((underlying,), PRICES)):
+            if (at, expiry) in self.pair.twin.registry.listings and at != underlying:
+                self.propose((at, expiry))
+        if chance(self.source, 70):
+            self.pass_time(self.pair.twin.history.delay - self.source.integer(0, 1))
+        if chance(self.source, 60):
+            self.post()
+
+    def propose(self, key: tuple[int, int]) -> None:
+        """A settlement price by what was observed; or by the owner, where there is none or it is disputed."""
+        self.step("history", "propose", *key)
+        if self.bad(15):
+            self.step("history", "dispute", *key, sender=self.pick((self.pair.owner, address_of("whale"), ATTACKER)))
+        price = self.index(key[0]) * self.pick((100, 100, 50, 200, 49, 201, 130)) // 100
+        if chance(self.source, 70):
+            self.step("history", "resolve", *key, 0 if self.bad(3) else price, sender=self.admin())
+
+    def drift(self) -> None:
+        """Prices move a little."""
+        for underlying in PRICES:
+            self.pair.price(
+                underlying, max(1, self.index(underlying) * (PPM + self.source.integer(-3_000, 3_000)) // PPM)
+            )
+
+    def history(self) -> None:
+        """One function of the history, wherever the clock stands."""
+        key = (BTC, 0) if self.bad(5) else self.pick((*self.expiries(), (ETH, self.pair.now)))
+        way = self.source.integer(0, 5)
+        if way <= 1:
+            self.remember()
+            self.step("history", "touch", 77)
+        elif way == 2:
+            self.step("history", "observe", *key)
+        elif way == 3:
+            self.propose(key)
+        elif way == 4:
+            self.step("history", "dispute", *key, sender=self.admin())
+        else:
+            self.step("history", "set_guardian", self.pick((0, address_of("whale"))), sender=self.admin())
+
     def wait(self) -> None:
         """Time passes; prices are told again, as a feed's heartbeat does, or not."""
         self.pair.advance(
             self.pick((0, 1, 60, HOUR, 2 * HOUR + 1, self.source.integer(0, DAY), 31 * DAY if self.bad() else 5))
         )
         if not self.bad(5):
-            for underlying in PRICES:
-                self.pair.price(underlying, self.index(underlying))
+            self.refresh()
+        if chance(self.source, 40):
+            self.remember()
+        if chance(self.source, 30):
+            self.post()
 
     # -------------------------------------------------------------------------------------------------- liquidation
 
@@ -509,7 +823,7 @@ class Player:
         away = self.source.integer(1, 3) * (-1 if chance(self.source, 50) else 1)
         kept = aggregator.answer, aggregator.updated_at
         watched = sorted({self.pick(ACCOUNTS[:4]) for _ in range(2)})
-        for percent in (1, 2, 4, 7, 11):
+        for percent in (1, 2, 4, 7, 11, 20) if chance(self.source, 80) else (25,):
             aggregator.answer, aggregator.updated_at = was * (100 + away * percent) // 100, self.pair.now
             if any((self.state(who) or 0) >= State.CALLED for who in watched):
                 break
@@ -519,39 +833,96 @@ class Player:
         if chance(self.source, 60):
             self.post()
 
+    def crash(self) -> None:
+        """A price jumps too far for calls; who is insolvent is auctioned, to where the fund pays, and past it."""
+        underlying = self.pick((BTC, ETH))
+        new = self.index(underlying) * self.pick((35, 50, 65, 150, 190, 250)) // 100
+        self.pair.price(underlying, max(1, new))
+        if chance(self.source, 50):
+            self.post()
+        for who in ACCOUNTS[:4]:
+            if self.state(who) is State.INSOLVENT and not self.pair.twin.liquidator.auction(who, self.pair.now):
+                self.step("liquidator", "record", who)
+                self.step("liquidator", "start", who)
+                if chance(self.source, 60):
+                    self.pass_time(self.pair.twin.liquidator.config.ramp)
+                self.sell(who)
+
     def pursue(self) -> None:
-        """What a keeper would do next about somebody."""
+        """What a keeper would do next about somebody, a step of it or several."""
         liquidator = self.pair.twin.liquidator
         states = {who: self.state(who) for who in ACCOUNTS}
         for who in ACCOUNTS[self.source.integer(0, 3) :]:
             if liquidator.auction(who, self.pair.now):
-                if chance(self.source, 40):
+                if chance(self.source, 25):
                     self.rescue(who)
                 else:
-                    self.bid()
+                    self.sell(who)
                 return
-            if states[who] in {State.LIQUIDATABLE, State.INSOLVENT}:
+            if states[who] is State.INSOLVENT:
                 self.step("liquidator", "start", who)
                 self.sell(who)
                 return
-            if liquidator.deadline(who, self.pair.now):
-                if chance(self.source, 50):
-                    self.step("liquidator", "cure", who)
+            is_called = liquidator.deadline(who, self.pair.now)
+            if not is_called and states[who] in {State.CALLED, State.LIQUIDATABLE}:
+                is_called = self.step("liquidator", "call", who) is None
+                if not chance(self.source, 65):
                     return
-                self.pair.advance(
-                    max(0, liquidator.deadline(who, self.pair.now) - self.pair.now + self.source.integer(0, 1))
-                )
-                for underlying in PRICES:
-                    self.pair.price(underlying, self.index(underlying))
+            if is_called:
+                if chance(self.source, 40):
+                    self.answer(who)
+                    return
+                until = liquidator.ripe if states[who] is State.LIQUIDATABLE else liquidator.deadline
+                self.pass_time(until(who, self.pair.now) - self.pair.now + self.source.integer(0, 1))
                 self.step("liquidator", "start", who)
                 self.sell(who)
-                return
-            if states[who] is State.CALLED:
-                self.step("liquidator", "call", who)
-                if chance(self.source, 40):
-                    self.rescue(who)
                 return
         self.stress()
+        if chance(self.source, 50):
+            self.call()
+
+    def answer(self, who: int) -> None:
+        """What may come to a called account: its cure, its top-up, its reserve."""
+        quote = self.pair.tokens[0]
+        unit = 10 ** self.pair.twin.tokens[quote].decimals
+        way = self.source.integer(0, 4)
+        if way == 0:
+            self.step("liquidator", "cure", who)
+        elif way == 1:
+            self.standing()
+        elif way == 4:
+            self.rescue(who)
+        elif way == 2:
+            token = self.pick(self.pair.tokens)
+            most = self.pick((1, 100_000, 10**9)) * unit
+            if not self.pair.twin.mandates.top_up(who, token):
+                self.step("mandates", "set_top_up", who, token, most, self.pick((0, unit, most)), sender=who >> 96)
+            self.top_up(who, token)
+        else:
+            if not self.pair.twin.mandates.reserve(who):
+                reserve = who >> 96 << 96 | self.pick((0, 1, 9))
+                self.step("mandates", "set_reserve", who, reserve, sender=who >> 96)
+            self.draw(who)
+
+    def top_up(self, who: int | None = None, token: int | None = None) -> None:
+        """Tokens out of the owner's wallet."""
+        who = self.weakest() if who is None else who
+        token = self.pick(self.pair.tokens) if token is None else token
+        to = self.pick((account("liquidator", 9), 0, who, ACCOUNTS[2]))
+        self.step("liquidator", "top_up", who, token, to)
+
+    def draw(self, who: int | None = None) -> None:
+        """Quote out of the reserve: what is needed, one more, or none."""
+        who = self.weakest() if who is None else who
+        found = self.margin(who)
+        scale = self.pair.twin.book.quote_scale
+        need = 0 if found is None else max(0, div_up(found.im - found.equity_haircut, scale))
+        amount = self.pick((need, need // 2 + 1, need + 1, 1, 0 if self.bad(20) else need))
+        self.step("liquidator", "draw", who, amount)
+
+    def record(self) -> None:
+        """Bad debt on record, or off it."""
+        self.step("liquidator", "record", self.weakest())
 
     def rescue(self, who: int) -> None:
         """An owner answers a call, or ends an auction: just enough, or one token unit too little."""
@@ -567,11 +938,9 @@ class Player:
         """Bids on an account, at any time of its auction."""
         if not self.pair.twin.liquidator.auction(who, self.pair.now):
             return
-        for _ in range(self.source.integer(0, 2)):
-            self.pair.advance(self.pick((0, 1, 600, HOUR)))
-            for underlying in PRICES:
-                self.pair.price(underlying, self.index(underlying))
-            self.bid()
+        for _ in range(self.source.integer(1, 2)):
+            self.pass_time(self.pick((0, 1, 600, 1_800, HOUR)))
+            self.bid(who)
         if chance(self.source, 30):
             self.step("liquidator", "close", who)
 
@@ -593,21 +962,39 @@ class Player:
         """An auction."""
         self.step("liquidator", "start", self.weakest())
 
-    def bid(self) -> None:
-        """A bid: all, part, dust; the limit just there, or one short of it."""
+    def bid(self, who: int | None = None) -> None:
+        """A bid: all, part, dust; limits just there, or one short of it; into a book that holds nothing yet."""
         liquidator, now = self.pair.twin.liquidator, self.pair.now
-        open_now = [who for who in ACCOUNTS if liquidator.auction(who, self.pair.now)]
-        who = self.pick(open_now) if open_now and not self.bad(10) else self.weakest()
+        if who is None:
+            open_now = [who for who in ACCOUNTS if liquidator.auction(who, self.pair.now)]
+            who = self.pick(open_now) if open_now and not self.bad(10) else self.weakest()
         bidder = self.pick((*ACCOUNTS, account(self.pick(TRADERS), 9))) if self.bad(30) else account("liquidator", 9)
+        rest: tuple[int, ...] = ()
+        if self.bad(20):
+            bidder, source = account("liquidator", 10), account("liquidator", 9)
+            amount = self.amount_of(source, self.pair.tokens[0]) // self.pick((1, 2, 1_000))
+            rest = (source if not self.bad(6) else ACCOUNTS[0], amount)
         fraction = self.pick(
             (WAD, WAD, WAD // 2, 1, self.source.integer(1, WAD), 2 * WAD, 0 if self.bad(20) else WAD // 3)
         )
+        taken = payment = due = 0
+        found = None
         try:
-            _, payment, _ = liquidator.quote(who, fraction, now)
+            taken, payment, _, due = liquidator.quote(who, fraction, now)
+            found = self.pair.twin.book.margin(who, now)
         except Refused:
-            payment = 0
-        limit = self.pick((2**256 - 1, payment, max(0, payment - 1)))
-        self.step("liquidator", "bid", who, bidder, fraction, limit, sender=self.owner_of(bidder))
+            pass
+        limits: tuple[Any, ...] = ()
+        if taken and chance(self.source, 60):
+            cost = payment - (due if who >> 96 != bidder >> 96 else 0)
+            least = (cost - 1) * WAD // taken + 1  # the lowest whose share comes up to the cost
+            limits = (self.pick((least, least - 1, ANY_PRICE, 0, -1)),)
+            if found is not None and chance(self.source, 50):
+                limits += (self.pick((found.mm, found.mm, max(0, found.mm - 1), 2**256 - 1)),)
+        if rest or self.bad(10):
+            limits += (ANY_PRICE, 2**256 - 1)[len(limits) :]
+            limits += (self.pick((ANY_STATE, liquidator.fingerprint(who, now), ANY_STATE, bytes(31) + b"\1")),)
+        self.step("liquidator", "bid", who, bidder, fraction, *limits, *rest, sender=self.owner_of(bidder))
 
     def close(self) -> None:
         """The end of an auction."""
@@ -615,34 +1002,124 @@ class Player:
         self.step("liquidator", "close", self.pick(open_now) if open_now else self.weakest())
 
     def seize(self) -> None:
-        """A seizure past the liquidator."""
-        self.step("book", "seize", *ACCOUNTS[:2], WAD, 0, sender=self.someone())
+        """What the liquidator alone may do, by another."""
+        sender = self.someone()
+        self.step("book", "seize", *ACCOUNTS[:2], WAD, 0, 0, sender=sender)
+        self.step("book", "pull", ACCOUNTS[0], self.pair.tokens[0], 1, 0, 0, sender=sender)
+        self.step("book", "socialise", account("liquidator", 9), WAD, sender=sender)
+        self.step("fund", "pay", account("liquidator", 9), BTC, 0, WAD, sender=sender)
+
+    # --------------------------------------------------------------------------------------------------------- fund
+
+    def insure(self) -> None:
+        """One function of the fund."""
+        fund, now = self.pair.twin.fund, self.pair.now
+        sender = self.someone()
+        unit = 10 ** self.pair.twin.tokens[self.pair.tokens[0]].decimals
+        to = self.pick((0, fund.address)) if self.bad(3) else self.someone()
+        backers = [owner for owner, shares in fund.balances.items() if shares and owner != fund.address]
+        if backers and not self.bad(10):
+            sender = self.pick(backers)
+        has = fund.balanceOf(sender)
+        part = self.pick((has, has // 2, has + 1, 1, 0 if self.bad(20) else has // 3, edge(self.source, 0, 10**50)))
+        way = self.source.integer(0, 10)
+        if way <= 1:
+            most = fund.maxDeposit(to, now)
+            amount = self.pick((self.source.integer(1, 10**6) * unit, 1, 0, most + 1, min(most, 10**9 * unit)))
+            self.step("fund", "deposit", amount, to, sender=sender)
+        elif way == 2:
+            shares = self.pick((self.source.integer(1, 10**6) * unit * 10**6, 1, 0, fund.maxMint(to, now) + 1))
+            self.step("fund", "mint", shares, to, sender=sender)
+        elif way == 3:
+            self.step("fund", "request", part, sender=sender)
+            if chance(self.source, 60):
+                self.pass_time(fund.cooldown + self.pick((0, 0, -1, fund.claim_window, fund.claim_window + 1)))
+                self.leave()
+        elif way == 4:
+            self.leave()
+        elif way == 5:
+            self.step("fund", "cancel_request", sender=sender)
+        elif way == 6:
+            self.step("fund", "collect")
+        elif way == 7:
+            self.step("fund", "transfer", to, part, sender=sender)
+        elif way == 8:
+            self.step("fund", "approve", to, self.pick((part, ENDLESS)), sender=sender)
+            self.step("fund", "transferFrom", sender, self.someone(), part, sender=to or ATTACKER)
+        elif way == 9:
+            self.give(fund.address, self.source.integer(1, 10**6) * unit)
+        else:
+            caps = self.pick(((1_000 * WAD, 2_000 * WAD), (0, 0), (2, 1), (10**27, 10**27), (10**24, 10**27 + 1)))
+            self.step("fund", "set_caps", *caps, sender=self.admin())
+            times = self.pick(((DAY, DAY), (DAY - 1, DAY), (30 * DAY, 14 * DAY), (DAY, 14 * DAY + 1)))
+            self.step("fund", "set_cooldown", *times, sender=self.admin())
+
+    def leave(self) -> None:
+        """Requested shares out of the fund: in their window, or not."""
+        fund, now = self.pair.twin.fund, self.pair.now
+        owners = [owner for owner, found in fund.requests.items() if found.shares]
+        owner = self.pick(owners) if owners else self.someone()
+        sender = self.someone() if self.bad(10) else owner
+        to = self.pick((0, fund.address)) if self.bad(4) else self.someone()
+        if chance(self.source, 50):
+            most = fund.maxRedeem(owner, now)
+            self.step("fund", "redeem", self.pick((most, most // 2, most + 1, 1, 0)), to, owner, sender=sender)
+        else:
+            most = fund.maxWithdraw(owner, now)
+            self.step("fund", "withdraw", self.pick((most, most // 2, most + 1, 1, 0)), to, owner, sender=sender)
+
+    def give(self, to: int, amount: int) -> None:
+        """Quote tokens sent to a contract, by nobody's leave."""
+        self.pair.changed = True
+        self.pair.token_contracts[self.pair.tokens[0]].transact("mint", text(to), amount, sender=text(ATTACKER))
+        self.pair.twin.tokens[self.pair.tokens[0]].mint(to, amount)
 
     # --------------------------------------------------------------------------------------------------- governance
 
     def allow(self) -> None:
-        """Delegates and allowances."""
+        """Mandates: delegates, allowances, top-ups, reserves."""
         who = self.pick(ACCOUNTS)
-        if chance(self.source, 50):
+        sender, now = self.owner_of(who), self.pair.now
+        way = self.source.integer(0, 9)
+        if way <= 2:
             to = 0 if self.bad(5) else self.someone()
-            self.step("book", "set_delegate", who, to, chance(self.source, 70), sender=self.owner_of(who))
+            rights = self.pick((0, ALL, 1, 2, 8, 16, ALL + 1 if self.bad(10) else 36))
+            expires = self.pick((0, now, now - 1, now + DAY, ENDLESS))
+            self.step("mandates", "set_delegate", who, to, rights, expires, sender=sender)
+        elif way <= 5:
+            expires = self.pick((0, now, now - 1, now + 400 * DAY, ENDLESS))
+            budget = self.pick((0, 1, self.source.integer(1, 10**5) * WAD, ENDLESS, 2**192 - 1))
+            venue = self.pick((VENUE, VENUE, self.pair.twin.at.exchange, self.pair.twin.at.standing))
+            chosen = self.pick(self.listed())
+            mask, base = self.pick(
+                ((0, 0), (0, 0), (2**128 - 1, chosen), (0xFFFF << 112, chosen & 0xFFFF << 112), (1, 2))
+            )
+            self.step("mandates", "set_allowance", who, venue, expires, budget, mask, base, sender=sender)
+        elif way == 6:
+            amount = edge(self.source, 0, 10**20)
+            self.step("mandates", "set_top_up", who, self.pick(self.pair.tokens), amount, amount // 2, sender=sender)
+        elif way == 7:
+            reserve = self.pick((0, who, ACCOUNTS[2], who >> 96 << 96 | 1, who >> 96 << 96 | 9))
+            self.step("mandates", "set_reserve", who, reserve, sender=sender)
+        elif way == 8:
+            self.step("mandates", "spend", who, VENUE, 0, 1, sender=sender)
+            self.step("mandates", "use_top_up", who, self.pair.tokens[0], 0, sender=sender)
         else:
-            expires = self.pick((0, self.pair.now, self.pair.now - 1, self.pair.now + 400 * DAY))
-            venue = self.pick((VENUE, self.pair.twin.at.exchange))
-            self.step("book", "set_allowance", who, venue, expires, sender=self.owner_of(who))
+            self.step("mandates", "set_book", self.pick((0, ATTACKER)), sender=self.admin())
 
     def govern(self) -> None:
         """One of the things that only the owner may do."""
         source, admin, at = self.source, self.admin(), self.pair.twin.at
-        params = Params(
-            call_buffer=edge(source, 5_000, 200_000),
-            move_gate=source.integer(900, 50_000),
-            max_age=source.integer(HOUR, 2 * DAY),
-            floor_rate=source.integer(90_000, 600_000),
-            leg_cost=source.integer(0, 10**18),
-        )
-        way = source.integer(0, 9)
+        way = source.integer(0, 11)
         if way == 0:
+            params = Params(
+                call_buffer=edge(source, 5_000, 200_000),
+                move_gate=source.integer(900, 50_000),
+                max_age=source.integer(HOUR, 2 * DAY),
+                floor_rate=source.integer(90_000, 600_000),
+                leg_cost=source.integer(0, 10**18),
+                max_funding=self.pick((20_000, 0, 2**15 - 1, 1_000)),
+            )
             self.step("oracle", "set_params", pack_rates(params), pack_floors(params), sender=admin)
         elif way == 1:
             signers = sorted(address_of(name) for name in self.pair.signers)
@@ -662,44 +1139,110 @@ class Player:
             self.step("registry", "set_venue", self.pick((0, VENUE, VENUE, ATTACKER)), not self.bad(20), sender=admin)
         elif way == 6:
             self.step("book", "set_liquidator", self.pick((0, ATTACKER)), sender=admin)
+            self.step("book", "set_fund", self.pick((0, ATTACKER)), sender=admin)
+            self.step("liquidator", "set_fund", self.pick((0, at.fund)), sender=admin)
         elif way == 7:
             self.step("registry", "set_bands", *(edge(source, 500, 510_000) for _ in range(2)), sender=admin)
         elif way == 8:
-            config = source.integer(250, HOUR), source.integer(50, HOUR), source.integer(0, 510_000)
-            self.step("liquidator", "set_config", *config, sender=admin)
+            config = Config(
+                call_period=self.pick((3_600, source.integer(250, HOUR))),
+                urgent_period=self.pick((60, 59, 300)),
+                ramp=source.integer(50, HOUR),
+                start_discount=source.integer(0, 510_000),
+                bonus=self.pick((0, 20_000, 100_000, 100_001)),
+                min_rest=self.pick((0, 10**21, 10**24, 10**24 + 1)),
+            )
+            self.step("liquidator", "set_config", config, sender=admin)
+        elif way == 9:
+            self.limit(admin)
+        elif way == 10:
+            fees = Fees(*(source.integer(0, 500) for _ in range(2)), *(source.integer(0, PPM) for _ in range(2)), 5_000)
+            fees = replace(fees, liquidation=source.integer(0, 30_000), liquidation_cap=self.pick((30_000, 29_000)))
+            self.step("registry", "set_fees", pack_fees(self.pick((fees, Fees(), replace(fees, cap=10)))), sender=admin)
+            curve = Curve(*(source.integer(1, 999_999) for _ in range(5)))
+            curve = self.pick((curve, Curve(), replace(curve, kink=0), replace(curve, slope_high=10**7)))
+            self.step("registry", "set_curve", pack_curve(curve), sender=admin)
         else:
             underlying = self.pick((*PRICES, 77))
             low, high = self.pick(((0, 0), (1, MAX_PRICE), (PRICES[BTC], 1), (PRICES[OIL] // 2, 10**25)))
             self.step("feed", "set_bounds", underlying, low, high, sender=admin)
 
+    def limit(self, admin: int) -> None:
+        """Caps: none, just where things stand, or one short of it."""
+        source, book = self.source, self.pair.twin.book
+        way = source.integer(0, 3)
+        if way == 0:
+            underlying = self.pick((*PRICES, 77))
+            cap = book.open_interest(underlying) + self.pick((0, WAD, 100 * WAD))
+            sizes = self.pick((0, 10**16, WAD, MAX_QUANTITY + 1 if self.bad(10) else 1))
+            self.step("registry", "set_underlying_limits", underlying, self.pick((0, cap)), sizes, sender=admin)
+        elif way == 1:
+            chosen = self.pick((*self.listed(), self.pair.twin.registry.collateral(self.pair.tokens[1])[0]))
+            cap = self.pick((0, book.instrument_interest(chosen) + self.pick((0, 1, WAD))))
+            self.step("registry", "set_instrument_cap", chosen, cap, sender=admin)
+        elif way == 2:
+            token = self.pick((*self.pair.tokens, ATTACKER))
+            held_now = book.instrument_interest(self.pair.twin.registry.collateral(token)[0])
+            cap = self.pick((0, held_now, held_now + 10 * WAD, MAX_LEDGER + 1))
+            self.step("registry", "set_collateral_cap", token, cap, sender=admin)
+        else:
+            debt = max(0, -min(book.ledger(who, self.pair.now)[0] for who in ACCOUNTS))
+            limits = AccountLimits(
+                min_equity=self.pick((0, 10_000 * WAD, 10**24 + 1 if self.bad(10) else 1)),
+                borrow_cap=self.pick((0, debt, debt + 1_000 * WAD, 2**128 - 1)),
+                max_positions=self.pick((127, 8, 10, 0 if self.bad(10) else 12)),
+            )
+            pool = PoolLimits(
+                total_borrow_cap=self.pick((0, book.sums.debt, book.sums.debt + 1_000 * WAD, 2**128 - 1)),
+                outflow_cap=self.pick((NO_CAP, WAD, WAD - 1, 10_000 * WAD)),
+                outflow_window=self.pick((3_600, DAY, 7 * DAY, 3_599 if self.bad(10) else 9_999)),
+            )
+            words = pack_account_limits(limits), pack_pool_limits(pool)
+            self.step("registry", "set_limits", *words, sender=admin)
+
     # ------------------------------------------------------------------------------------------------------- choice
 
     WEIGHTS: Final[dict[str, int]] = {
-        "deposit": 5,
+        "deposit": 4,
         "withdraw": 7,
-        "trade": 18,
-        "settle": 6,
+        "transfer": 4,
+        "settle_account": 4,
+        "expire": 2,
+        "claim": 2,
+        "borrow": 4,
+        "gear": 3,
+        "batch": 7,
+        "trade": 16,
+        "settle": 5,
         "cancel_below": 1,
+        "standing": 3,
         "post": 6,
-        "move": 8,
+        "move": 7,
         "stress": 10,
         "revive": 2,
         "wait": 5,
-        "pursue": 22,
+        "settle_expiry": 4,
+        "history": 3,
+        "crash": 5,
+        "pursue": 24,
         "call": 1,
         "cure": 1,
         "start": 1,
         "bid": 4,
         "close": 1,
+        "top_up": 1,
+        "draw": 1,
+        "record": 2,
         "seize": 1,
-        "allow": 2,
-        "govern": 5,
+        "insure": 7,
+        "allow": 5,
+        "govern": 6,
     }
 
     def act(self) -> str:
         """One action, by weight; its name."""
         names = [name for name, weight in self.WEIGHTS.items() for _ in range(weight)]
-        name = self.pick(names)
+        name = self.pick(self.focus) if self.focus and chance(self.source, 50) else self.pick(names)
         action: Callable[[], None] = getattr(self, name)
         action()
         return name
@@ -715,11 +1258,6 @@ class Player:
             return self.pair.twin.book.state(who, self.pair.now)
         except Refused:
             return None
-
-    def long_total(self, instrument_id: int) -> int:
-        """Sum of an instrument over all accounts [wad]."""
-        books = self.pair.twin.book.books.values()
-        return sum(quantity_of(w) for words in books for w in words if id_of(w) == instrument_id)
 
 
 def _hash(code: bytes) -> bytes:

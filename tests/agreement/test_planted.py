@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -268,19 +268,19 @@ def is_found(compare: Callable[[], Any]) -> bool:
     return False
 
 
-def faulty_contract(folder: Path, contract: str, file: str, old: str, new: str) -> Artifact:
-    """A contract compiled from a copy of the sources with one replacement."""
+def faulty_contracts(folder: Path, contracts: Sequence[str], file: str, old: str, new: str) -> dict[str, Artifact]:
+    """Contracts compiled from a copy of the sources with one replacement, by name."""
     shutil.copytree(ROOT / "contracts", folder / "contracts")
     at = folder / "contracts" / file
     source = at.read_text()
     assert source.count(old) == 1, f"{old!r} stands {source.count(old)} times in {file}"
     at.write_text(source.replace(old, new))
-    return compile_one(folder / "contracts" / f"{contract}.vy", folder)
+    return {name: compile_one(folder / "contracts" / f"{name}.vy", folder) for name in contracts}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", CONTRACT_FAULTS)
 def test_a_fault_in_a_contract_is_found(tmp_path: Path, fault: str) -> None:
     contract, *change = CONTRACT_FAULTS[fault]
-    rig = Rig(replaced={contract: faulty_contract(tmp_path, contract, *change)})
+    rig = Rig(replaced=faulty_contracts(tmp_path, [contract], *change))
     assert is_found(lambda: cases(rig, 40))
