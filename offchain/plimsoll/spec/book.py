@@ -528,6 +528,7 @@ class Book:
             self._touch(account, now)
             pool = self.sums
             require(amount <= pool.supply // 2, HALF)
+            require(pool.supply > 0, "")  # as the division by it reverts
             cut = interest.cut(pool.supply_index, pool.supply, amount)
             require(cut >= MIN_INDEX, HALF)
             self.sums = Pool(cut, pool.borrow_index, pool.since, pool.supply - amount, pool.debt)
