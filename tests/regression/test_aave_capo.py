@@ -1,0 +1,104 @@
+"""Aave, 10 March 2026, 26 M$ liquidated.
+
+What happened: an oracle that caps how fast a staked token's rate may grow keeps a rate and the time that it was of. An
+update was bounded in the rate but not in the time beside it; the two no longer belonged together, the cap came out too
+low, and sound positions were liquidated at 2.9 % under the market.
+
+What stands against it: what belongs together is written together. A surface is code that holds mark, reference price
+and time; a report replaces the whole by one pointer, or nothing; one whose time is not the report's is refused. And a
+report by itself liquidates nobody (I-41).
+"""
+
+import pytest
+
+from tests.unit.clearinghouse.stage import ETH, EVERYONE, EXPIRY, MAKER, TRADER, WAD, make_row, make_surface
+
+from .scene import stage_without
+
+PPM = 10**6
+
+
+def state(stage):
+    """What margins are computed from."""
+    at = [stage.ask("oracle", "pointer", ETH, expiry) for expiry in (0, EXPIRY)]
+    return at, stage.ask("oracle", "scalars", ETH), stage.mark(stage.perp), stage.mark(stage.call)
+
+
+def surfaces(stage, *times, reference=2_000 * WAD):
+    keys = ((ETH, 0), (ETH, EXPIRY))
+    return [
+        make_surface(*key, stage.surfaces[key], time, reference=reference)
+        for key, time in zip(keys, times, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("off", [-3_600, -1, 1])
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_surface_of_another_time_than_the_report_s_is_refused_whole(stage, off, place):
+    stage.later(7_000)
+    now, before = stage.pair.now, state(stage)
+    times = [now - 5, now - 5]
+    times[place] += off
+    report, stored = stage.pair.report(surfaces(stage, *times, reference=2_010 * WAD), market_time=now - 5)
+    args = report, stage.pair.signed(report), stored, b""
+    stage.refuses("oracle: surface time is not the report's", "oracle", "post", *args)
+    assert state(stage) == before
+
+
+def test_neither_goes_back(stage):
+    stage.later(60)
+    stage.post()
+    made = surfaces(stage, *[stage.pair.now - 1] * 2)
+    report, stored = stage.pair.report(made)
+    stage.refuses("oracle: market time goes back", "oracle", "post", report, stage.pair.signed(report), stored, b"")
+
+
+def test_mark_reference_and_time_are_replaced_together(stage):
+    """The honest version: index and report move by 2.9 %; at the old reference or the new, the mark is the market's."""
+    pair = stage.pair
+    stage.later(60)
+    pair.price(ETH, 1_942 * WAD)
+    assert stage.mark(stage.perp) == 1_942 * WAD  # the old mark moves with the index from the old reference
+    pair.post(surfaces(stage, pair.now, pair.now, reference=1_942 * WAD))
+    assert stage.mark(stage.perp) == 1_942 * WAD  # the new one from the new
+    word = stage.ask("oracle", "pointer", ETH, 0)
+    assert (word >> 32) & (2**32 - 1) == pair.now
+    assert pair.twin.oracle.surface_at(word >> 96).time == pair.now
+    pair.compare(EVERYONE)
+
+
+def test_a_wrong_report_by_itself_liquidates_nobody(stage):
+    """Signed by its quorum, and wrong all the same: marks 2.9 % low. Owners have their notice; the next one is right."""
+    stage.fund("maker", 10**6)
+    stage.fund("trader", 286)
+    stage.trade(TRADER, MAKER, stage.perp, WAD, 2_000 * WAD)
+    stage.surfaces[ETH, 0] = (make_row(0, mark=10**12 * 971 // 1_000), *stage.surfaces[ETH, 0][1:])
+    stage.post()
+    assert stage.ask("book", "state", TRADER) == 2
+    found = stage.margin(TRADER)
+    assert found.equity_full >= 0
+    stage.refuses("liquidator: not liquidatable", "liquidator", "start", TRADER)
+    stage.pair.must("liquidator", "call", TRADER)
+    stage.later(120)
+    stage.refuses("liquidator: not liquidatable", "liquidator", "start", TRADER)
+    stage.surfaces[ETH, 0] = (make_row(0), *stage.surfaces[ETH, 0][1:])
+    stage.post()
+    stage.pair.must("liquidator", "cure", TRADER)
+    stage.pair.compare(EVERYONE)
+
+
+@pytest.mark.slow
+def test_without_the_check_of_time_an_old_surface_binds_as_new():
+    stage = stage_without(
+        "RiskOracle",
+        (
+            "RiskOracle.vy",
+            'assert head.time == convert(report.market_time, uint256), "oracle: surface time is not the report\'s"',
+            "pass",
+        ),
+    )
+    stage.later(7_000)
+    now = stage.pair.now
+    report, stored = stage.pair.report(surfaces(stage, now - 6_000, now - 6_000), market_time=now - 5)
+    assert isinstance(stage.on_chain("oracle", "post", report, stage.pair.signed(report), stored, b"", sender=1), list)
+    assert (stage.ask("oracle", "pointer", ETH, 0) >> 32) & (2**32 - 1) == now - 5
