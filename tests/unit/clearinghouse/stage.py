@@ -15,12 +15,12 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from plimsoll.chain.contract import deploy, events_of
 from plimsoll.spec.atomic import atomic
-from plimsoll.spec.errors import Refused
+from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.history import BUCKET, MIN_BUCKETS
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, word
 from plimsoll.spec.margin import Assessment, ClassOffset, Scalars, Terms
@@ -146,10 +146,11 @@ class DeadAggregator:
 class Stage:
     """The small market on chain and in the twin.
 
-    `seizer` is the liquidator's address, if not the Liquidator's; `lag` and `delay` are the history's [s].
+    `seizer` is the liquidator's address, if not the Liquidator's, and `fund` whether there is one then; `lag` and
+    `delay` are the history's [s].
     """
 
-    def __init__(self, seizer: int = 0, lag: int = 0, delay: int = 0) -> None:
+    def __init__(self, seizer: int = 0, lag: int = 0, delay: int = 0, *, fund: bool = True) -> None:
         # MockOddToken is a plain token until a switch is turned
         self.pair = Pair(
             quote_decimals=6,
@@ -167,7 +168,8 @@ class Stage:
             for part in ("oracle", "mandates"):
                 pair.must(part, "set_book", pair.twin.at.book, sender=OWNER)
             pair.must("book", "set_liquidator", seizer, sender=OWNER)
-            pair.must("book", "set_fund", pair.twin.at.fund, sender=OWNER)
+            if fund:
+                pair.must("book", "set_fund", pair.twin.at.fund, sender=OWNER)
         else:
             pair.wire()
         self.usd, self.weth, self.wbtc, self.unlisted, self.long_decimals = pair.tokens
@@ -285,10 +287,17 @@ class Stage:
     def _inner(self, call: tuple[Any, ...], sender: int) -> Callable[[], object]:
         """One call of a batch, on the twin: the book's own are the sender's, a venue's are the book's."""
         part, name, *args = call
-        function = getattr(getattr(self.pair.twin, part), name)
-        known = {"sender": sender if part == "book" else self.pair.twin.at.book, "now": self.pair.now}
+        twin = self.pair.twin
+        function = getattr(getattr(twin, part), name)
+        known = {"sender": sender if part == "book" else twin.at.book, "now": self.pair.now}
         wanted = inspect.signature(function).parameters
-        return partial(function, *args, **{key: value for key, value in known.items() if key in wanted})
+
+        def run() -> object:
+            is_known = part == "book" or twin.registry.venues.get(getattr(twin.at, part), False)
+            require(is_known, "clearinghouse: venue not admitted")
+            return function(*args, **{key: value for key, value in known.items() if key in wanted})
+
+        return run
 
     def data(self, part: str, name: str, *args: Any) -> bytes:
         """Calldata of a function."""

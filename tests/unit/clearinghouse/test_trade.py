@@ -505,3 +505,339 @@ def test_the_counterparty_of_a_reduction_must_be_healthy(stage):
     stage.fund("other", 200)
     stage.trade(OTHER, TRADER, stage.perp, WAD // 2, 1_980 * WAD)
     assert stage.quantity(OTHER, stage.perp) == WAD // 2
+
+
+# ---------------------------------------------------------------------------------------------------------- fees
+
+
+@pytest.fixture
+def charged(funded):
+    """A taker pays 1 %, a maker .5 %, 5 % at most, more with volatility and utilisation."""
+    funded.fees(taker=10_000, maker=5_000, cap=50_000)
+    return funded
+
+
+def fund_of(stage):
+    return stage.ledger(stage.pair.twin.at.fund << 96)
+
+
+@pytest.mark.parametrize(
+    ("takes", "paid", "received"), [((), 2_020, 1_990), ((True,), 2_020, 1_990), ((False,), 2_010, 1_980)]
+)
+def test_taker_and_maker_pay_on_the_index(charged, takes, paid, received):
+    charged.trade(TRADER, MAKER, charged.perp, WAD, PRICE, *takes)
+    assert charged.ledger(TRADER) == (1_000 * WAD, -paid * WAD)
+    assert charged.ledger(MAKER) == (1_000_000 * WAD, received * WAD)
+    assert fund_of(charged) == (0, 30 * WAD)
+    assert charged.ledger(0) == (0, 0)
+    args = charged.last()[1]
+    assert (args["paid"], args["received"], args["fees"]) == (paid * WAD, received * WAD, 30 * WAD)
+    charged.pair.compare([TRADER, MAKER])
+
+
+def test_of_an_option_on_the_index_too_and_in_cash(charged):
+    charged.trade(TRADER, MAKER, charged.call, WAD // 2, 100 * WAD)
+    # 50 for half a call, 10 and 5 of fees on an index of 2,000
+    assert charged.ledger(TRADER) == (940 * WAD, 0)
+    assert charged.ledger(MAKER) == (1_000_045 * WAD, 0)
+    assert fund_of(charged) == (15 * WAD, 0)
+
+
+def test_a_seller_may_pay_more_than_he_gets(charged):
+    charged.trade(TRADER, MAKER, charged.call, WAD, WAD, False)
+    assert charged.ledger(MAKER) == ((1_000_000 + 1 - 20) * WAD, 0)
+    assert charged.last()[1]["received"] == -19 * WAD
+
+
+@pytest.mark.parametrize(
+    ("fields", "taker", "maker"),
+    [
+        # 60 % of volatility, nothing borrowed
+        ({"vol_scale": 500_000}, 13_000, 6_500),
+        ({"vol_scale": 10_000_000}, 50_000, 35_000),
+        ({"util_scale": 500_000}, 10_000, 5_000),
+        ({"vol_scale": 1}, 10_001, 5_001),  # up
+    ],
+)
+def test_fees_rise_with_volatility_to_their_cap(funded, fields, taker, maker):
+    funded.fees(**{"taker": 10_000, "maker": 5_000, "cap": 50_000, **fields})
+    funded.trade(TRADER, MAKER, funded.perp, WAD // 10, PRICE)
+    assert funded.last()[1]["paid"] == 200 * WAD + taker * 200 * WAD // 10**6
+    assert funded.last()[1]["fees"] == (taker + maker) * 200 * WAD // 10**6
+
+
+def test_fees_rise_with_utilisation_as_it_was_before(funded):
+    funded.fees(taker=10_000, cap=50_000, util_scale=1_000_000)
+    funded.bring("bidder", funded.weth, 10 * WAD)
+    bidder = account("bidder")
+    # 20 of 300 + 20 fees are borrowed by this trade, at a utilisation of nothing
+    funded.trade(bidder, MAKER, funded.call, WAD, 300 * WAD)
+    assert funded.last()[1]["fees"] == 20 * WAD
+    used = funded.ask("book", "utilisation")
+    assert used == 320  # of a million and 2,320, up
+    funded.trade(TRADER, MAKER, funded.perp, WAD, PRICE)
+    rate = -(-10_000 * (10**6 + used) // 10**6)
+    assert funded.last()[1]["fees"] == 2_000 * WAD * rate // 10**6
+
+
+def test_each_fee_rounds_up(charged):
+    charged.trade(TRADER, MAKER, charged.perp, 1, PRICE)
+    # 2,000 wei of index: 20 and 10
+    assert charged.ledger(TRADER)[1] == -2_020
+    charged.trade(MAKER, TRADER, charged.perp, 1, PRICE)
+    charged.pair.price(ETH, PRICE + 1)
+    charged.trade(TRADER, MAKER, charged.perp, 1, PRICE)
+    # of 2,001 wei 20.01 and 10.005
+    assert charged.last()[1]["fees"] == 32
+
+
+def test_margin_counts_the_fee(stage):
+    stage.fees(taker=10_000, cap=50_000)
+    stage.fund("maker", 10_000)
+    stage.fund("trader", 306)
+    stage.refuses_trade(BELOW, TRADER, MAKER, stage.perp, WAD, PRICE + 1)
+    stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
+    assert stage.margin(TRADER).equity_haircut == stage.margin(TRADER).im
+
+
+def test_without_a_fund_fees_are_the_systems():
+    from .stage import Stage
+
+    stage = Stage(seizer=ATTACKER, fund=False)
+    stage.fees(taker=10_000, cap=50_000)
+    stage.fund("maker", 10_000)
+    stage.fund("trader", 1_000)
+    stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
+    assert stage.ledger(0) == (0, 20 * WAD)
+
+
+# ------------------------------------------------------------------------------------------------------- funding
+
+
+@pytest.fixture
+def funding(funded):
+    """Longs pay 1 % of 2,000 a day: 20 a contract."""
+    funded.scalars[ETH] = make_scalars(ETH, funding=10_000)
+    funded.post()
+    return funded
+
+
+def test_a_perp_is_paid_less_the_funding_so_far(funding):
+    funding.trade(TRADER, MAKER, funding.perp, WAD, PRICE)
+    assert funding.ledger(TRADER)[1] == -PRICE
+    funding.later(DAY // 2)
+    funding.post()
+    # who holds it for half a day pays 10; who buys it now pays for nothing that was
+    assert funding.margin(TRADER).equity_full == 990 * WAD
+    funding.trade(OTHER, MAKER, funding.perp, WAD, PRICE)
+    assert funding.ledger(OTHER)[1] == -1_990 * WAD
+    assert funding.margin(OTHER).equity_full == 1_000 * WAD
+    funding.later(DAY // 2)
+    funding.post()
+    funding.trade(MAKER, TRADER, funding.perp, WAD, PRICE)
+    funding.trade(MAKER, OTHER, funding.perp, WAD, PRICE)
+    assert funding.ledger(TRADER) == (1_000 * WAD, -20 * WAD)
+    assert funding.ledger(OTHER) == (1_000 * WAD, -10 * WAD)
+    assert funding.ledger(MAKER) == (1_000_000 * WAD, 30 * WAD)
+
+
+def test_a_future_pays_none(funding):
+    funding.later(DAY // 2)
+    funding.post()
+    funding.trade(TRADER, MAKER, funding.future, WAD, PRICE)
+    assert funding.ledger(TRADER)[1] == -PRICE
+
+
+def test_funding_over_the_price_turns_the_payment(stage):
+    """As much a day as there may be, renewed every day, until the sum is over the price."""
+    stage.fund("maker", 10**9)
+    stage.fund("trader", 10**7)
+    stage.scalars[ETH] = make_scalars(ETH, funding=20_000)
+    for _ in range(51):
+        stage.post()
+        stage.later(DAY)
+    stage.post()
+    assert stage.ask("oracle", "funding", ETH) == 2_040 * WAD
+    stage.trade(TRADER, MAKER, stage.perp, 3, PRICE + 1)
+    # -40 and a little, three times: up for the buyer, down for the seller
+    assert (stage.last()[1]["paid"], stage.last()[1]["received"]) == (-119, -120)
+    assert stage.ledger(0) == (0, 1)
+    assert stage.ledger(TRADER)[1] == 119
+
+
+# -------------------------------------------------------------------------------------------------------- limits
+
+
+@pytest.mark.parametrize("of", ["instrument", "underlying"])
+def test_open_interest_over_its_cap(funded, of):
+    args = (funded.perp, 2 * WAD) if of == "instrument" else (ETH, 2 * WAD, 0)
+    setter = {"instrument": "set_instrument_cap", "underlying": "set_underlying_limits"}[of]
+    over = "clearinghouse: open interest over the cap"
+    funded.pair.must("registry", setter, *args, sender=OWNER)
+    funded.refuses_trade(over, TRADER, MAKER, funded.perp, 2 * WAD + 1, PRICE)
+    funded.trade(TRADER, MAKER, funded.perp, 2 * WAD, PRICE)
+    funded.refuses_trade(over, OTHER, MAKER, funded.perp, 1, PRICE)
+    if of == "underlying":
+        funded.refuses_trade(over, OTHER, MAKER, funded.future, 1, PRICE)
+    else:
+        funded.trade(OTHER, MAKER, funded.future, WAD, PRICE)
+        assert funded.ask("book", "instrument_interest", funded.future) == WAD
+    # a long that passes on, and one that closes, are free; also over a cap that came down
+    funded.pair.must("registry", setter, *(args[0], WAD, *args[2:]), sender=OWNER)
+    funded.trade(OTHER, TRADER, funded.perp, WAD, PRICE)
+    funded.trade(MAKER, OTHER, funded.perp, WAD // 2, PRICE)
+    assert funded.ask("book", "instrument_interest", funded.perp) == 3 * WAD // 2
+    funded.refuses_trade(over, OTHER, MAKER, funded.perp, 1, PRICE)
+    funded.pair.must("registry", setter, *(args[0], 0, *args[2:]), sender=OWNER)
+    funded.trade(OTHER, MAKER, funded.perp, WAD, PRICE)
+
+
+def test_a_position_below_the_minimum(funded):
+    small = "clearinghouse: position below the minimum"
+    funded.trade(OTHER, MAKER, funded.call, WAD // 100, 100 * WAD)
+    funded.pair.must("registry", "set_underlying_limits", ETH, 0, WAD // 10, sender=OWNER)
+    funded.refuses_trade(small, TRADER, MAKER, funded.perp, WAD // 10 - 1, PRICE)
+    funded.trade(TRADER, MAKER, funded.perp, WAD // 10, PRICE)
+    funded.trade(TRADER, MAKER, funded.perp, 1, PRICE)
+    # what is left must be enough, or nothing; of the other side too
+    funded.refuses_trade(small, MAKER, TRADER, funded.perp, 2, PRICE)
+    funded.refuses_trade(small, OTHER, TRADER, funded.perp, 1, PRICE)
+    funded.trade(MAKER, TRADER, funded.perp, WAD // 10 + 1, PRICE)
+    # what was smaller before can only grow past it or go
+    funded.refuses_trade(small, MAKER, OTHER, funded.call, WAD // 200, 100 * WAD)
+    funded.trade(MAKER, OTHER, funded.call, WAD // 100, 100 * WAD)
+    assert funded.ask("book", "open_interest", ETH) == 0
+
+
+def test_the_least_equity_of_an_account_with_positions(stage):
+    reason = "clearinghouse: equity below the minimum"
+    stage.fund("maker", 10_000)
+    stage.fund("trader", 499)
+    stage.limit(min_equity=500 * WAD)
+    stage.refuses_trade(reason, TRADER, MAKER, stage.perp, WAD // 10, PRICE)
+    stage.refuses_trade(reason, MAKER, TRADER, stage.perp, WAD // 10, PRICE)
+    stage.fund("trader", 1)
+    stage.refuses_trade(reason, TRADER, MAKER, stage.perp, WAD // 10, PRICE + 10)
+    stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
+    # smaller than any may be, it can reduce, at no bad price, and close
+    stage.limit(min_equity=600 * WAD)
+    stage.refuses_trade(reason, TRADER, MAKER, stage.perp, WAD // 10, PRICE)
+    stage.refuses_trade(WORSE, MAKER, TRADER, stage.perp, WAD // 10, 1_980 * WAD - 1)
+    stage.trade(MAKER, TRADER, stage.perp, WAD // 10, PRICE)
+    stage.trade(MAKER, TRADER, stage.perp, WAD - WAD // 10, PRICE)
+    assert stage.ask("book", "positions", TRADER) == ()
+
+
+def test_no_more_positions_than_governance_lets(funded):
+    reason = "clearinghouse: too many positions"
+    funded.limit(max_positions=2)
+    funded.trade(TRADER, MAKER, funded.perp, WAD // 10, PRICE)
+    funded.trade(TRADER, MAKER, funded.call, WAD // 10, 100 * WAD)
+    funded.refuses_trade(reason, TRADER, OTHER, funded.put, WAD // 10, 100 * WAD)
+    funded.refuses_trade(reason, OTHER, MAKER, funded.put, WAD // 10, 100 * WAD)
+    funded.limit(max_positions=1)
+    # what is there stays, may change and may go
+    funded.trade(TRADER, MAKER, funded.perp, WAD // 10, PRICE)
+    funded.trade(MAKER, TRADER, funded.call, WAD // 10, 100 * WAD)
+    funded.refuses_trade(reason, TRADER, OTHER, funded.call, WAD // 10, 100 * WAD)
+
+
+# ------------------------------------------------------------------------------------------------------ mandates
+
+
+def test_a_venue_that_the_account_does_not_allow(funded):
+    reason = "mandates: venue not allowed"
+    for role, who in (("trader", TRADER), ("maker", MAKER)):
+        with funded.pair.isolated():
+            funded.allow(role, expires=NOW)
+            funded.trade(TRADER, MAKER, funded.perp, WAD, PRICE)
+            funded.later(1)
+            funded.refuses_trade(reason, TRADER, MAKER, funded.perp, WAD, PRICE)
+            funded.allow(role, expires=0)
+            funded.refuses_trade(reason, TRADER, MAKER, funded.perp, WAD, PRICE)
+        assert who
+    funded.refuses_trade(reason, TRADER, account("trader", 1), funded.perp, WAD, PRICE)
+
+
+@pytest.mark.parametrize(("is_buyer", "worse", "better"), [(True, 2_010, 1_990), (False, 1_990, 2_010)])
+def test_a_venue_loses_an_account_no_more_than_it_said(funded, is_buyer, worse, better):
+    def trade(quantity, price):
+        sides = (TRADER, MAKER) if is_buyer else (MAKER, TRADER)
+        return *sides, funded.perp, quantity, price * WAD
+
+    funded.allow("trader", budget=8 * WAD)
+    # 10 a contract against the mark
+    funded.refuses_trade("mandates: loss budget used up", *trade(8 * WAD // 10 + 1, worse))
+    funded.trade(*trade(WAD // 2, worse))
+    assert funded.last("mandates")[1]["loss"] == 5 * WAD
+    assert funded.ask("mandates", "allowance", TRADER, VENUE)[1] == 3 * WAD
+    funded.trade(*trade(WAD // 10, better))
+    funded.trade(*trade(WAD // 10, 2_000))
+    assert funded.ask("mandates", "allowance", TRADER, VENUE)[1] == 3 * WAD
+    funded.trade(*trade(3 * WAD // 10, worse))
+    funded.refuses_trade("mandates: loss budget used up", *trade(1, worse))
+    funded.trade(*trade(WAD // 10, 2_000))
+
+
+def test_a_venue_trades_what_the_account_said(funded):
+    reason = "mandates: instrument not allowed"
+    funded.allow("trader", mask=0xFF << 64 | 0xFFFF << 112, base=CALL << 64 | ETH << 112)
+    for instrument, price in ((funded.perp, 2_000), (funded.put, 100), (funded.btc_perp, 20_000)):
+        funded.refuses_trade(reason, TRADER, MAKER, instrument, WAD // 100, price * WAD)
+        funded.refuses_trade(reason, MAKER, TRADER, instrument, WAD // 100, price * WAD)
+    funded.trade(TRADER, MAKER, funded.call, WAD, 100 * WAD)
+
+
+# ----------------------------------------------------------------------------------------------------- borrowing
+
+
+@pytest.mark.parametrize("of", ["borrow_cap", "total_borrow_cap"])
+def test_borrowing_over_the_cap(stage, of):
+    reason = "clearinghouse: borrowing over the cap"
+    stage.fund("maker", 10_000)
+    for role in ("trader", "other"):
+        stage.bring(role, stage.weth, WAD)
+    stage.limit(**{of: 100 * WAD})
+    stage.refuses_trade(reason, TRADER, MAKER, stage.call, WAD, 100 * WAD + 1)
+    stage.trade(TRADER, MAKER, stage.call, WAD, 100 * WAD)
+    stage.refuses_trade(reason, TRADER, MAKER, stage.put, 1, 100 * WAD)
+    if of == "borrow_cap":
+        stage.trade(OTHER, MAKER, stage.call, WAD, 100 * WAD)
+    else:
+        stage.refuses_trade(reason, OTHER, MAKER, stage.call, 1, 100 * WAD)
+        # who owes nothing is not bound by what others owe
+        stage.fund("other", 100)
+        stage.trade(OTHER, MAKER, stage.call, WAD, 100 * WAD)
+    # linear is no debt, and what brings cash is free
+    stage.limit(**{of: 0})
+    stage.trade(TRADER, MAKER, stage.perp, WAD // 10, PRICE)
+    stage.trade(MAKER, TRADER, stage.call, WAD // 2, 100 * WAD)
+    assert stage.ledger(TRADER)[0] == -50 * WAD
+
+
+def test_a_short_is_bought_back_over_the_cap(stage):
+    """What reduces the risk of an account that is not healthy may borrow."""
+    stage.fund("maker", 10_000)
+    stage.bring("trader", stage.weth, WAD // 5)
+    stage.trade(MAKER, TRADER, stage.call, WAD, 100 * WAD)
+    stage.pair.must("book", "withdraw", TRADER, stage.usd, 100 * 10**6, TRADER >> 96, sender=TRADER >> 96)
+    stage.pair.price(ETH, 2_100 * WAD)
+    stage.post()
+    stage.limit(borrow_cap=0)
+    stage.pair.price(ETH, 2_200 * WAD)
+    stage.trade(TRADER, MAKER, stage.call, WAD // 2, stage.mark(stage.call))
+    assert stage.ledger(TRADER)[0] < 0
+    assert stage.quantity(TRADER, stage.call) == -WAD // 2
+
+
+def test_interest_is_booked_before_a_trade(stage):
+    stage.curve(base=1_000_000)
+    stage.fund("maker", 10_000)
+    stage.bring("trader", stage.weth, WAD)
+    stage.trade(TRADER, MAKER, stage.call, WAD, 100 * WAD)
+    stage.later(DAY)
+    stage.post()
+    owed = -stage.ledger(TRADER)[0]
+    assert owed > 100 * WAD
+    stage.trade(MAKER, TRADER, stage.call, WAD, 100 * WAD)
+    assert stage.ledger(TRADER)[0] == 100 * WAD - owed
