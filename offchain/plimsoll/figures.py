@@ -51,7 +51,13 @@ class Row:
     def verdict(self, value: float) -> str:
         """`ok` where the bar is met, else `short`."""
         comparison, number = self.bar
-        met = {"<=": value <= number, "<": value < number, ">=": value >= number, "=": value == number}[comparison]
+        met = {
+            "<=": value <= number,
+            "<": value < number,
+            ">=": value >= number,
+            ">": value > number,
+            "=": value == number,
+        }[comparison]
         return "ok" if met else "short"
 
 
@@ -114,6 +120,23 @@ class Sources:
         return self._counted("tests/unit/risk/test_arrays.py", "-k", "straddles_mark")
 
     @cached_property
+    def adversary(self) -> dict[str, float]:
+        """What the linear programs for the cheapest losing book found, with and without the gross charge."""
+        from plimsoll.risk import adversary  # noqa: PLC0415 - scipy is slow to import
+
+        return dict(adversary.search().numbers)
+
+    @cached_property
+    def concentration(self) -> dict[float, float]:
+        """What short straddles of 20 % and of 0.1 % of open interest pay for concentration [coin]."""
+        from plimsoll.risk import adversary  # noqa: PLC0415 - likewise
+
+        quotes = adversary.quotes_of()
+        found = adversary.target(quotes)
+        shares = (0.2, 0.001)
+        return {x: adversary.straddle_concentration(found, quotes.open_interest, x)["charge"] for x in shares}
+
+    @cached_property
     def refusals(self) -> dict[str, float]:
         """How many unit tests passed: one file an external function, each named error among them."""
         return self._counted("tests/unit")
@@ -171,14 +194,26 @@ ROWS: Final[tuple[Row, ...]] = (
     ),
     Row("conservation.steps", "steps", (">=", 1_000), lambda s: s.stateful["stateful_steps"]),
     Row("conservation.failures", "tests", ("=", 0), lambda s: s.stateful["failed"]),
-    Row("gas.margin_64_over_4", "gas", ("<=", 450_000), lambda s: s.gas["margin 64 over 4"]),
+    Row("gas.margin_64_over_4", "gas", ("<=", 600_000), lambda s: s.gas["margin 64 over 4"]),
     Row("gas.post_per_instrument_50", "gas", ("<=", 24_000), lambda s: s.gas["post 50"] / 50),
+    Row(
+        "gas.bid_64_same_series",
+        "gas",
+        ("<=", 1_700_000),
+        lambda s: s.gas["bid on 64 positions, bidder holding the same series"],
+    ),
+    Row("gas.bid_64_empty", "gas", ("<=", 2_900_000), lambda s: s.gas["bid on 64 positions, bidder empty"]),
     Row(
         "size.largest_contract",
         "byte",
         ("<", 24_576),
         lambda s: max(value for name, value in s.gas.items() if name.startswith("size ")),
     ),
+    Row("cheapest_book.programs", "linear programs", (">=", 1_000), lambda s: s.adversary["programs"]),
+    Row("cheapest_book.loss_over_mm", "coin", ("<=", 0), lambda s: s.adversary["worst_excess"]),
+    Row("cheapest_book.loss_without_charge", "coin", (">=", 0.5), lambda s: s.adversary["free_single_loss"]),
+    Row("straddle.concentration_20_percent", "coin", (">", 0), lambda s: s.concentration[0.2]),
+    Row("straddle.concentration_0.1_percent", "coin", ("=", 0), lambda s: s.concentration[0.001]),
     Row("straddle.mark_error", "bp of index", ("<=", 35), lambda s: s.straddle["max_straddle_bp"]),
     Row("hedged_pair.owes_nothing", "tests", (">=", 1), lambda s: s.checked("tests/unit", "-k", "hedged_perp_pair")),
     Row("lane.minus_42_percent_posts", "tests", (">=", 1), lambda s: s.checked("tests/unit/oracle", "-k", "minus_42")),
