@@ -7,7 +7,7 @@ from plimsoll.spec.mandates import ALL, DEPOSIT
 from plimsoll.spec.wad import MAX_LEDGER, MAX_QUANTITY
 from tests.pairs import account, address_of, compiled
 
-from .stage import ATTACKER, DEAD, DELEGATE, ETH, MAKER, OTHER, TRADER, USD, WAD
+from .stage import ATTACKER, DEAD, DELEGATE, ETH, MAKER, OTHER, OWNER, TRADER, USD, WAD
 
 TRADER_ADDRESS = address_of("trader")
 
@@ -119,6 +119,38 @@ def test_ledger_over_the_maximum(stage):
     stage.pair.mint(stage.usd, TRADER_ADDRESS, 1)
     args = "book", "deposit", TRADER, stage.usd, 1
     stage.refuses("clearinghouse: ledger over the maximum", *args, sender=TRADER_ADDRESS)
+
+
+def test_a_collateral_cap(stage):
+    reason = "clearinghouse: collateral over the cap"
+    stage.bring("other", stage.wbtc, 10**8)
+    stage.pair.must("registry", "set_collateral_cap", stage.wbtc, 3 * WAD, sender=OWNER)
+    stage.pair.mint(stage.wbtc, TRADER_ADDRESS, 3 * 10**8)
+    args = "book", "deposit", TRADER, stage.wbtc
+    stage.refuses(reason, *args, 2 * 10**8 + 1, sender=TRADER_ADDRESS)
+    stage.pair.must(*args, 2 * 10**8, sender=TRADER_ADDRESS)
+    assert stage.ask("book", "instrument_interest", stage.btc_spot) == 3 * WAD
+    stage.refuses(reason, *args, 1, sender=TRADER_ADDRESS)
+    # what leaves makes room; of another token there is no cap
+    stage.bring("trader", stage.weth, 5 * WAD)
+    other = address_of("other")
+    stage.pair.must("book", "withdraw", OTHER, stage.wbtc, 1, other, sender=other)
+    stage.refuses(reason, *args, 2, sender=TRADER_ADDRESS)
+    stage.pair.must(*args, 1, sender=TRADER_ADDRESS)
+    # one that comes down stops what comes in, nothing else
+    stage.pair.must("registry", "set_collateral_cap", stage.wbtc, 1, sender=OWNER)
+    stage.refuses(reason, *args, 1, sender=TRADER_ADDRESS)
+    stage.pair.must("book", "withdraw", TRADER, stage.wbtc, 10**8, TRADER_ADDRESS, sender=TRADER_ADDRESS)
+    stage.pair.must("registry", "set_collateral_cap", stage.wbtc, 0, sender=OWNER)
+    stage.pair.must(*args, 10**8, sender=TRADER_ADDRESS)
+
+
+def test_what_was_brought_in_is_counted(stage):
+    stage.fund("trader", 5)
+    stage.pair.mint(stage.usd, ATTACKER, USD)
+    stage.pair.must("book", "deposit", TRADER, stage.usd, USD, sender=ATTACKER)
+    stage.bring("trader", stage.weth, WAD)
+    assert stage.ask("book", "brought_in", TRADER) == 6 * WAD
 
 
 def test_tokens_that_are_not_there_or_not_allowed(stage):

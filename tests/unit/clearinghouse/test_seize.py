@@ -269,3 +269,86 @@ def test_too_many_positions(stage):
     stage.trade(TRADER, OTHER, rows[128], 2, 100 * WAD)
     refuses(stage, "clearinghouse: too many positions", TRADER, BIDDER, WAD // 2, 0)
     refuses(stage, "clearinghouse: too many positions", BIDDER, TRADER, WAD, 0)
+
+
+# ----------------------------------------------------------------------------------------------- fees and the rest
+
+
+def test_a_fee_of_the_payment_is_the_funds(owned):
+    seize(owned, TRADER, BIDDER, WAD // 4, 300 * WAD, 20 * WAD)
+    assert owned.ledger(TRADER) == (955 * WAD, -1_500 * WAD)
+    assert owned.ledger(BIDDER) == (9_925 * WAD, -500 * WAD)
+    assert owned.ledger(owned.pair.twin.at.fund << 96) == (20 * WAD, 0)
+    assert owned.last()[1]["fee"] == 20 * WAD
+
+
+def test_a_fee_of_all_of_it_and_no_more(owned):
+    refuses(owned, "clearinghouse: fee over the payment", TRADER, BIDDER, WAD, 5 * WAD, 5 * WAD + 1)
+    refuses(owned, "clearinghouse: fee over the payment", TRADER, BIDDER, WAD, 0, 2**256 - 1)
+    seize(owned, TRADER, BIDDER, WAD, 5 * WAD, 5 * WAD)
+    assert owned.ledger(TRADER) == (0, 0)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 2**96 - 1])
+def test_the_systems_accounts_neither_are_seized_nor_bid(owned, number):
+    refuses(owned, "clearinghouse: buyer is seller", number, BIDDER, WAD, 0)
+    refuses(owned, "clearinghouse: buyer is seller", TRADER, number, WAD, 0)
+
+
+@pytest.mark.parametrize("of", ["borrow_cap", "total_borrow_cap"])
+def test_a_bidder_pays_on_credit_within_the_caps(owned, of):
+    owned.bring("other", owned.weth, 10 * WAD)
+    owned.limit(**{of: 50 * WAD})
+    # of 900 he gets with it, 950 are paid
+    refuses(owned, "clearinghouse: borrowing over the cap", TRADER, OTHER, WAD, 950 * WAD + 1)
+    seize(owned, TRADER, OTHER, WAD, 950 * WAD)
+    assert owned.ledger(OTHER)[0] == -50 * WAD
+
+
+def test_a_debt_that_is_taken_over_is_the_bidders(stage):
+    stage.fund("maker", 10_000)
+    for role in ("trader", "bidder"):
+        stage.bring(role, stage.weth, WAD)
+    stage.trade(TRADER, MAKER, stage.call, WAD, 100 * WAD)
+    stage.limit(borrow_cap=60 * WAD)
+    refuses(stage, "clearinghouse: borrowing over the cap", TRADER, BIDDER, WAD, 0)
+    seize(stage, TRADER, BIDDER, 6 * WAD // 10, 0)
+    assert stage.ledger(BIDDER)[0] == -60 * WAD
+    assert stage.ask("book", "pool")[0][4] == 100 * WAD
+    # what is borrowed already does not stop one who borrows nothing
+    stage.limit(borrow_cap=0, total_borrow_cap=0)
+    stage.fund("other", 100)
+    stage.bring("other", stage.weth, WAD)
+    seize(stage, TRADER, OTHER, WAD, 0)
+    assert stage.ledger(OTHER)[0] == 60 * WAD
+
+
+def test_interest_of_both_is_booked_first(stage):
+    stage.curve(base=100_000)
+    stage.fund("maker", 10_000)
+    stage.fund("bidder", 1_000)
+    stage.bring("trader", stage.weth, WAD)
+    stage.trade(TRADER, MAKER, stage.call, WAD, 100 * WAD)
+    stage.trade(MAKER, TRADER, stage.call, WAD, 100 * WAD)
+    stage.trade(TRADER, MAKER, stage.put, WAD, 100 * WAD)
+    stage.trade(MAKER, TRADER, stage.put, WAD, 50 * WAD)
+    stage.later(365 * 86_400)
+    before = stage.ledger(BIDDER)[0]
+    assert before > 1_000 * WAD
+    assert stage.ledger(TRADER)[0] == -55 * WAD
+    seize(stage, TRADER, BIDDER, WAD, 0)
+    assert stage.ledger(BIDDER)[0] == before - 55 * WAD
+
+
+def test_collateral_over_its_cap_changes_hands(owned):
+    owned.pair.must("registry", "set_collateral_cap", owned.weth, 1, sender=OWNER)
+    seize(owned, TRADER, BIDDER, WAD // 2, 0)
+    assert owned.quantity(BIDDER, owned.spot) == WAD
+    assert owned.ask("book", "instrument_interest", owned.spot) == 2 * WAD
+
+
+def test_open_interest_of_an_instrument_closes_with_it(owned):
+    owned.trade(MAKER, BIDDER, owned.perp, 3 * WAD // 4, PRICE)
+    seize(owned, TRADER, BIDDER, WAD // 2, 0)
+    assert owned.ask("book", "instrument_interest", owned.perp) == WAD // 2
+    assert owned.ask("book", "instrument_interest", owned.call) == WAD

@@ -76,3 +76,45 @@ def test_a_loss_in_linear_is_not_borrowed(stage):
     assert stage.ledger(TRADER)[0] >= 0
     assert stage.ask("book", "open_interest", ETH) == 0
     assert stage.ask("book", "open_interest", BTC) == 0
+
+
+def test_open_interest_by_instrument_and_what_was_brought_in(stage):
+    stage.fund("maker", 10_000)
+    stage.fund("trader", 1_000)
+    stage.bring("trader", stage.weth, 2 * WAD)
+    stage.trade(TRADER, MAKER, stage.perp, WAD, 2_000 * WAD)
+    stage.trade(TRADER, MAKER, stage.call, WAD // 2, 100 * WAD)
+    assert [stage.ask("book", "instrument_interest", i) for i in (stage.perp, stage.call, stage.put, stage.spot)] == [
+        WAD,
+        WAD // 2,
+        0,
+        2 * WAD,
+    ]
+    assert stage.ask("book", "open_interest", ETH) == 3 * WAD // 2
+    assert [stage.ask("book", "brought_in", who) for who in (TRADER, MAKER, OTHER)] == [1_000 * WAD, 10_000 * WAD, 0]
+
+
+def test_what_all_have_and_owe(stage):
+    now = stage.pair.now
+    assert stage.ask("book", "pool") == ((WAD, WAD, now, 0, 0), 0)
+    stage.fund("maker", 900)
+    stage.bring("trader", stage.weth, WAD)
+    stage.trade(TRADER, MAKER, stage.call, WAD, 100 * WAD)
+    assert stage.ask("book", "pool") == ((WAD, WAD, now, 1_000 * WAD, 100 * WAD), 0)
+    assert stage.ask("book", "utilisation") == 100_000
+
+
+def test_a_view_of_the_back_office_finds_the_book_locked_as_any(stage):
+    """It takes the same lock; `open_interest` and addresses that are code answer under it."""
+    token = stage.pair.token_contracts[stage.weth]
+    for name, args, answers in (
+        ("pool", (), False),
+        ("liquidator", (), False),
+        ("ledger", (TRADER,), False),
+        ("open_interest", (ETH,), True),
+        ("quote", (), True),
+        ("registry", (), True),
+    ):
+        stage.switch(stage.weth, "set_hook", stage.pair.contracts["book"].address, stage.data("book", name, *args))
+        stage.bring("trader", stage.weth, 1)
+        assert token.call("hook_worked") == answers, name

@@ -6,7 +6,23 @@ from plimsoll.spec.mandates import ALL, WITHDRAW
 from plimsoll.spec.wad import MAX_QUANTITY
 from tests.pairs import address_of
 
-from .stage import ATTACKER, BTC, DEAD, DELEGATE, ETH, MAKER, OTHER, OWNER, TRADER, USD, VENUE, WAD, wad
+from .stage import (
+    ATTACKER,
+    BTC,
+    DEAD,
+    DELEGATE,
+    ETH,
+    MAKER,
+    OTHER,
+    OWNER,
+    SOL,
+    TRADER,
+    USD,
+    VENUE,
+    WAD,
+    clean_stage,
+    wad,
+)
 
 TRADER_ADDRESS = address_of("trader")
 BELOW = "clearinghouse: below initial margin"
@@ -244,3 +260,183 @@ def test_a_dead_feed_stops_a_withdrawal_with_positions_on_it(stage, way):
 
 def test_wad_reads_decimals():
     assert (wad("1.5"), wad(-2), wad("-0.25"), wad(".000001")) == (15 * 10**17, -2 * WAD, -WAD // 4, 10**12)
+
+
+def test_the_least_equity_of_an_account_with_positions(stage):
+    stage.sick(1_000, 2_000)
+    stage.limit(min_equity=600 * WAD)
+    refuses(stage, "clearinghouse: equity below the minimum", stage.usd, 400 * USD + 1)
+    withdraw(stage, stage.usd, 400 * USD)
+    stage.trade(MAKER, TRADER, stage.perp, WAD, 2_000 * WAD)
+    withdraw(stage, stage.usd, 600 * USD)
+
+
+# ------------------------------------------------------------------------------------------------------- outflow
+
+
+@pytest.fixture
+def won(stage):
+    """The trader brought 1,000 and won 500 of cash; 100 of profit may leave in 100 hours."""
+    stage.fund("maker", 10_000)
+    stage.fund("trader", 1_000)
+    stage.trade(MAKER, TRADER, stage.call, 5 * WAD, 200 * WAD)
+    stage.trade(TRADER, MAKER, stage.call, 5 * WAD, 100 * WAD)
+    assert stage.ledger(TRADER) == (1_500 * WAD, 0)
+    stage.limit(outflow_cap=100 * WAD, outflow_window=100 * 3_600)
+    return stage
+
+
+OUTFLOW = "clearinghouse: outflow over the cap"
+
+
+def test_what_was_brought_in_leaves_freely_profit_by_and_by(won):
+    withdraw(won, won.usd, 1_000 * USD)
+    assert won.ask("book", "brought_in", TRADER) == won.ask("book", "outflow") == 0
+    refuses(won, OUTFLOW, won.usd, 100 * USD + 1)
+    withdraw(won, won.usd, 60 * USD)
+    assert won.ask("book", "outflow") == 60 * WAD << 128 | won.pair.now
+    refuses(won, OUTFLOW, won.usd, 40 * USD + 1)
+    withdraw(won, won.usd, 40 * USD)
+    refuses(won, OUTFLOW, won.usd, 1)
+    # a unit an hour drains
+    won.later(3_600)
+    refuses(won, OUTFLOW, won.usd, USD + 1)
+    withdraw(won, won.usd, USD)
+    won.later(100 * 3_600 - 1)
+    refuses(won, OUTFLOW, won.usd, 100 * USD)
+    won.later(1)
+    withdraw(won, won.usd, 100 * USD)
+    won.pair.compare([TRADER, MAKER])
+
+
+def test_what_is_brought_in_anew_leaves_freely(won):
+    withdraw(won, won.usd, 1_100 * USD)
+    refuses(won, OUTFLOW, won.usd, 1)
+    won.fund("trader", 7)
+    refuses(won, OUTFLOW, won.usd, 7 * USD + 1)
+    withdraw(won, won.usd, 7 * USD)
+
+
+def test_the_cap_is_of_all_accounts(won):
+    withdraw(won, won.usd, 1_050 * USD)
+    won.bring("other", won.weth, WAD)
+    won.fund("other", 1)
+    other = address_of("other")
+    won.post()
+    won.trade(MAKER, OTHER, won.call, WAD, 200 * WAD)
+    won.trade(OTHER, MAKER, won.call, WAD, 100 * WAD)
+    refuses(won, OUTFLOW, won.usd, 51 * USD + 1, to=other, who=OTHER, sender=other)
+    withdraw(won, won.usd, 51 * USD, to=other, who=OTHER, sender=other)
+    refuses(won, OUTFLOW, won.usd, 1)
+    # who lost is not held back
+    maker = address_of("maker")
+    withdraw(won, won.usd, won.ledger(MAKER)[0] // 10**12, to=maker, who=MAKER, sender=maker)
+
+
+def test_collateral_is_not_counted(won):
+    won.limit(outflow_cap=WAD)
+    won.bring("trader", won.weth, WAD)
+    withdraw(won, won.weth, WAD)
+    assert won.ask("book", "outflow") == 0
+
+
+def test_without_a_cap_nothing_is_counted(won):
+    won.limit(outflow_cap=2**96 - 1)
+    withdraw(won, won.usd, 1_500 * USD)
+    assert won.ask("book", "outflow") == 0
+
+
+def test_a_cap_that_comes_down_drains_at_its_own_pace(won):
+    withdraw(won, won.usd, 1_100 * USD)
+    won.limit(outflow_cap=50 * WAD, outflow_window=50 * 3_600)
+    won.later(50 * 3_600)
+    refuses(won, OUTFLOW, won.usd, 1)
+    won.later(3_600)
+    withdraw(won, won.usd, USD)
+
+
+def test_interest_that_was_earned_is_profit(won):
+    won.curve(base=1_000_000, reserve=0)
+    won.bring("other", won.weth, WAD)
+    won.trade(OTHER, MAKER, won.call, WAD, 200 * WAD)
+    won.trade(MAKER, OTHER, won.call, WAD, 100 * WAD)
+    won.limit(outflow_cap=WAD)
+    won.later(365 * 86_400)
+    maker = address_of("maker")
+    before = won.ask("book", "brought_in", MAKER)
+    assert won.ledger(MAKER)[0] < before
+    withdraw(won, won.usd, won.ledger(MAKER)[0] // 10**12, to=maker, who=MAKER, sender=maker)
+    withdraw(won, won.usd, 1_000 * USD)
+    refuses(won, OUTFLOW, won.usd, USD + 1)
+
+
+# ----------------------------------------------------------------------------------------------------------- lag
+
+
+class TestLag:
+    """What came within the last hour does not leave."""
+
+    @pytest.fixture
+    def late(self):
+        """The trader with 1,000, long one perp from 2,000; an hour ago the index was 2,000."""
+        with clean_stage(lag=3_600) as stage:
+            stage.sick(1_000, 2_000)
+            for underlying in (ETH, BTC):
+                stage.pair.must("history", "touch", underlying)
+            stage.later(3_600)
+            stage.post()
+            yield stage
+
+    def test_late_profit_is_not_counted(self, late):
+        late.pair.price(ETH, 2_020 * WAD)
+        # 1,020 less 20, IM 288.86
+        refuses(late, BELOW, late.usd, 711_140_001)
+        withdraw(late, late.usd, 711_140_000)
+
+    def test_late_losses_are(self, late):
+        late.pair.price(ETH, 1_980 * WAD)
+        # 980, IM 283.14
+        refuses(late, BELOW, late.usd, 696_860_001)
+        withdraw(late, late.usd, 696_860_000)
+
+    def test_it_counts_once_it_is_old(self, late):
+        late.pair.price(ETH, 2_020 * WAD)
+        late.pair.must("history", "touch", ETH)
+        late.later(3_599)
+        late.post()
+        refuses(late, BELOW, late.usd, 711_140_001)
+        late.later(1)
+        withdraw(late, late.usd, 711_140_001)
+        refuses(late, BELOW, late.usd, 20 * USD)
+
+    def test_collateral_that_rose_is_late_too(self, late):
+        late.bring("trader", late.weth, WAD // 10)
+        late.pair.price(ETH, 2_020 * WAD)
+        held = late.margin(TRADER)
+        most = held.equity_haircut - held.im - 22 * WAD
+        refuses(late, BELOW, late.usd, most // 10**12 + 1)
+        withdraw(late, late.usd, most // 10**12)
+
+    def test_profit_of_one_underlying_does_not_excuse_the_loss_of_another(self, late):
+        late.trade(TRADER, MAKER, late.btc_perp, WAD // 20, 20_000 * WAD)
+        late.pair.price(ETH, 2_020 * WAD)
+        late.pair.price(BTC, 19_800 * WAD)
+        held = late.margin(TRADER)
+        most = held.equity_haircut - held.im - 20 * WAD
+        refuses(late, BELOW, late.usd, most // 10**12 + 1)
+        withdraw(late, late.usd, most // 10**12)
+
+    def test_who_holds_nothing_does_not_wait(self, late):
+        late.pair.price(ETH, 2_020 * WAD)
+        late.fund("other", 5)
+        late.kill_feed(ETH, "zero")
+        other = address_of("other")
+        withdraw(late, late.usd, 5 * USD, to=other, who=OTHER, sender=other)
+
+    def test_an_underlying_that_nobody_touched(self, late):
+        late.trade(TRADER, MAKER, late.sol_perp, WAD, 100 * WAD)
+        refuses(late, "history: no price of so long ago", late.usd, 1)
+        late.pair.must("history", "touch", SOL)
+        late.later(3_600)
+        late.post()
+        withdraw(late, late.usd, 1)
