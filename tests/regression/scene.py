@@ -1,4 +1,4 @@
-"""What the replayed incidents share: wealth of an attacker, time that passes, and contracts with a control taken out."""
+"""What the replayed incidents share: an attacker's wealth, time that passes, contracts with a control taken out."""
 
 from __future__ import annotations
 

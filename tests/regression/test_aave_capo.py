@@ -68,7 +68,7 @@ def test_mark_reference_and_time_are_replaced_together(stage):
 
 
 def test_a_wrong_report_by_itself_liquidates_nobody(stage):
-    """Signed by its quorum, and wrong all the same: marks 2.9 % low. Owners have their notice; the next one is right."""
+    """Signed by its quorum, and wrong all the same: marks 2.9 % low. Owners have their notice."""
     stage.fund("maker", 10**6)
     stage.fund("trader", 286)
     stage.trade(TRADER, MAKER, stage.perp, WAD, 2_000 * WAD)
