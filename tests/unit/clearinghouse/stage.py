@@ -138,6 +138,8 @@ class DeadAggregator:
     """An aggregator that reverts."""
 
     decimals: int = 8
+    answer: int = 0
+    updated_at: int = 0
 
     def latest(self) -> tuple[int, int]:
         raise Refused("aggregator: down")

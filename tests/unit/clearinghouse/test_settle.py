@@ -95,6 +95,7 @@ def test_a_loss_is_paid_out_of_cash_and_within_credit(stage, limits, amount):
     stage.fund("trader", 50)
     stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
     stage.pair.price(ETH, 1_900 * WAD)
+    stage.post()
     stage.limit(**limits)
     assert settle(stage, TRADER) == amount * WAD
     assert stage.ledger(TRADER)[0] == (50 + amount) * WAD
@@ -103,12 +104,44 @@ def test_a_loss_is_paid_out_of_cash_and_within_credit(stage, limits, amount):
     assert settle(stage, TRADER) == 0
 
 
+def test_no_credit_on_surfaces_that_are_not_fresh(stage):
+    stage.fund("maker", 10_000)
+    stage.bring("trader", stage.weth, WAD)
+    stage.fund("trader", 50)
+    stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
+    stage.later(7_201)
+    stage.pair.price(ETH, 1_900 * WAD)
+    assert settle(stage, TRADER) == -50 * WAD
+    stage.post()
+    assert settle(stage, TRADER) == -50 * WAD
+
+
+def test_no_credit_under_initial_margin(stage):
+    """Who could not borrow to trade does not borrow to settle: others' cash would leave against it."""
+    stage.fund("maker", 10_000)
+    stage.bring("trader", stage.weth, WAD // 5)
+    stage.fund("trader", 101)
+    stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
+    stage.pair.price(ETH, 1_800 * WAD)
+    stage.post()
+    found = stage.margin(TRADER)
+    short = -(-(found.im - found.equity_haircut) // 10**12)
+    assert 0 < short < 99 * USD
+    with stage.pair.isolated():
+        stage.fund("trader", f"{(short - 1) / USD:.6f}")
+        assert settle(stage, TRADER) == -101 * WAD - (short - 1) * 10**12
+        assert stage.ledger(TRADER)[0] == 0
+    stage.fund("trader", f"{short / USD:.6f}")
+    assert settle(stage, TRADER) == -200 * WAD
+
+
 def test_no_credit_is_left_where_more_is_owed_than_may_be(stage):
     stage.fund("maker", 10_000)
     stage.bring("trader", stage.weth, WAD)
     stage.trade(TRADER, MAKER, stage.call, WAD, 100 * WAD)
     stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
     stage.pair.price(ETH, 1_900 * WAD)
+    stage.post()
     stage.limit(borrow_cap=60 * WAD, total_borrow_cap=50 * WAD)
     assert settle(stage, TRADER) == 0
     assert stage.ledger(TRADER)[0] == -100 * WAD
@@ -123,6 +156,7 @@ def test_a_loser_of_collateral_alone_borrows_what_the_winner_is_paid(stage):
     stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
     stage.curve(base=100_000)
     stage.pair.price(ETH, 1_900 * WAD)
+    stage.post()
     assert settle(stage, TRADER) == -100 * WAD
     assert settle(stage, MAKER) == 100 * WAD
     assert stage.ledger(TRADER) == (-100 * WAD, -1_900 * WAD)
