@@ -71,5 +71,83 @@ def test_a_broken_cache_is_compiled_over(tree):
 
 
 def test_the_protocols_contracts_fit_a_contract():
-    for name in ("IndexFeed", "RiskOracle", "Clearinghouse", "Exchange", "Liquidator", "Lens"):
+    for name, path in artifacts.contract_paths().items():
+        if path.parent.name == "mocks":
+            continue
         assert 0 < artifacts.load(name).size <= artifacts.MAX_RUNTIME
+
+
+FIRST = """# pragma version 0.4.3
+event Seen:
+    who: address
+
+@external
+def f():
+    pass
+
+@external
+def g(a: uint256):
+    pass
+
+@deploy
+def __init__(a: uint256):
+    pass
+"""
+SECOND = FIRST.replace("def f()", "def h()").replace(
+    "    who: address\n", "    who: address\n\nevent Heard:\n    what: uint256\n"
+)
+
+
+@pytest.fixture
+def two(tree, monkeypatch):
+    """A contract that calls another's code as its own."""
+    monkeypatch.setattr(artifacts, "EXTENSIONS", {"First": "Second"})
+    (tree / "contracts" / "First.vy").write_text(FIRST)
+    (tree / "contracts" / "Second.vy").write_text(SECOND)
+    return tree
+
+
+def entries(artifact):
+    return sorted((entry["type"], entry.get("name", "")) for entry in artifact.abi)
+
+
+def test_a_contract_in_two_pieces_has_both_interfaces(two):
+    first = artifacts.load("First", two)
+    assert entries(first) == [
+        ("constructor", ""),
+        ("event", "Heard"),
+        ("event", "Seen"),
+        ("function", "f"),
+        ("function", "g"),
+        ("function", "h"),
+    ]
+    alone = artifacts.compile_one(two / "contracts" / "First.vy", two)
+    assert (first.bytecode, first.runtime, first.layout) == (alone.bytecode, alone.runtime, alone.layout)
+    # the other is as it is, and the cache holds each by itself
+    assert ("function", "f") not in entries(artifacts.load("Second", two))
+    assert artifacts.load("First", two) == first
+
+
+def test_the_second_piece_is_compiled_for_the_first(two):
+    found = artifacts.load_all(["First"], two)
+    assert list(found) == ["First"]
+    (two / "contracts" / "Second.vy").write_text(SECOND.replace("def h()", "def k()"))
+    assert ("function", "k") in entries(artifacts.load("First", two))
+
+
+def test_a_function_of_another_type_is_another(two):
+    first, second = (artifacts.compile_one(two / "contracts" / f"{name}.vy", two) for name in ("First", "Second"))
+    second.abi.append({"type": "function", "name": "g", "inputs": [{"name": "a", "type": "int256"}]})
+    assert len([entry for entry in artifacts.extended(first, second).abi if entry.get("name") == "g"]) == 2
+    assert artifacts.extended(first, first) == first
+
+
+def test_an_extension_that_is_not_there_changes_nothing(two):
+    (two / "contracts" / "Second.vy").unlink()
+    assert ("function", "h") not in entries(artifacts.load("First", two))
+
+
+def test_the_clearinghouse_answers_for_its_back_office():
+    names = {entry.get("name") for entry in artifacts.load("Clearinghouse").abi}
+    assert {"deposit", "trade", "multicall", "seize", "Settled", "owner"} <= names
+    assert "deposit" not in {entry.get("name") for entry in artifacts.load("BackOffice").abi}

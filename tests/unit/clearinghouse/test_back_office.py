@@ -6,6 +6,7 @@ from plimsoll.chain.artifacts import ROOT, compile_one
 from plimsoll.chain.contract import Contract
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.interest import ONE
+from tests.integration.test_interfaces import events, functions, interface
 from tests.pairs import address_of, compiled, encode_call, from_chain, text
 
 from .stage import ATTACKER, BIDDER, EVERYONE, NOW, OWNER, TRADER, USD, VENUE, WAD
@@ -53,6 +54,16 @@ def test_no_function_stands_in_both():
         for name in ("Clearinghouse", "BackOffice")
     )
     assert not mine & its
+
+
+def test_the_interface_file_is_all_of_both():
+    """But for the owner's own functions and events, which are snekmate's."""
+    said, contract = interface("IClearinghouse"), compiled("Clearinghouse").abi
+    more = {name.partition("(")[0] for name in set(functions(contract)) - set(functions(said))}
+    assert more == {"owner", "pending_owner", "transfer_ownership", "accept_ownership"}
+    assert set(functions(said)) <= set(functions(contract))
+    assert set(events(contract)) - set(events(said)) == {"OwnershipTransferred", "OwnershipTransferStarted"}
+    assert set(events(said)) <= set(events(contract))
 
 
 CALLS = {

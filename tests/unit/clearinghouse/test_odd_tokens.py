@@ -6,7 +6,7 @@ from plimsoll.chain.contract import events_of
 from plimsoll.spec.mandates import ALL
 from tests.pairs import account, address_of, encode_call, text
 
-from .stage import ATTACKER, BIDDER, EVERYONE, MAKER, OTHER, TRADER, USD, WAD
+from .stage import ATTACKER, BIDDER, EVERYONE, MAKER, OTHER, TRADER, USD, WAD, clean_stage
 
 TRADER_ADDRESS = address_of("trader")
 MOVED = "clearinghouse: vault moved another amount"
@@ -22,35 +22,51 @@ def held(stage):
     return stage
 
 
+def call_of(stage, name, token, amount):
+    """A move of the trader's tokens: what to call, and who does."""
+    to = TRADER_ADDRESS
+    if name in {"deposit", "withdraw"}:
+        return name, (TRADER, token, amount, to)[: 3 if name == "deposit" else 4], to
+    inner = name.removeprefix("batched ")
+    data = stage.data("book", inner, *call_of(stage, inner, token, amount)[1])
+    return "multicall", (TRADER, [{"target": stage.pair.twin.at.book, "data": data}]), to
+
+
+def moves(stage, name, token, amount=1_000):
+    """It goes through on the chain, by itself or in a batch."""
+    function, args, sender = call_of(stage, name, token, amount)
+    found = stage.on_chain("book", function, *args, sender=sender)
+    assert isinstance(found, list), found
+    return [event for event, _ in found]
+
+
 def refused(stage, name, token, amount=1_000, *, reason=MOVED):
     """Refused on the chain, and all as before."""
     before = stage.balances()
-    args = (TRADER, token, amount) if name == "deposit" else (TRADER, token, amount, TRADER_ADDRESS)
-    assert stage.on_chain("book", name, *args, sender=TRADER_ADDRESS) == reason
+    function, args, sender = call_of(stage, name, token, amount)
+    assert stage.on_chain("book", function, *args, sender=sender) == reason
     assert stage.balances() == before
     stage.pair.compare(EVERYONE)
 
 
-@pytest.mark.parametrize("name", ["deposit", "withdraw"])
+@pytest.mark.parametrize("name", ["deposit", "withdraw", "batched deposit", "batched withdraw"])
 @pytest.mark.parametrize("token", ["usd", "weth"])
 class TestHabits:
     def test_a_fee_on_transfer(self, held, token, name):
         held.switch(getattr(held, token), "set_fee", 1_000)
-        if name == "deposit":
+        if name.endswith("deposit"):
             refused(held, name, getattr(held, token))
         else:  # the fee is the receiver's: the book gives what it owes
             before = held.balances()[0 if token == "usd" else 7]
-            args = TRADER, getattr(held, token), 1_000, TRADER_ADDRESS
-            assert isinstance(held.on_chain("book", name, *args, sender=TRADER_ADDRESS), list)
+            moves(held, name, getattr(held, token))
             assert held.balances()[0 if token == "usd" else 7] == before - 1_000
 
     def test_a_fee_of_one_unit(self, held, token, name):
         held.switch(getattr(held, token), "set_fee", 1)
-        if name == "deposit":
+        if name.endswith("deposit"):
             refused(held, name, getattr(held, token), 10**6)
         else:  # nothing of 999,999 units
-            args = TRADER, getattr(held, token), 999_999, TRADER_ADDRESS
-            assert isinstance(held.on_chain("book", name, *args, sender=TRADER_ADDRESS), list)
+            moves(held, name, getattr(held, token), 999_999)
 
     def test_false_in_place_of_a_revert(self, held, token, name):
         held.switch(getattr(held, token), "set_answer", 2)
@@ -70,21 +86,53 @@ class TestHabits:
 
     def test_no_answer_at_all_is_good(self, held, token, name):
         held.switch(getattr(held, token), "set_answer", 1)
-        held.pair.must("book", "deposit", TRADER, getattr(held, token), 1_000, sender=TRADER_ADDRESS)
-        args = TRADER, getattr(held, token), 1_000, TRADER_ADDRESS
-        if name == "withdraw":
-            held.pair.must("book", name, *args, sender=TRADER_ADDRESS)
-        held.pair.compare(EVERYONE)
-        assert held.last()[0] == {"deposit": "Deposited", "withdraw": "Withdrawn"}[name]
+        event = "Deposited" if name.endswith("deposit") else "Withdrawn"
+        assert moves(held, name, getattr(held, token)) == [event]
 
     def test_a_rebase(self, held, token, name):
         # balances show half: 1,000 that move show as 500
         at = getattr(held, token)
         held.switch(at, "set_rebase", 500_000)
-        args = (TRADER, at, 1_000) if name == "deposit" else (TRADER, at, 1_000, TRADER_ADDRESS)
-        assert held.on_chain("book", name, *args, sender=TRADER_ADDRESS) == MOVED
+        function, args, sender = call_of(held, name, at, 1_000)
+        assert held.on_chain("book", function, *args, sender=sender) == MOVED
         held.switch(at, "set_rebase", 10**6)
         held.pair.compare(EVERYONE)
+
+
+HABITS = [("set_fee", 1_000), ("set_answer", 2), ("set_answer", 4), ("set_paused", True), ("set_rebase", 500_000)]
+
+
+@pytest.mark.parametrize("habit", HABITS)
+@pytest.mark.parametrize("token", ["usd", "weth"])
+def test_a_transfer_within_the_book_moves_no_token(held, token, habit):
+    """So that neither a pause nor a block list keeps an owner's accounts apart."""
+    at = getattr(held, token)
+    held.switch(at, *habit)
+    held.switch(at, "set_blocked", text(TRADER_ADDRESS), True)
+    before = held.balances()
+    held.pair.must("book", "transfer", TRADER, TRADER + 1, at, 1_000, sender=TRADER_ADDRESS)
+    assert held.balances() == before
+    assert held.ask("book", "brought_in", TRADER + 1) == (10**15 if token == "usd" else 0)
+
+
+@pytest.mark.parametrize(
+    ("habit", "reason"),
+    [
+        (("set_fee", 1_000), MOVED),
+        (("set_answer", 2), MOVED),
+        (("set_answer", 4), "token: refused"),
+        (("set_paused", True), "token: paused"),
+    ],
+)
+def test_a_top_up_is_exact_too(habit, reason):
+    with clean_stage(address_of("seizer")) as stage:
+        stage.pair.mint(stage.usd, TRADER_ADDRESS, 100 * USD)
+        args = TRADER, stage.usd, 50 * USD, 0
+        stage.pair.must("mandates", "set_top_up", *args, sender=TRADER_ADDRESS)
+        stage.switch(stage.usd, *habit)
+        args = TRADER, stage.usd, USD, 0, 0
+        assert stage.on_chain("book", "pull", *args, sender=address_of("seizer")) == reason
+        stage.pair.compare(EVERYONE)
 
 
 class TestReentry:

@@ -8,8 +8,20 @@ from hypothesis import strategies as st
 
 from plimsoll.spec import book
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.instruments import MAX_POSITIONS, PERP, SPOT, Instrument, id_of, quantity_of, unpack, word
-from plimsoll.spec.wad import MAX_QUANTITY, WAD, div_up, mul_div_down, mul_div_up
+from plimsoll.spec.instruments import (
+    CALL,
+    FUTURE,
+    MAX_POSITIONS,
+    PERP,
+    PUT,
+    SPOT,
+    Instrument,
+    id_of,
+    quantity_of,
+    unpack,
+    word,
+)
+from plimsoll.spec.wad import MAX_QUANTITY, WAD, div_floor, div_up, mul_div_down, mul_div_up
 from tests.strategies import edge_integers
 
 SMALL = st.builds(Instrument, st.integers(0, 2), st.integers(0, 1), st.integers(0, 4), st.integers(0, 1), st.just(0))
@@ -85,8 +97,8 @@ def test_a_merge_adds_up_and_closes_what_is_opposite(mine: dict[int, int], their
         instrument = unpack(instrument_id)
         if instrument.kind != SPOT:
             before = max(0, mine.get(instrument_id, 0)) + max(0, theirs.get(instrument_id, 0))
-            longs[instrument.underlying] = longs.get(instrument.underlying, 0) + before - max(0, total)
-    assert {u: q for u, q in longs.items() if q} == closed
+            longs[instrument_id] = before - max(0, total)
+    assert {i: q for i, q in longs.items() if q} == closed
 
 
 @given(HOLDINGS, edge_integers(-2, 2))
@@ -111,6 +123,31 @@ def test_a_ledger_is_split_against_the_account(amount: int, fraction: int) -> No
     assert abs(moved) <= abs(amount)
     assert moved * WAD >= amount * fraction
     assert moved * WAD - amount * fraction < WAD
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "pays"),
+    [
+        (FUTURE, 7 * WAD, 7 * WAD),
+        (CALL, 7 * WAD, 2 * WAD),
+        (CALL, 5 * WAD, 0),
+        (CALL, 3 * WAD, 0),
+        (PUT, 7 * WAD, 0),
+        (PUT, 3 * WAD, 2 * WAD),
+    ],
+)
+def test_what_one_unit_pays_at_expiry(kind: int, price: int, pays: int) -> None:
+    assert book.payoff(Instrument(0, 1, kind, 10, 0), price, WAD // 2) == pays
+
+
+@given(
+    st.lists(edge_integers(-MAX_QUANTITY, MAX_QUANTITY).filter(bool), min_size=1, max_size=6), edge_integers(1, 10**27)
+)
+def test_what_an_expiry_pays_all_sides_is_never_more_than_nothing(sides: list[int], price: int) -> None:
+    """Long and short of a series add up to nothing, and each is paid down: the pool ends with the odd units."""
+    quantities = [*sides, -sum(sides)]
+    left = -sum(div_floor(q * price, WAD) for q in quantities)
+    assert 0 <= left < len(quantities)
 
 
 def test_ids_sort_within_a_book_whatever_their_quantity() -> None:

@@ -17,7 +17,8 @@ ACCOUNT = TRADER << 96
 
 @pytest.fixture
 def system() -> System:
-    at = Addresses(owner=OWNER, feed=12, oracle=13, book=BOOK, exchange=15, liquidator=16, quote=QUOTE)
+    parts = ("feed", "oracle", "exchange", "liquidator", "history", "registry", "mandates", "standing", "fund")
+    at = Addresses(owner=OWNER, book=BOOK, quote=QUOTE, **{part: 15 + k for k, part in enumerate(parts)})
     made = System(at, 1, 1_000, {QUOTE: PlainToken(6)}, {20: PlainAggregator(8, 10**8, 1_000)})
     made.tokens[QUOTE].mint(TRADER, 100)
     return made
@@ -44,8 +45,10 @@ def test_a_token_moves_what_is_there_and_allowed() -> None:
 def test_parts_are_wired_once(system: System) -> None:
     system.wire()
     assert system.oracle.book == BOOK
-    assert system.book.venues == {15: True}
-    assert system.book.liquidator == 16
+    assert system.mandates.book == BOOK
+    assert system.registry.venues == {system.at.exchange: True, system.at.standing: True}
+    assert system.book.liquidator == system.at.liquidator
+    assert system.book.fund == system.at.fund
     with pytest.raises(Refused, match="oracle: book is set"):
         system.wire()
 
@@ -53,13 +56,13 @@ def test_parts_are_wired_once(system: System) -> None:
 def test_money_in_and_out(system: System) -> None:
     token = system.tokens[QUOTE]
     token.approve(TRADER, BOOK, ENDLESS)
-    system.book.deposit(ACCOUNT, QUOTE, 60, sender=TRADER)
+    system.book.deposit(ACCOUNT, QUOTE, 60, sender=TRADER, now=system.clock)
     assert system.conserved() == (60 * 10**12, 0)
     assert system.book.margin(ACCOUNT, system.clock) == Assessment(60 * 10**12, 60 * 10**12, 0, 0, 0, fresh=True)
     system.book.withdraw(ACCOUNT, QUOTE, 60, TRADER, sender=TRADER, now=system.clock)
     assert system.conserved() == (0, 0)
     assert token.balance_of(TRADER) == 100
-    assert system.logs()[2][-1] == Event(
+    assert system.book.log[-1] == Event(
         "Clearinghouse", "Withdrawn", {"account": ACCOUNT, "token": QUOTE, "amount": 60, "to": TRADER}
     )
 
@@ -72,7 +75,7 @@ def test_a_refusal_leaves_no_trace(system: System, amount: int, reason: str) -> 
     system.tokens[QUOTE].approve(TRADER, BOOK, ENDLESS)
     before = state_of(system), system.tokens[QUOTE].balance_of(TRADER)
     with pytest.raises(Refused) as refused:
-        system.book.deposit(ACCOUNT, QUOTE, amount, sender=TRADER)
+        system.book.deposit(ACCOUNT, QUOTE, amount, sender=TRADER, now=system.clock)
     assert refused.value.reason == reason
     assert (state_of(system), system.tokens[QUOTE].balance_of(TRADER)) == before
 
@@ -81,5 +84,5 @@ def test_a_deposit_asks_no_feed(system: System) -> None:
     """I-50: the twin's feed answers nothing here, and is not asked."""
     system.aggregators[20].answer = 0
     system.tokens[QUOTE].approve(TRADER, BOOK, ENDLESS)
-    system.book.deposit(ACCOUNT, QUOTE, 100, sender=TRADER)
-    assert system.book.ledger(ACCOUNT) == (100 * WAD // 10**6, 0)
+    system.book.deposit(ACCOUNT, QUOTE, 100, sender=TRADER, now=system.clock)
+    assert system.book.ledger(ACCOUNT, system.clock) == (100 * WAD // 10**6, 0)
