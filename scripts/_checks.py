@@ -6,6 +6,7 @@ Every function returns what it found wrong, in sentences; empty is good.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any, Final
 
 from eth_utils.address import to_checksum_address
@@ -13,21 +14,42 @@ from eth_utils.crypto import keccak
 
 from plimsoll.chain.artifacts import Artifact
 from plimsoll.chain.artifacts import load as artifact
+from plimsoll.chain.deployment import CONTRACTS as DEPLOYED
 from plimsoll.spec.feed import pack_bound_down, pack_bound_up, unpack_bound
+from plimsoll.spec.registry import pack_account_limits, pack_curve, pack_fees, pack_pool_limits
 from plimsoll.spec.report import domain_separator, pack_floors, pack_rates
 from plimsoll.spec.wad import WAD
 from scripts._config import Config, Underlying
 
-CONTRACTS: Final = ("IndexFeed", "RiskOracle", "Clearinghouse", "Exchange", "Liquidator", "Lens")
-OWNED: Final = ("IndexFeed", "RiskOracle", "Clearinghouse", "Liquidator")
+CONTRACTS: Final = tuple(DEPLOYED.values())  # in the order they are deployed in
+OWNED: Final = (
+    "IndexFeed",
+    "RiskOracle",
+    "History",
+    "Registry",
+    "Mandates",
+    "Clearinghouse",
+    "Liquidator",
+    "InsuranceFund",
+)
+VENUES: Final = ("Exchange", "StandingOrders")
 IMMUTABLES: Final = {  # which contract an immutable names
     "FEED": "IndexFeed",
     "ORACLE": "RiskOracle",
+    "HISTORY": "History",
+    "REGISTRY": "Registry",
+    "MANDATES": "Mandates",
+    "BACK_OFFICE": "BackOffice",
     "BOOK": "Clearinghouse",
-    "clearinghouse": "Clearinghouse",
+    "LIQUIDATOR": "Liquidator",
     "QUOTE": "quote",
 }
-DOMAINS: Final = {"RiskOracle": "Plimsoll RiskOracle", "Exchange": "Plimsoll Exchange"}
+DOMAINS: Final = {
+    "RiskOracle": "Plimsoll RiskOracle",
+    "Exchange": "Plimsoll Exchange",
+    "StandingOrders": "Plimsoll StandingOrders",
+    "InsuranceFund": "Plimsoll Insurance Fund",
+}
 WORD: Final = 32
 
 
@@ -80,6 +102,16 @@ def check_aggregator(aggregator: Any, item: Underlying, code: bytes, now: int) -
     return found
 
 
+def limit_words(config: Config) -> tuple[int, int]:
+    """The words of account and pool limits."""
+    return pack_account_limits(config.account_limits), pack_pool_limits(config.pool_limits)
+
+
+def caps_of(config: Config) -> tuple[int, int]:
+    """The fund's caps [wad]: of an event, of an underlying."""
+    return config.fund.event_cap * WAD, config.fund.underlying_cap * WAD
+
+
 def bounds_of(item: Underlying) -> tuple[int, int]:
     """The bounds [wad] that the feed holds once they are set."""
     low, high = pack_bound_up(item.bounds.low * WAD), pack_bound_down(item.bounds.high * WAD)
@@ -97,39 +129,60 @@ def is_fed(feed: Any, item: Underlying, aggregator: str) -> bool:
     )
 
 
-def check_wiring(c: Mapping[str, Any], quote: str) -> list[str]:
-    """Who names whom, read back."""
-    book, oracle = c["Clearinghouse"], c["RiskOracle"]
+def check_wiring(c: Mapping[str, Any], office: Any, quote: str) -> list[str]:
+    """Who names whom, read back; `office` is the Clearinghouse with the functions of its back office."""
+    book, oracle, registry, history = (c[name] for name in ("Clearinghouse", "RiskOracle", "Registry", "History"))
+    feed, liquidator, fund = (c[name].address for name in ("IndexFeed", "Liquidator", "InsuranceFund"))
     pairs = [
-        ("RiskOracle.feed", oracle.feed(), c["IndexFeed"].address),
+        ("RiskOracle.feed", oracle.feed(), feed),
         ("RiskOracle.book", oracle.book(), book.address),
+        ("History.feed", history.feed(), feed),
+        ("History.oracle", history.oracle(), oracle.address),
+        ("Registry.quote", registry.quote(), quote),
+        ("Registry.feed", registry.feed(), feed),
+        ("Registry.oracle", registry.oracle(), oracle.address),
+        ("Mandates.book", c["Mandates"].book(), book.address),
         ("Clearinghouse.quote", book.quote(), quote),
         ("Clearinghouse.oracle", book.oracle(), oracle.address),
-        ("Clearinghouse.feed", book.feed(), c["IndexFeed"].address),
-        ("Clearinghouse.liquidator", book.liquidator(), c["Liquidator"].address),
+        ("Clearinghouse.feed", book.feed(), feed),
+        ("Clearinghouse.registry", book.registry(), registry.address),
+        ("Clearinghouse.mandates", book.mandates(), c["Mandates"].address),
+        # `history` of an instance is what ape calls its transactions
+        ("Clearinghouse.history", book.call_view_method("history"), history.address),
+        ("Clearinghouse.liquidator", office.liquidator(), liquidator),
+        ("Clearinghouse.fund", office.fund(), fund),
         ("Exchange.clearinghouse", c["Exchange"].clearinghouse(), book.address),
         ("Liquidator.clearinghouse", c["Liquidator"].clearinghouse(), book.address),
+        ("Liquidator.fund", c["Liquidator"].fund(), fund),
+        ("StandingOrders.clearinghouse", c["StandingOrders"].clearinghouse(), book.address),
+        ("StandingOrders.liquidator", c["StandingOrders"].liquidator(), liquidator),
+        ("InsuranceFund.asset", c["InsuranceFund"].asset(), quote),
     ]
     found = [f"{what} is {is_}, not {should}" for what, is_, should in pairs if is_ != should]
-    if not book.venues(c["Exchange"].address):
-        found.append("the Exchange is no venue of the Clearinghouse")
+    found += [f"{name} is no venue of the Registry" for name in VENUES if not registry.venues(c[name].address)]
     return found
 
 
 def check_governance(c: Mapping[str, Any], config: Config, signers: Sequence[str]) -> list[str]:
     """Signers, quorum and numbers, read back."""
-    oracle, book, liquidator = c["RiskOracle"], c["Clearinghouse"], c["Liquidator"]
-    bands, liquidation = config.bands, config.liquidation
+    oracle, registry, history, fund = (c[name] for name in ("RiskOracle", "Registry", "History", "InsuranceFund"))
+    bands = config.bands
     pairs: list[tuple[str, Any, Any]] = [
         ("signers", [to_checksum_address(s) for s in oracle.signers()], list(signers)),
         ("quorum", oracle.quorum(), config.quorum),
         ("rates", oracle.rates(), pack_rates(config.params)),
         ("floors", oracle.floors(), pack_floors(config.params)),
-        ("bands", (book.price_band(), book.reduce_band()), (bands.price_band, bands.reduce_band)),
+        ("lag and delay", (history.lag(), history.delay()), (config.history.lag, config.history.delay)),
+        ("bands", (registry.price_band(), registry.reduce_band()), (bands.price_band, bands.reduce_band)),
+        ("limits", (registry.account_limits(), registry.pool_limits()), limit_words(config)),
+        ("curve", registry.curve(), pack_curve(config.curve)),
+        ("fees", registry.fees(), pack_fees(config.fees)),
+        ("liquidation", tuple(c["Liquidator"].config()), astuple(config.liquidation)),
+        ("caps of the fund", (fund.event_cap(), fund.underlying_cap()), caps_of(config)),
         (
-            "liquidation",
-            (liquidator.call_period(), liquidator.ramp(), liquidator.start_discount()),
-            (liquidation.call_period, liquidation.ramp, liquidation.start_discount),
+            "cool-down of the fund",
+            (fund.cooldown(), fund.claim_window()),
+            (config.fund.cooldown, config.fund.claim_window),
         ),
     ]
     return [f"{what}: {is_}, not {should}" for what, is_, should in pairs if is_ != should]

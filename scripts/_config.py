@@ -20,7 +20,9 @@ import yaml
 from eth_utils.address import is_address, to_checksum_address
 
 from plimsoll.spec.feed import MAX_AGE, MAX_DECIMALS, MAX_STRIKE_EXPONENT
+from plimsoll.spec.liquidator import Config as Liquidation
 from plimsoll.spec.margin import Params
+from plimsoll.spec.registry import AccountLimits, Curve, Fees, PoolLimits
 from plimsoll.spec.wad import MAX_PRICE, WAD
 
 NETWORKS: Final = Path(__file__).resolve().parent / "networks.yaml"
@@ -28,6 +30,7 @@ INPUT, CHAIN, VERIFICATION = 2, 3, 4
 MAX_SIGNERS: Final = 16
 MAX_WEEKS: Final = 104
 MAX_STRIKES: Final = 41
+MAX_MONEY: Final = 10**9  # [quote]
 TEST_ACCOUNT: Final = "TEST::"
 
 T = TypeVar("T")
@@ -116,12 +119,21 @@ class Bands:
 
 
 @dataclass(frozen=True)
-class Liquidation:
-    """The liquidator's numbers: [s], [s], [ppm]."""
+class Past:
+    """What prices were [s]: how young a profit does not leave, how long a settlement price can be disputed."""
 
-    call_period: int
-    ramp: int
-    start_discount: int
+    lag: int
+    delay: int
+
+
+@dataclass(frozen=True)
+class Fund:
+    """The insurance fund: what it pays at most [quote], how its depositors leave [s]."""
+
+    event_cap: int
+    underlying_cap: int
+    cooldown: int
+    claim_window: int
 
 
 @dataclass(frozen=True)
@@ -137,7 +149,13 @@ class Config:
     collateral: tuple[Collateral, ...]
     params: Params
     bands: Bands
+    history: Past
+    account_limits: AccountLimits
+    pool_limits: PoolLimits
+    curve: Curve
+    fees: Fees
     liquidation: Liquidation
+    fund: Fund
 
 
 def load(network: str, path: Path = NETWORKS) -> Config:
@@ -213,7 +231,13 @@ def _config(data: Any, where: str) -> Config:
         collateral=collateral,
         params=_params(data["params"], f"{where}.params"),
         bands=_plain(Bands, data["bands"], f"{where}.bands"),
-        liquidation=_plain(Liquidation, data["liquidation"], f"{where}.liquidation"),
+        history=_plain(Past, data["history"], f"{where}.history"),
+        account_limits=_account_limits(data["account_limits"], f"{where}.account_limits"),
+        pool_limits=_pool_limits(data["pool_limits"], f"{where}.pool_limits"),
+        curve=_plain(Curve, data["curve"], f"{where}.curve"),
+        fees=_plain(Fees, data["fees"], f"{where}.fees"),
+        liquidation=_liquidation(data["liquidation"], f"{where}.liquidation"),
+        fund=_plain(Fund, data["fund"], f"{where}.fund"),
     )
 
 
@@ -284,6 +308,34 @@ def _params(data: Any, where: str) -> Params:
         else:
             changes[name] = _number(value, f"{where}.{name}", 0, 2**96 - 1)
     return dataclasses.replace(Params(), **changes)
+
+
+def _account_limits(data: Any, where: str) -> AccountLimits:
+    data = _fields(AccountLimits, data, where)
+    return AccountLimits(
+        min_equity=_number(data["min_equity"], f"{where}.min_equity", 0, MAX_MONEY) * WAD,
+        borrow_cap=_cap(data["borrow_cap"], f"{where}.borrow_cap", AccountLimits().borrow_cap),
+        max_positions=_number(data["max_positions"], f"{where}.max_positions", 1, 2**8 - 1),
+    )
+
+
+def _pool_limits(data: Any, where: str) -> PoolLimits:
+    data = _fields(PoolLimits, data, where)
+    return PoolLimits(
+        total_borrow_cap=_cap(data["total_borrow_cap"], f"{where}.total_borrow_cap", PoolLimits().total_borrow_cap),
+        outflow_cap=_cap(data["outflow_cap"], f"{where}.outflow_cap", PoolLimits().outflow_cap),
+        outflow_window=_number(data["outflow_window"], f"{where}.outflow_window", 1, 2**32 - 1),
+    )
+
+
+def _liquidation(data: Any, where: str) -> Liquidation:
+    found = _plain(Liquidation, data, where)
+    return dataclasses.replace(found, min_rest=found.min_rest * WAD)
+
+
+def _cap(value: Any, where: str, without: int) -> int:
+    """A cap [quote] in [wad]; null is none."""
+    return without if value is None else _number(value, where, 0, MAX_MONEY) * WAD
 
 
 def _plain(kind: type[T], data: Any, where: str) -> T:

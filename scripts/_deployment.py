@@ -1,8 +1,7 @@
 """Putting Plimsoll up, step by step: what is as it should be is kept, what is missing is done.
 
-    tokens, aggregators -> IndexFeed() -> RiskOracle(feed) -> Clearinghouse(quote, oracle, feed) -> oracle.set_book
-    -> Exchange(book) -> Liquidator(book) -> book.set_liquidator -> Lens(book, oracle) -> signers, numbers -> feeds
-    -> listings -> venue -> hand-over -> verification
+    tokens, aggregators -> contracts, as plimsoll.chain.deployment has them -> who names whom -> signers, numbers
+    -> feeds -> listings -> first prices remembered -> venues -> hand-over -> verification
 
 Each step reads the chain first, so that a second run does nothing and an interrupted one goes on where it stopped: the
 address book is written after every contract. A dry run takes the same steps and sends nothing.
@@ -15,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from eth_utils.crypto import keccak
 from plimsoll.chain.artifacts import load as artifact
 from plimsoll.chain.deployment import BOOK_VERSION
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT
+from plimsoll.spec.registry import pack_curve, pack_fees
 from plimsoll.spec.report import pack_floors, pack_rates
 from plimsoll.spec.wad import WAD
 from scripts import _checks
@@ -63,8 +64,8 @@ def strikes_of(index: int, count: int, step: int) -> list[int]:
 
 
 def instance(name: str, address: str) -> Any:
-    """One of our contracts at an address."""
-    return getattr(project, name).at(address, fetch_from_explorer=False)
+    """One of our contracts at an address; `BackOffice` at the Clearinghouse's is that with its rarer functions."""
+    return getattr(project, name).at(address, fetch_from_explorer=False, detect_proxy=False)
 
 
 def resolve_signers(config: Config, *, development: bool) -> list[str]:
@@ -236,11 +237,19 @@ class Deployment:
         }
         aggregators = {item.id: self._aggregator(item) for item in self.config.underlyings}
 
+        past = self.config.history
+        parts = ("quote", "RiskOracle", "IndexFeed", "Registry", "Mandates", "History")
         self._contract("IndexFeed")
         self._contract("RiskOracle", "IndexFeed")
-        self._contract("Clearinghouse", "quote", "RiskOracle", "IndexFeed")
+        self._contract("History", "IndexFeed", "RiskOracle", past.lag, past.delay)
+        self._contract("Registry", "quote", "IndexFeed", "RiskOracle")
+        self._contract("Mandates")
+        self._contract("BackOffice", *parts)
+        self._contract("Clearinghouse", *parts, "BackOffice")
         self._contract("Exchange", "Clearinghouse")
         self._contract("Liquidator", "Clearinghouse")
+        self._contract("StandingOrders", "Clearinghouse", "Liquidator")
+        self._contract("InsuranceFund", "Clearinghouse", "Liquidator")
         self._contract("Lens", "Clearinghouse", "RiskOracle")
 
         self._wire()
@@ -251,6 +260,8 @@ class Deployment:
             self._list(item, aggregators[item.id])
         for collateral in self.config.collateral:
             self._list_collateral(collateral.symbol, tokens[collateral.symbol], collateral.underlying)
+        for item in self.config.underlyings:
+            self._touch(item)
         self._admit()
         self._hand_over()
         if not self.dry_run:
@@ -259,26 +270,45 @@ class Deployment:
             self._verify()
 
     def _wire(self) -> None:
-        oracle, book, liquidator = (self._at(name) for name in ("RiskOracle", "Clearinghouse", "Liquidator"))
-        self._step(
-            "RiskOracle.set_book(Clearinghouse)",
-            oracle,
-            lambda: oracle.book() == book.address,
-            lambda: oracle.set_book(book, **self._options),
-        )
+        book, liquidator, fund = (self._at(name) for name in ("Clearinghouse", "Liquidator", "InsuranceFund"))
+        office = instance("BackOffice", book.address) if book is not None else None
+        for name in ("RiskOracle", "Mandates"):
+            part = self._at(name)
+            self._step(
+                f"{name}.set_book(Clearinghouse)",
+                part,
+                lambda part=part: part.book() == book.address,  # type: ignore[misc]
+                lambda part=part: part.set_book(book, **self._options),  # type: ignore[misc]
+            )
         self._step(
             "Clearinghouse.set_liquidator(Liquidator)",
             book,
-            lambda: book.liquidator() == liquidator.address,
-            lambda: book.set_liquidator(liquidator, **self._options),
+            lambda: office.liquidator() == liquidator.address,
+            lambda: office.set_liquidator(liquidator, **self._options),
+        )
+        self._step(
+            "Clearinghouse.set_fund(InsuranceFund)",
+            book,
+            lambda: office.fund() == fund.address,
+            lambda: office.set_fund(fund, **self._options),
+        )
+        self._step(
+            "Liquidator.set_fund(InsuranceFund)",
+            liquidator,
+            lambda: liquidator.fund() == fund.address,
+            lambda: liquidator.set_fund(fund, **self._options),
         )
 
     def _govern(self) -> None:
-        oracle, book, liquidator = (self._at(name) for name in ("RiskOracle", "Clearinghouse", "Liquidator"))
+        oracle, registry, liquidator, fund = (
+            self._at(name) for name in ("RiskOracle", "Registry", "Liquidator", "InsuranceFund")
+        )
         config = self.config
         rates, floors = pack_rates(config.params), pack_floors(config.params)
         bands = (config.bands.price_band, config.bands.reduce_band)
-        numbers = (config.liquidation.call_period, config.liquidation.ramp, config.liquidation.start_discount)
+        limits, curve, fees = _checks.limit_words(config), pack_curve(config.curve), pack_fees(config.fees)
+        numbers, caps = astuple(config.liquidation), _checks.caps_of(config)
+        times = (config.fund.cooldown, config.fund.claim_window)
         self._step(
             f"RiskOracle.set_signers({len(self.signers)} signers, quorum {config.quorum})",
             oracle,
@@ -294,16 +324,46 @@ class Deployment:
             lambda: oracle.set_params(rates, floors, **self._options),
         )
         self._step(
-            f"Clearinghouse.set_bands{bands}",
-            book,
-            lambda: (book.price_band(), book.reduce_band()) == bands,
-            lambda: book.set_bands(*bands, **self._options),
+            f"Registry.set_bands{bands}",
+            registry,
+            lambda: (registry.price_band(), registry.reduce_band()) == bands,
+            lambda: registry.set_bands(*bands, **self._options),
+        )
+        self._step(
+            f"Registry.set_limits({limits[0]:#066x}, {limits[1]:#066x})",
+            registry,
+            lambda: (registry.account_limits(), registry.pool_limits()) == limits,
+            lambda: registry.set_limits(*limits, **self._options),
+        )
+        self._step(
+            f"Registry.set_curve({curve:#066x})",
+            registry,
+            lambda: registry.curve() == curve,
+            lambda: registry.set_curve(curve, **self._options),
+        )
+        self._step(
+            f"Registry.set_fees({fees:#066x})",
+            registry,
+            lambda: registry.fees() == fees,
+            lambda: registry.set_fees(fees, **self._options),
         )
         self._step(
             f"Liquidator.set_config{numbers}",
             liquidator,
-            lambda: (liquidator.call_period(), liquidator.ramp(), liquidator.start_discount()) == numbers,
-            lambda: liquidator.set_config(*numbers, **self._options),
+            lambda: tuple(liquidator.config()) == numbers,
+            lambda: liquidator.set_config(numbers, **self._options),
+        )
+        self._step(
+            f"InsuranceFund.set_caps{caps}",
+            fund,
+            lambda: (fund.event_cap(), fund.underlying_cap()) == caps,
+            lambda: fund.set_caps(*caps, **self._options),
+        )
+        self._step(
+            f"InsuranceFund.set_cooldown{times}",
+            fund,
+            lambda: (fund.cooldown(), fund.claim_window()) == times,
+            lambda: fund.set_cooldown(*times, **self._options),
         )
 
     def _feed(self, item: Underlying, aggregator: str | None) -> None:
@@ -333,38 +393,51 @@ class Deployment:
             for strike in strikes_of(self._index(item, aggregator), expiry.strikes, expiry.step):
                 units = strike * 10 ** (18 - item.strike_exponent)
                 wanted += [(at, CALL, units), (at, PUT, units)]
-        book = self._at("Clearinghouse")
+        registry = self._at("Registry")
         there: set[tuple[int, int]] = set()
-        if book is not None:
+        if registry is not None:
             for at in {at for at, _, _ in wanted}:
-                there |= {(at, found >> 64 & 0xFF) for found in book.listing(item.id, at)}
+                there |= {(at, found >> 64 & 0xFF) for found in registry.listing(item.id, at)}
         for at, kind, strike in wanted:
             self._step(
-                f"Clearinghouse.list_instrument({item.id:#06x}, {at}, {KIND_NAMES[kind]}, {strike})",
-                book,
+                f"Registry.list_instrument({item.id:#06x}, {at}, {KIND_NAMES[kind]}, {strike})",
+                registry,
                 lambda at=at, kind=kind: (at, kind) in there,  # type: ignore[misc]
-                lambda at=at, kind=kind, strike=strike: book.list_instrument(  # type: ignore[misc]
+                lambda at=at, kind=kind, strike=strike: registry.list_instrument(  # type: ignore[misc]
                     item.id, at, kind, strike, **self._options
                 ),
             )
 
     def _list_collateral(self, symbol: str, token: str | None, underlying: int) -> None:
-        book = self._at("Clearinghouse")
+        registry = self._at("Registry")
         self._step(
-            f"Clearinghouse.list_collateral({symbol}, {underlying:#06x})",
-            book if token else None,
-            lambda: book.collateral(token)[1] != 0,
-            lambda: book.list_collateral(token, underlying, **self._options),
+            f"Registry.list_collateral({symbol}, {underlying:#06x})",
+            registry if token else None,
+            lambda: registry.collateral(token)[1] != 0,
+            lambda: registry.list_collateral(token, underlying, **self._options),
+        )
+
+    def _touch(self, item: Underlying) -> None:
+        """A first price is remembered, so that the lag begins to run; keepers go on from there."""
+        history = self._at("History")
+        self._step(
+            f"History.touch({item.id:#06x})",
+            history,
+            lambda: self.config.history.lag == 0 or history.checkpoints(item.id)[1] != 0,
+            lambda: history.touch(item.id, **self._options),
+            owned=False,
         )
 
     def _admit(self) -> None:
-        book, exchange = self._at("Clearinghouse"), self._at("Exchange")
-        self._step(
-            "Clearinghouse.set_venue(Exchange, True)",
-            book if exchange is not None else None,
-            lambda: book.venues(exchange),
-            lambda: book.set_venue(exchange, True, **self._options),
-        )
+        registry = self._at("Registry")
+        for name in _checks.VENUES:
+            venue = self._at(name)
+            self._step(
+                f"Registry.set_venue({name}, True)",
+                registry if venue is not None else None,
+                lambda venue=venue: registry.venues(venue),  # type: ignore[misc]
+                lambda venue=venue: registry.set_venue(venue, True, **self._options),  # type: ignore[misc]
+            )
 
     def _hand_over(self) -> None:
         owner = self.config.owner
@@ -398,11 +471,11 @@ class Deployment:
 
     # ------------------------------------------------------------------------------------------------- what stands
 
-    def _contract(self, name: str, *of: str) -> None:
-        """One contract of the protocol, kept or deployed; `of` names its constructor's arguments."""
+    def _contract(self, name: str, *of: str | int) -> None:
+        """One contract of the protocol, kept or deployed; `of` are its constructor's arguments, contracts by name."""
         recorded = None if self.replace else self.book.contracts.get(name)
-        known = {**self.book.contracts, "quote": self.book.quote or ""}
-        wanted = {part: known[part] for part in of if known.get(part)}
+        known: dict[str, str] = {**self.book.contracts, "quote": self.book.quote or ""}
+        wanted = {part: known[part] for part in of if isinstance(part, str) and known.get(part)}
         code = self._code(recorded) if recorded else b""
         if recorded and code:
             self._check_code(name, recorded, code, wanted, "; --replace deploys the protocol anew", CHAIN)
@@ -413,9 +486,9 @@ class Deployment:
         if recorded and not self.development:
             refuse(f"deploy: {name}: no code at {recorded}, where the address book has it", CHAIN)
         if self.dry_run:
-            self._plan(f"deploy  {name}({', '.join(of)})")
+            self._plan(f"deploy  {name}({', '.join(map(str, of))})")
             return
-        address = self._deploy(name, *(known[part] for part in of))
+        address = self._deploy(name, *(known[part] if isinstance(part, str) else part for part in of))
         code = self._code(address)
         self._check_code(name, address, code, wanted, "", VERIFICATION)
         self.contracts[name] = instance(name, address)
@@ -588,11 +661,10 @@ def verify(
         found += _checks.check_code(name, address, code, known, provider.chain_id)
     if found:
         return found
-    contracts = {
-        name: getattr(project, name).at(book.contracts[name], fetch_from_explorer=False) for name in _checks.CONTRACTS
-    }
+    contracts = {name: instance(name, book.contracts[name]) for name in _checks.CONTRACTS}
+    office = instance("BackOffice", book.contracts["Clearinghouse"])
     now = int(provider.get_block("latest").timestamp)
-    found += _checks.check_wiring(contracts, str(book.quote))
+    found += _checks.check_wiring(contracts, office, str(book.quote))
     found += _checks.check_governance(contracts, config, signers)
     found += _checks.check_owners(contracts, deployer or str(book.deployer), config.owner)
     for item in config.underlyings:

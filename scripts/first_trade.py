@@ -56,6 +56,9 @@ QUANTITY: Final = WAD  # of each trade
 CENT: Final = WAD // 100
 ORDER_LIFE: Final = 600  # [s]
 VENUE_LIFE: Final = 30 * DAY  # [s] for which the accounts let the exchange trade
+BUDGET: Final = 100  # [quote] that it may lose each against the marks
+UNDERLYING_SHIFT: Final = 112  # of an instrument's id
+UNDERLYING_BITS: Final = 0xFFFF << UNDERLYING_SHIFT
 DAYS: Final = 1_000  # of made-up history
 SEED: Final = 1876  # the year of the Merchant Shipping Act
 DAILY_VOLATILITY: Final = 0.025
@@ -122,9 +125,9 @@ class FirstTrade:
         self.steps: list[Step] = []
         self._check()
         self.keeper, self.maker, self.taker = (test_account(name) for name in (KEEPER, MAKER, TAKER))
-        self.feed, self.oracle, self.clearinghouse, self.exchange, self.lens = (
+        self.feed, self.oracle, self.registry, self.mandates, self.clearinghouse, self.exchange, self.lens = (
             instance(name, book.contracts[name])
-            for name in ("IndexFeed", "RiskOracle", "Clearinghouse", "Exchange", "Lens")
+            for name in ("IndexFeed", "RiskOracle", "Registry", "Mandates", "Clearinghouse", "Exchange", "Lens")
         )
         self.quote = instance("MockToken", str(book.quote))
         self.aggregators = {
@@ -201,7 +204,7 @@ class FirstTrade:
         found = {}
         for item in self.config.underlyings:
             for expiry in (0, *fridays):
-                ids = [int(word) & MASK_ID for word in self.clearinghouse.listing(item.id, expiry)]
+                ids = [int(word) & MASK_ID for word in self.registry.listing(item.id, expiry)]
                 if ids:
                     found[item.id, expiry] = sorted(ids)
         if (self.market.id, 0) not in found:
@@ -319,19 +322,24 @@ class FirstTrade:
             if who is self.taker:
                 self._fund_collateral(account)
             venue = (account, self.exchange)
-            if self.clearinghouse.allowances(*venue) > self._now() + DAY:
+            if self.mandates.allowance(*venue)[0] > self._now() + DAY:
                 self._done(self._role(who), "the exchange may trade for the account", 0)
                 continue
             until = self._now() + VENUE_LIFE
-            receipt = self.clearinghouse.set_allowance(*venue, until, **self._from(who))
-            self._done(self._role(who), "let the exchange trade for the account, for 30 days", receipt.gas_used)
+            mandate = (until, BUDGET * WAD, UNDERLYING_BITS, self.market.id << UNDERLYING_SHIFT)
+            receipt = self.mandates.set_allowance(*venue, *mandate, **self._from(who))
+            self._done(
+                self._role(who),
+                f"let the exchange trade {ETH}, for 30 days, {BUDGET} worse than marks in all",
+                receipt.gas_used,
+            )
 
     def _fund_collateral(self, account: int) -> None:
         """The taker brings collateral that is priced by what is traded, where one is listed."""
         for item in self.config.collateral:
             if item.underlying == self.market.id:
                 token = instance("MockToken", self.book.tokens[item.symbol])
-                held = self.clearinghouse.quantity(account, self.clearinghouse.collateral(token)[0])
+                held = self.clearinghouse.quantity(account, self.registry.collateral(token)[0])
                 amount = WETH // 10 ** (18 - item.decimals)
                 self._deposit(self.taker, token, amount, f"{exact(WETH)} {item.symbol}", kept=held > 0)
 
@@ -406,7 +414,7 @@ class FirstTrade:
     def _labels(self) -> Labels:
         pointers = {underlying: int(self.oracle.pointer(underlying, 0)) for underlying in self.aggregators}
         tokens = {
-            int(self.clearinghouse.collateral(self.book.tokens[item.symbol])[0]): item.symbol
+            int(self.registry.collateral(self.book.tokens[item.symbol])[0]): item.symbol
             for item in self.config.collateral
         }
         return Labels(

@@ -48,12 +48,13 @@ def test_all_stands_and_is_wired(site):
     assert set(book["aggregators"]) == {str(BTC), str(ETH)}
     assert site.verify(site.deployed) == []
     contracts = site.deployed.contracts
-    assert contracts["Clearinghouse"].venues(contracts["Exchange"])
+    assert all(contracts["Registry"].venues(contracts[name]) for name in _checks.VENUES)
+    assert contracts["History"].checkpoints(ETH)[0] == 3_000 * WAD
     assert contracts["IndexFeed"].price(ETH)[0] == 3_000 * WAD
 
 
 def test_every_kind_is_listed(site):
-    book = site.deployed.contracts["Clearinghouse"]
+    book = site.deployed.contracts["Registry"]
     expiry = expiry_of(site.provider.get_block("latest").timestamp, 1)
     spot = [unpack(found) for found in book.listing(ETH, 0)]
     dated = [unpack(found) for found in book.listing(ETH, expiry)]
@@ -81,7 +82,8 @@ def test_a_dry_run_on_a_bare_chain_does_nothing(bare):
     assert not bare.path.exists()
     assert run.sent == 0
     assert run.planned == sum(line.startswith("would") for line in lines) > 20
-    assert "would deploy  Clearinghouse(quote, RiskOracle, IndexFeed)" in lines
+    assert "would deploy  History(IndexFeed, RiskOracle, 3600, 3600)" in lines
+    assert "would deploy  StandingOrders(Clearinghouse, Liquidator)" in lines
 
 
 def test_a_dry_run_where_all_stands_plans_nothing(site):
@@ -93,8 +95,8 @@ def test_a_dry_run_plans_what_changed(site):
     bands = Bands(50_000, 10_000)
     run, lines = site.run(dry_run=True, config=replace(site.config, bands=bands))
     assert run.planned == 1
-    assert "would call    Clearinghouse.set_bands(50000, 10000)" in lines
-    assert site.deployed.contracts["Clearinghouse"].price_band() == site.config.bands.price_band
+    assert "would call    Registry.set_bands(50000, 10000)" in lines
+    assert site.deployed.contracts["Registry"].price_band() == site.config.bands.price_band
 
 
 def test_an_interrupted_run_goes_on(bare, monkeypatch):
@@ -115,7 +117,7 @@ def test_an_interrupted_run_goes_on(bare, monkeypatch):
 def test_a_change_of_configuration_is_one_call(site):
     run, lines = site.run(config=replace(site.config, bands=Bands(50_000, 10_000)))
     assert run.sent == 1
-    assert "call    Clearinghouse.set_bands(50000, 10000)" in lines
+    assert "call    Registry.set_bands(50000, 10000)" in lines
 
 
 def test_another_expiry_is_listed_beside(site):
@@ -171,6 +173,22 @@ def test_a_contract_wired_to_another(copy):
     assert "Lens: its BOOK is" in refusal(copy.run, CHAIN)
 
 
+def test_a_back_office_of_another_book(copy):
+    """The Clearinghouse's code is right, what it calls as its own is not."""
+    other = replace(copy.config, underlyings=(), collateral=())
+    path = copy.path
+    copy.path = path.with_name("other.json")
+    copy.run(config=other)
+    stranger = json.loads(copy.path.read_text())["contracts"]["BackOffice"]
+    copy.path = path
+    book = json.loads(path.read_text())
+    book["contracts"]["BackOffice"] = stranger
+    path.write_text(json.dumps(book))
+    found = copy.verify(copy.deployed)
+    assert any("BackOffice: its REGISTRY is" in line for line in found)
+    assert any("Clearinghouse: its BACK_OFFICE is" in line for line in found)
+
+
 def test_replace_deploys_the_protocol_anew(copy):
     before = json.loads(copy.path.read_text())
     run, _ = copy.run(replace=True, config=perpetuals(copy.config))
@@ -193,8 +211,8 @@ def test_a_fresh_development_chain_forgets_the_book(copy):
     ("change", "message"),
     [
         ("{", "is no address book"),
-        ("[]", "is no address book of version 1"),
-        ({"version": 2}, "is no address book of version 1"),
+        ("[]", "is no address book of version 2"),
+        ({"version": 1}, "is no address book of version 2"),
         ({"chain_id": 1}, "is of chain 1, this is"),
         ({"contracts": None}, "contracts are no addresses by name"),
         ({"tokens": {"WETH": "here"}}, "tokens are no addresses by name"),
@@ -227,7 +245,7 @@ def test_blocks_that_do_not_come(site, monkeypatch):
 def test_what_a_contract_refuses_is_named(bare):
     told = replace(bare.config, bands=Bands(10_000, 50_000))
     message = refusal(lambda: bare.run(config=told), CHAIN)
-    assert message == "deploy: Clearinghouse.set_bands(10000, 50000): clearinghouse: bands out of range"
+    assert message == "deploy: Registry.set_bands(10000, 50000): registry: bands out of range"
 
 
 def test_an_aggregator_that_is_none(bare):
@@ -324,18 +342,36 @@ def test_test_accounts_do_not_sign(live):
 def test_verification_finds_what_was_changed_behind_its_back(site):
     sender = site.accounts[0]
     contracts = site.deployed.contracts
-    feed, oracle, book = (contracts[name] for name in ("IndexFeed", "RiskOracle", "Clearinghouse"))
-    book.set_venue(contracts["Exchange"], False, sender=sender)
-    book.set_bands(20_000, 10_000, sender=sender)
-    contracts["Liquidator"].set_config(7_200, 3_600, 50_000, sender=sender)
+    feed, oracle, registry = (contracts[name] for name in ("IndexFeed", "RiskOracle", "Registry"))
+    registry.set_venue(contracts["Exchange"], False, sender=sender)
+    registry.set_bands(20_000, 10_000, sender=sender)
+    registry.set_fees(0, sender=sender)
+    registry.set_curve(registry.curve() + (1 << 232), sender=sender)
+    registry.set_limits(registry.account_limits() + (1 << 160), registry.pool_limits(), sender=sender)
+    contracts["Liquidator"].set_config((7_200, 120, 3_600, 50_000, 20_000, 0), sender=sender)
+    contracts["InsuranceFund"].set_caps(1, 1, sender=sender)
+    contracts["InsuranceFund"].set_cooldown(2 * 86_400, 2 * 86_400, sender=sender)
     oracle.set_signers([site.accounts[9].address], 1, sender=sender)
     feed.set_feed(ETH, feed.configs(ETH).to_bytes(32, "big")[:20].hex(), 3_600, 18, sender=sender)
     feed.transfer_ownership(site.accounts[9], sender=sender)
     feed.accept_ownership(sender=site.accounts[9])
     found = "\n".join(site.verify(site.deployed))
-    for part in ("no venue", "bands:", "liquidation:", "signers:", "quorum:", "feed ETH / USD: not as", "IndexFeed is"):
+    for part in (
+        "Exchange is no venue",
+        "bands:",
+        "fees:",
+        "curve:",
+        "limits:",
+        "liquidation:",
+        "caps of the fund:",
+        "cool-down of the fund:",
+        "signers:",
+        "quorum:",
+        "feed ETH / USD: not as",
+        "IndexFeed is",
+    ):
         assert part in found
-    assert found.count("\n") == 7  # the bounds are gone too
+    assert found.count("\n") == 12  # the bounds are gone too
 
 
 def test_verification_as_a_command(copy, capsys):
@@ -357,7 +393,8 @@ def test_verification_of_half_a_book(copy):
 
 def test_a_deployment_that_fails_verification_says_so(bare, monkeypatch):
     monkeypatch.setattr(Deployment, "_admit", lambda _: None)
-    assert refusal(bare.run, VERIFICATION) == "verify: the Exchange is no venue of the Clearinghouse"
+    said = refusal(bare.run, VERIFICATION)
+    assert said == "verify: Exchange is no venue of the Registry; StandingOrders is no venue of the Registry"
 
 
 # ------------------------------------------------------------------------------------------------------------- numbers

@@ -70,9 +70,15 @@ def test_two_trades_stand_and_margin_is_held(site, played):
     for found in (perp, call):
         assert (book.quantity(taker, found), book.quantity(maker, found)) == (WAD, -WAD)
     cash, linear = book.ledger(taker)
-    assert linear == -3_000 * WAD
-    assert 0 < CASH[TAKER] * WAD - cash < 300 * WAD  # the premium
-    assert cash + book.ledger(maker)[0] == (CASH[MAKER] + CASH[TAKER]) * WAD
+    assert -3_000 * WAD > linear > -3_003 * WAD  # with the fee
+    assert 0 < CASH[TAKER] * WAD - cash < 303 * WAD  # the premium
+    earned = tuple(book.ledger(int(site.deployed.contracts["InsuranceFund"].address, 16) << 96))
+    assert cash + book.ledger(maker)[0] + earned[0] == (CASH[MAKER] + CASH[TAKER]) * WAD
+    assert linear + book.ledger(maker)[1] + earned[1] == 0
+    assert min(earned) > 0
+    mandate = site.deployed.contracts["Mandates"].allowance(taker, site.deployed.contracts["Exchange"])
+    assert mandate[1] == first_trade.BUDGET * WAD
+    assert mandate[2:] == (0xFFFF << 112, ETH << 112)
     for account in (taker, maker):
         assert book.state(account) == State.HEALTHY
         assert book.margin(account).fresh
@@ -187,7 +193,7 @@ def test_what_is_no_mock_is_refused(site, copy, monkeypatch, part, said):
     book = copy(**{part: values[part]})
     if part == "quote":
         found = refusal(lambda: FirstTrade(site.config, site.provider, book), CHAIN)
-        assert "Clearinghouse: its QUOTE is" in found  # unless it was deployed with that one:
+        assert "Registry: its QUOTE is" in found  # unless it was deployed with that one:
         monkeypatch.setattr(first_trade._checks, "check_code", lambda *_: [])
     found = refusal(lambda: FirstTrade(site.config, site.provider, book), INPUT)
     assert said in found

@@ -13,6 +13,9 @@ PAIRS = {
     "IClearinghouse": "Clearinghouse",
     "IMandates": "Mandates",
     "IStandingOrders": "StandingOrders",
+    "IHistory": "History",
+    "IRegistry": "Registry",
+    "IInsuranceFund": "InsuranceFund",
 }
 READS = {"view", "pure"}
 

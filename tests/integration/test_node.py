@@ -88,8 +88,8 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     signers = {**keystore, "PLIMSOLL_SIGNERS": nodes}
 
     first = ape("deploy", *network, "--account", "deployer", **signers)
-    assert "verified 6 contracts, 2 feeds" in first
-    assert "done: 37 transactions" in first
+    assert "verified 12 contracts, 2 feeds" in first
+    assert "done: 53 transactions" in first
     assert "dry run: at most 0 transactions" in ape("deploy", *network, "--account", "deployer", "--dry-run", **signers)
 
     data = json.loads(book.read_text())
@@ -97,9 +97,9 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     assert str(ROOT) not in book.read_text()
     system = load_book(book, chain)
     assert system.feed.call("price", 0x0102)[0] == 3_000 * 10**18
-    assert len(system.clearinghouse.call("listing", 0x0102, 0)) == 2
+    assert len(system.registry.call("listing", 0x0102, 0)) == 2
 
-    system.clearinghouse.transact("set_bands", 20_000, 10_000, sender=data["deployer"])
+    system.registry.transact("set_bands", 20_000, 10_000, sender=data["deployer"])
     found = ape("verify", *network, code=4, **signers)
     assert "bands: (20000, 10000), not (100000, 10000)" in found
     assert "Error: verify: 1 findings" in found
@@ -107,7 +107,7 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
 
 def test_anvil_of_apes_own(tmp_path):
     done = ape("deploy", "--network", "ethereum:local:foundry", "--book", str(tmp_path / "book.json"))
-    assert "done: 37 transactions" in done
+    assert "done: 53 transactions" in done
 
 
 def test_wrong_input_has_a_name_and_a_code(sepolia):

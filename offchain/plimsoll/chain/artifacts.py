@@ -140,8 +140,13 @@ def compile_one(path: Path, root: Path = ROOT) -> Artifact:
             creation, runtime = data.bytecode, data.bytecode_runtime
     except (VyperException, VyperInternalException, OSError, SyntaxError, ValueError) as error:
         raise CompileError(f"{path.stem} does not compile: {_brief(error)}") from error
-    files = [source.resolved_path] + [item.resolved_path for item in data.resolved_imports.compiler_inputs]
-    sources = {_relative(file, root): _hash(Path(file)) for file in files if Path(file).is_file()}
+    # hashes of what was compiled: a file may have changed since
+    inputs = [source, *data.resolved_imports.compiler_inputs]
+    sources = {
+        _relative(item.resolved_path, root): hashlib.sha256(item.contents.encode()).hexdigest()
+        for item in inputs
+        if Path(item.resolved_path).is_file()
+    }
     return Artifact(path.stem, abi, creation, runtime, json.loads(json.dumps(layout)), sources)
 
 
