@@ -11,16 +11,14 @@ Nobody holds anything, the role `venue` is an admitted venue, and each of `ROLES
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from plimsoll.chain.contract import deploy, events_of
-from plimsoll.spec.atomic import atomic
-from plimsoll.spec.errors import Refused, require
+from plimsoll.spec.errors import Refused
 from plimsoll.spec.history import BUCKET, MIN_BUCKETS
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, word
 from plimsoll.spec.margin import Assessment, ClassOffset, Scalars, Terms
@@ -37,7 +35,7 @@ from plimsoll.spec.registry import (
 from plimsoll.spec.report import pack_class, pack_scalars
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
-from tests.pairs import MAX, PARTS, Pair, account, address_of, compiled, encode_call, from_chain, number, text
+from tests.pairs import MAX, Pair, account, address_of, compiled, encode_call, from_chain, number, text
 
 USD = 10**6  # of the quote token
 DAY = 86_400
@@ -54,8 +52,6 @@ OWNER = address_of("owner")
 VENUE = address_of("venue")
 ATTACKER = address_of("attacker")
 DELEGATE = address_of("delegate")
-
-BOOK_EVENTS = {entry["name"] for entry in compiled("Clearinghouse").abi if entry["type"] == "event"}
 
 _NODES = (0, 170, -170, 330, -330, 500, -500, 670, -670, 830, -830, 1_000, -1_000)
 MOVES = (*(move for node in _NODES for move in (node, node)), 900, -900, 990, -990, 660, -660)  # [bp]
@@ -264,42 +260,8 @@ class Stage:
 
     def batch(self, who: int, *calls: tuple[Any, ...], sender: int) -> str | None:
         """A multicall of (part, name, arguments ...) on both: None, or the reason that both refused it with."""
-        pair, twin = self.pair, self.pair.twin
-        before = [len(log) for log in twin.logs()]
-        expected: str | None = None
-        try:
-            with atomic(*(getattr(twin, part) for part in PARTS), *twin.tokens.values()):
-                twin.book.multicall(who, [self._inner(call, sender) for call in calls], sender=sender, now=pair.now)
-        except Refused as refused:
-            expected = refused.reason
-        items = [
-            {"target": number(pair.contracts[part].address), "data": self.data(part, *call)} for part, *call in calls
-        ]
-        events = [event for log, count in zip(twin.logs(), before, strict=True) for event in log[count:]]
-        found = self.on_chain("book", "multicall", who, items, sender=sender)
-        reason = found if isinstance(found, str) else None
-        assert reason == expected
-        if reason is None:
-            logged = [(event.name, dict(event.args)) for event in events]
-            assert sorted(map(repr, found)) == sorted(map(repr, logged))
-            mine = [item for item in logged if item[0] in BOOK_EVENTS]
-            assert [item for item in found if item[0] in BOOK_EVENTS] == mine
-        return reason
-
-    def _inner(self, call: tuple[Any, ...], sender: int) -> Callable[[], object]:
-        """One call of a batch, on the twin: the book's own are the sender's, a venue's are the book's."""
-        part, name, *args = call
-        twin = self.pair.twin
-        function = getattr(getattr(twin, part), name)
-        known = {"sender": sender if part == "book" else twin.at.book, "now": self.pair.now}
-        wanted = inspect.signature(function).parameters
-
-        def run() -> object:
-            is_known = part == "book" or twin.registry.venues.get(getattr(twin.at, part), False)
-            require(is_known, "clearinghouse: venue not admitted")
-            return function(*args, **{key: value for key, value in known.items() if key in wanted})
-
-        return run
+        found = self.pair.batch(who, [(part, name, args) for part, name, *args in calls], sender=sender)
+        return found.reason if isinstance(found, Refused) else None
 
     def data(self, part: str, name: str, *args: Any) -> bytes:
         """Calldata of a function."""
