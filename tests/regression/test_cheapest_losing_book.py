@@ -4,8 +4,8 @@ What would happen: hedges that every scenario nets to nothing (basis, calendar s
 scenarios are asked. A book of them is as large as one likes, and loses when the part that no lane says moves.
 
 What stands against it: the gross charge, made from revaluation at just these moves. Here the search plays against the
-posted charges: a linear program finds the book that loses most over its margin, and it loses less than its margin. With
-the charge taken out the same search finds books that are free and lose.
+posted charges: a linear program finds the book that loses most over its margin, and it loses less than its margin.
+With the charge taken out the same search finds books that are free and lose.
 """
 
 import pytest

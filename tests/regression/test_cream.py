@@ -1,8 +1,9 @@
 """Cream, 27 October 2021, 130 M$; Hundred Finance, 15 April 2023, 7 M$; Onyx, 1 November 2023, 2 M$; Resupply, 26 June
 2025, 10 M$.
 
-What happened: the price of a share was read off a balance that anyone can add to. A donation bent it: collateral became
-worth twice as much, or, in a pool that was empty but for a wei of shares, any deposit of another rounded to nothing.
+What happened: the price of a share was read off a balance that anyone can add to. A donation bent it: collateral
+became worth twice as much, or, in a pool that was empty but for a wei of shares, any deposit of another rounded to
+nothing.
 
 What stands against it: the book counts what was brought in and never reads its balance but to check a transfer; the
 fund counts likewise, has a million virtual shares from the start, and takes a donation in over a week.

@@ -1,12 +1,12 @@
 """Curve, 30 July 2023, 70 M$.
 
-What happened: three versions of the Vyper compiler gave each function its own re-entrancy lock. A pool's `add_liquidity`
-could be entered while `remove_liquidity` was sending ether and had burnt no share yet, though the source said it could
-not.
+What happened: three versions of the Vyper compiler gave each function its own re-entrancy lock. A pool's
+`add_liquidity` could be entered while `remove_liquidity` was sending ether and had burnt no share yet, though the
+source said it could not.
 
-What stands against it: one lock for the whole contract, and a test of what was compiled rather than of what was written.
-The lock is one slot, the same in both pieces of the Clearinghouse; every function that changes state is called by a
-token in the midst of its transfer, in either piece, and finds the book locked.
+What stands against it: one lock for the whole contract, and a test of what was compiled rather than of what was
+written. The lock is one slot, the same in both pieces of the Clearinghouse; every function that changes state is
+called by a token in the midst of its transfer, in either piece, and finds the book locked.
 """
 
 import pytest
@@ -97,10 +97,8 @@ def calls(stage):
     }
 
 
-REFUSED_ANYWAY = {
-    "set_liquidator",
-    "set_fund",
-}  # the token is not the owner: outside they say so, under the lock nothing
+# outside they say why, under the lock nothing
+REFUSED_ANYWAY = {"set_liquidator", "set_fund"}
 FUNCTIONS = (
     *("deposit", "withdraw", "transfer", "trade", "multicall", "settle", "expire", "claim", "seize", "pull"),
     *("socialise", "set_liquidator", "set_fund"),

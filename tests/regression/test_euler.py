@@ -1,8 +1,8 @@
 """Euler Finance, 13 March 2023, 197 M$.
 
-What happened: of all functions that lower an account's collateral one, a donation to the reserves, did not check health
-afterwards. The attacker borrowed to the limit, donated himself under water, and liquidated himself from a second
-contract at the largest discount.
+What happened: of all functions that lower an account's collateral one, a donation to the reserves, did not check
+health afterwards. The attacker borrowed to the limit, donated himself under water, and liquidated himself from a
+second contract at the largest discount.
 
 What stands against it: every function that takes anything out of an account ends in the same check (I-10), here tried
 over the whole ABI; and whoever liquidates himself moves his own discount from one hand to the other (I-23).

@@ -1,8 +1,8 @@
 """GMX, 9 July 2025, 42 M$ (most of it given back).
 
-What happened: a refund called the receiver's contract in the midst of closing a position. From there the attacker opened
-a short past the function that keeps the average price of all shorts; the value of the whole pool was read off a number
-that was half updated, and his shares redeemed far too high.
+What happened: a refund called the receiver's contract in the midst of closing a position. From there the attacker
+opened a short past the function that keeps the average price of all shorts; the value of the whole pool was read off a
+number that was half updated, and his shares redeemed far too high.
 
 What stands against it: whoever is called within a function finds either the state before it or the state after, or no
 answer. Here a token asks for every number that anything is valued by, in the midst of every function that moves it.
@@ -52,10 +52,10 @@ STEPS = {
     "withdraw cash": ("usd", "book", "withdraw", lambda s: (MAKER, s.usd, 5, ATTACKER), address_of("maker")),
     "top up": ("weth", "liquidator", "top_up", lambda s: (TRADER, s.weth, MAKER), ATTACKER),
     "top up cash": ("usd", "liquidator", "top_up", lambda s: (TRADER, s.usd, MAKER), ATTACKER),
-    "bid that the fund pays for": ("usd", "liquidator", "bid", lambda s: (TRADER, BIDDER, WAD // 2), BIDDER >> 96),
-    "stake": ("usd", "fund", "deposit", lambda s: (USD, STAKER), STAKER),
-    "unstake": ("usd", "fund", "redeem", lambda s: (10**9, STAKER, STAKER), STAKER),
-    "collect": ("usd", "fund", "collect", lambda s: (), ATTACKER),
+    "bid that the fund pays for": ("usd", "liquidator", "bid", lambda _: (TRADER, BIDDER, WAD // 2), BIDDER >> 96),
+    "stake": ("usd", "fund", "deposit", lambda _: (USD, STAKER), STAKER),
+    "unstake": ("usd", "fund", "redeem", lambda _: (10**9, STAKER, STAKER), STAKER),
+    "collect": ("usd", "fund", "collect", lambda _: (), ATTACKER),
 }
 
 

@@ -1,8 +1,8 @@
 """KyberSwap Elastic, 22 November 2023, 56 M$; Balancer, 3 November 2025, 125 M$.
 
-What happened: at the boundary of a tick two formulas for one fact rounded differently, and liquidity was counted twice.
-In the other, a rounding in the wrong direction was worth nothing on usual balances and a tenth on balances of a few
-wei, and was repeated dozens of times in one call.
+What happened: at the boundary of a tick two formulas for one fact rounded differently, and liquidity was counted
+twice. In the other, a rounding in the wrong direction was worth nothing on usual balances and a tenth on balances of a
+few wei, and was repeated dozens of times in one call.
 
 What stands against it: one formula for one fact, each rounding named and against whoever acts; and what no rounding
 explains is found by doing a thing in n parts: that is never better than at once (I-62), at sizes of a few wei too.

@@ -1,7 +1,7 @@
 """Synthetix, 25 June 2019: a thousandfold profit on sKRW, given back by the bot that made it.
 
-What happened: the won's price was the mean of several services. One by one they failed, two were left, and one of these
-answered a thousand times too much; the mean followed it.
+What happened: the won's price was the mean of several services. One by one they failed, two were left, and one of
+these answered a thousand times too much; the mean followed it.
 
 What stands against it: quorum by count. The engine takes a median of at least three sources after the outliers are
 gone, and with two left it makes no price; on chain a report needs its quorum of distinct signers (I-30, I-34).
