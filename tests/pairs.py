@@ -297,7 +297,7 @@ class Pair:
         )
         self.changed = True  # whether anything happened since the last comparison
         self.known: dict[tuple[str, str], Any] = {}  # the twin's state at that
-        self.margins: dict[int, Any] = {}  # by account, what its margin was compared at
+        self.margins: dict[int, tuple[Any, Any]] = {}  # by account, what its margin was compared at, and the margin
         self.signers = sorted((f"signer-{k}" for k in range(signers)), key=address_of)
         self.quorum = quorum
         self.step("oracle", "set_signers", [address_of(name) for name in self.signers], quorum, sender=self.owner)
@@ -570,9 +570,12 @@ class Pair:
                 # from the same words at the same market comes the same margin
                 interest = [book.open_interest(underlying) for underlying in sorted({w >> 112 & 0xFFFF for w in words})]
                 key = words, ledger, interest, market
-                if self.margins.get(who) != key:
-                    self._same("book", "margin", (who,), _or_refused(lambda who=who: book.margin(who, twin.clock)))
-                    self.margins[who] = key
+                if self.margins.get(who, (None,))[0] != key:
+                    margin = _or_refused(lambda who=who: book.margin(who, twin.clock))
+                    self._same("book", "margin", (who,), margin)
+                    self.margins[who] = key, margin
+            else:
+                self.margins.pop(who, None)
         for who in liquidator.auctions.keys() | liquidator.calls.keys():
             for view in ("auction", "deadline", "ripe"):
                 self._same("liquidator", view, (who,), getattr(liquidator, view)(who, twin.clock))

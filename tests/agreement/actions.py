@@ -76,17 +76,20 @@ class Terms:
     account: AccountLimits
     pool: PoolLimits
     config: Config
+    params: Params
 
 
-FREE: Final = Terms(Curve(), Fees(), AccountLimits(), PoolLimits(), Config())
+FREE: Final = Terms(Curve(), Fees(), AccountLimits(), PoolLimits(), Config(), Params())
 USUAL: Final = replace(
     FREE,
-    curve=Curve(base=20_000, slope_low=60_000, slope_high=800_000),
+    curve=Curve(base=20_000, kink=1_000, slope_low=60_000, slope_high=800_000),  # past the kink from the beginning
     fees=Fees(500, 200, 200_000, 300_000, 5_000, 10_000, 50_000),
     config=Config(urgent_period=60, ramp=1_800),
+    params=Params(max_age=2 * DAY, move_gate=50_000),
 )
 TIGHT: Final = replace(
     USUAL,
+    curve=Curve(base=20_000, slope_low=60_000, slope_high=800_000),
     account=AccountLimits(500 * WAD, 300_000 * WAD, 12),
     pool=PoolLimits(500_000 * WAD, 20_000 * WAD, DAY),
     config=Config(bonus=50_000, min_rest=5_000 * WAD),
@@ -229,6 +232,7 @@ class Player:
         pair.must("registry", "set_curve", pack_curve(terms.curve), sender=owner)
         pair.must("registry", "set_fees", pack_fees(terms.fees), sender=owner)
         pair.must("liquidator", "set_config", terms.config, sender=owner)
+        pair.must("oracle", "set_params", pack_rates(terms.params), pack_floors(terms.params), sender=owner)
         pair.must("fund", "set_cooldown", DAY, DAY, sender=owner)
         pair.must("history", "set_guardian", address_of("whale"), sender=owner)
         for name in (*TRADERS, "attacker"):
@@ -275,6 +279,10 @@ class Player:
             self.borrow()
         for who in ACCOUNTS[:3]:
             self.gear(who)
+        for who in (ACCOUNTS[0], ACCOUNTS[2], ACCOUNTS[3]):
+            pair.must("book", "deposit", who >> 96 << 96 | 9, quote, 50_000 * unit, sender=who >> 96)
+            pair.must("mandates", "set_reserve", who, who >> 96 << 96 | 9, sender=who >> 96)
+            pair.must("mandates", "set_top_up", who, quote, 30_000 * unit, 100 * unit, sender=who >> 96)
         words = pack_account_limits(terms.account), pack_pool_limits(terms.pool)
         pair.must("registry", "set_limits", *words, sender=pair.owner)
 
@@ -376,6 +384,20 @@ class Player:
         if self.bad(3):
             token = ATTACKER
         self.step("book", "transfer", source, target, token, amount, sender=self.owner_of(source))
+
+    def cash_out(self) -> None:
+        """Profit leaves: more quote than an account brought in, some of it or all that margin lets go."""
+        book, now = self.pair.twin.book, self.pair.now
+        rich = [who for who in EVERYONE if book.ledger(who, now)[0] > book.brought_in(who) and self.is_free(who)]
+        if not rich:
+            self.settle_account()
+            return
+        who = self.pick(rich)
+        found = self.margin(who)
+        own = book.brought_in(who) // book.quote_scale
+        free = min(found.equity_haircut - found.im, book.ledger(who, now)[0]) // book.quote_scale
+        amount = self.pick((own + self.source.integer(1, 5_000) * WAD // book.quote_scale, free, free // 2))
+        self.step("book", "withdraw", who, book.quote, amount, who >> 96, sender=who >> 96)
 
     def someones_tokens(self) -> tuple[int, int]:
         """An account and a token, more often one that it has."""
@@ -502,7 +524,7 @@ class Player:
     def deal(self) -> tuple[int, int, int, int, int]:
         """Buyer, seller, instrument, quantity, price: to open, to close, at the mark or at the band's end."""
         buyer = self.pick(ACCOUNTS)
-        seller = self.pick([a for a in ACCOUNTS if a != buyer])
+        seller = self.pick([a for a in (*ACCOUNTS, account("liquidator", 9)) if a != buyer])
         holding = [i for i in map(id_of, self.pair.twin.book.positions(buyer, self.pair.now)) if unpack(i).kind != SPOT]
         instrument_id = self.pick(holding) if holding and chance(self.source, 50) else self.pick(self.listed())
         underlying = unpack(instrument_id).underlying
@@ -516,8 +538,8 @@ class Player:
                 buyer, seller = seller, buyer
         else:
             found = [m for m in map(self.margin, (buyer, seller)) if m is not None]
-            room = max(min((m.equity_haircut - m.im for m in found), default=0), 1_000 * WAD)
-            quantity = max(1, room * self.source.integer(1, 500) // 100 * WAD // index)
+            room = max(min((m.equity_haircut - m.im for m in found), default=0), 100 * WAD)
+            quantity = max(1, room * self.source.integer(1, 400) // 100 * WAD // index)
             if chance(self.source, 5):
                 quantity = edge(self.source, 1, MAX_QUANTITY)
         width = self.pick((self.pair.twin.registry.price_band, self.pair.twin.registry.reduce_band)) * index // PPM
@@ -614,7 +636,11 @@ class Player:
 
     def standing(self) -> None:
         """A standing order of a called account, executed by another; or one that must not be."""
-        twin, now = self.pair.twin, self.pair.now
+        twin = self.pair.twin
+        if chance(self.source, 40):
+            self.stress()
+            self.call()
+        now = self.pair.now
         called = [w for w in ACCOUNTS if twin.liquidator.deadline(w, now) or twin.liquidator.auction(w, now)]
         who = self.pick(called) if called and not self.bad(10) else self.pick(ACCOUNTS)
         holding = [w for w in twin.book.positions(who, now) if unpack(id_of(w)).kind != SPOT]
@@ -772,7 +798,7 @@ class Player:
     def propose(self, key: tuple[int, int]) -> None:
         """A settlement price by what was observed; or by the owner, where there is none or it is disputed."""
         self.step("history", "propose", *key)
-        if self.bad(15):
+        if self.bad(25):
             self.step("history", "dispute", *key, sender=self.pick((self.pair.owner, address_of("whale"), ATTACKER)))
         price = self.index(key[0]) * self.pick((100, 100, 50, 200, 49, 201, 130)) // 100
         if chance(self.source, 70):
@@ -899,7 +925,7 @@ class Player:
                 self.step("mandates", "set_top_up", who, token, most, self.pick((0, unit, most)), sender=who >> 96)
             self.top_up(who, token)
         else:
-            if not self.pair.twin.mandates.reserve(who):
+            if not self.pair.twin.mandates.reserve(who) or self.bad(20):
                 reserve = who >> 96 << 96 | self.pick((0, 1, 9))
                 self.step("mandates", "set_reserve", who, reserve, sender=who >> 96)
             self.draw(who)
@@ -917,7 +943,8 @@ class Player:
         found = self.margin(who)
         scale = self.pair.twin.book.quote_scale
         need = 0 if found is None else max(0, div_up(found.im - found.equity_haircut, scale))
-        amount = self.pick((need, need // 2 + 1, need + 1, 1, 0 if self.bad(20) else need))
+        has = max(0, self.pair.twin.book.ledger(self.pair.twin.mandates.reserve(who), self.pair.now)[0]) // scale
+        amount = self.pick((need, min(need, has), need + 1, 1, 0 if self.bad(20) else min(need, has)))
         self.step("liquidator", "draw", who, amount)
 
     def record(self) -> None:
@@ -1022,7 +1049,7 @@ class Player:
             sender = self.pick(backers)
         has = fund.balanceOf(sender)
         part = self.pick((has, has // 2, has + 1, 1, 0 if self.bad(20) else has // 3, edge(self.source, 0, 10**50)))
-        way = self.source.integer(0, 10)
+        way = self.pick((0, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9, 10))
         if way <= 1:
             most = fund.maxDeposit(to, now)
             amount = self.pick((self.source.integer(1, 10**6) * unit, 1, 0, most + 1, min(most, 10**9 * unit)))
@@ -1032,7 +1059,7 @@ class Player:
             self.step("fund", "mint", shares, to, sender=sender)
         elif way == 3:
             self.step("fund", "request", part, sender=sender)
-            if chance(self.source, 60):
+            if chance(self.source, 80):
                 self.pass_time(fund.cooldown + self.pick((0, 0, -1, fund.claim_window, fund.claim_window + 1)))
                 self.leave()
         elif way == 4:
@@ -1045,7 +1072,8 @@ class Player:
             self.step("fund", "transfer", to, part, sender=sender)
         elif way == 8:
             self.step("fund", "approve", to, self.pick((part, ENDLESS)), sender=sender)
-            self.step("fund", "transferFrom", sender, self.someone(), part, sender=to or ATTACKER)
+            spender = ATTACKER if to in {0, fund.address} else to
+            self.step("fund", "transferFrom", sender, self.someone(), part, sender=spender)
         elif way == 9:
             self.give(fund.address, self.source.integer(1, 10**6) * unit)
         else:
@@ -1088,7 +1116,7 @@ class Player:
             self.step("mandates", "set_delegate", who, to, rights, expires, sender=sender)
         elif way <= 5:
             expires = self.pick((0, now, now - 1, now + 400 * DAY, ENDLESS))
-            budget = self.pick((0, 1, self.source.integer(1, 10**5) * WAD, ENDLESS, 2**192 - 1))
+            budget = self.pick((0, 1, WAD, self.source.integer(1, 10**5) * WAD, ENDLESS, 2**192 - 1))
             venue = self.pick((VENUE, VENUE, self.pair.twin.at.exchange, self.pair.twin.at.standing))
             chosen = self.pick(self.listed())
             mask, base = self.pick(
@@ -1154,7 +1182,7 @@ class Player:
             )
             self.step("liquidator", "set_config", config, sender=admin)
         elif way == 9:
-            self.limit(admin)
+            self.limit()
         elif way == 10:
             fees = Fees(*(source.integer(0, 500) for _ in range(2)), *(source.integer(0, PPM) for _ in range(2)), 5_000)
             fees = replace(fees, liquidation=source.integer(0, 30_000), liquidation_cap=self.pick((30_000, 29_000)))
@@ -1167,14 +1195,14 @@ class Player:
             low, high = self.pick(((0, 0), (1, MAX_PRICE), (PRICES[BTC], 1), (PRICES[OIL] // 2, 10**25)))
             self.step("feed", "set_bounds", underlying, low, high, sender=admin)
 
-    def limit(self, admin: int) -> None:
-        """Caps: none, just where things stand, or one short of it."""
-        source, book = self.source, self.pair.twin.book
+    def limit(self) -> None:
+        """Caps: none, just where things stand, or one short of it; and what may run against them."""
+        source, book, admin = self.source, self.pair.twin.book, self.admin()
         way = source.integer(0, 3)
         if way == 0:
             underlying = self.pick((*PRICES, 77))
             cap = book.open_interest(underlying) + self.pick((0, WAD, 100 * WAD))
-            sizes = self.pick((0, 10**16, WAD, MAX_QUANTITY + 1 if self.bad(10) else 1))
+            sizes = self.pick((0, 10**16, WAD, 20 * WAD, MAX_QUANTITY + 1 if self.bad(10) else 1))
             self.step("registry", "set_underlying_limits", underlying, self.pick((0, cap)), sizes, sender=admin)
         elif way == 1:
             chosen = self.pick((*self.listed(), self.pair.twin.registry.collateral(self.pair.tokens[1])[0]))
@@ -1199,12 +1227,15 @@ class Player:
             )
             words = pack_account_limits(limits), pack_pool_limits(pool)
             self.step("registry", "set_limits", *words, sender=admin)
+        for _ in range(source.integer(0, 2)):
+            self.pick((self.trade, self.borrow, self.deposit, self.withdraw))()
 
     # ------------------------------------------------------------------------------------------------------- choice
 
     WEIGHTS: Final[dict[str, int]] = {
         "deposit": 4,
         "withdraw": 7,
+        "cash_out": 3,
         "transfer": 4,
         "settle_account": 4,
         "expire": 2,
@@ -1234,9 +1265,10 @@ class Player:
         "draw": 1,
         "record": 2,
         "seize": 1,
-        "insure": 7,
+        "insure": 8,
         "allow": 5,
-        "govern": 6,
+        "govern": 5,
+        "limit": 5,
     }
 
     def act(self) -> str:

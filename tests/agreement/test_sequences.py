@@ -185,7 +185,6 @@ CONTRACT_FAULTS = {
     "seller receives up": turned(*TRADE, "fixed._div_floor(change * cost", DEALS),
     "fee of a trade down": turned(*TRADE, "fee: uint256 = fixed._mul_div_up(notional", DEALS),
     "fee of the other side down": turned(*TRADE, "fees: uint256 = fee + fixed._mul_div_up(notional", DEALS),
-    "notional down": turned(*TRADE, "notional: uint256 = fixed._mul_div_up(", DEALS),
     "loss against the mark down": turned(*TRADE, "loss: uint256 = fixed._mul_div_up(", ("allow", *DEALS)),
     "funding paid twice": turned(*TRADE, "cost -= staticcall", DEALS, new="cost += staticcall"),
     "open interest of the other side": turned(
@@ -214,8 +213,8 @@ CONTRACT_FAULTS = {
     "index of cash up": turned(BOTH, INTEREST, "pool.supply_index + fixed._mul_div_down(", TIME),
     "what the fund keeps down": turned(BOTH, INTEREST, "kept = fixed._mul_div_up(", TIME),
     "utilisation down": turned(BOTH, INTEREST, "return fixed._mul_div_up(debt, fixed.PPM", TIME),
-    "rate down": turned(BOTH, INTEREST, "base + fixed._mul_div_up(low", TIME),
-    "rate past the kink down": turned(BOTH, INTEREST, "base + low + fixed._mul_div_up(high", ("govern", *TIME)),
+    "rate down": turned(BOTH, INTEREST, "base + fixed._mul_div_up(low", TIME, 2),
+    "rate past the kink down": turned(BOTH, INTEREST, "base + low + fixed._mul_div_up(high", TIME),
     "a gain counts at the better price": turned(
         *OFFICE,
         "min(linear + min(now, lagged)",
@@ -223,7 +222,7 @@ CONTRACT_FAULTS = {
         3,
         new="min(linear + max(now, lagged)",
     ),
-    "outflow drains up": turned(BOTH, BOOK, "drained: uint256 = fixed._mul_div_down(cap", ("withdraw", "wait"), 2),
+    "outflow drains up": turned(BOTH, BOOK, "drained: uint256 = fixed._mul_div_down(cap", ("cash_out", "wait"), 2),
     # the fund, the history, the rest
     "shares of a deposit up": turned(
         ("InsuranceFund",), "InsuranceFund.vy", "return fixed._mul_div_down(assets, erc20.totalSupply", ("insure",)
