@@ -26,7 +26,6 @@ from interfaces import IRiskOracle
 
 from modules import book
 from modules import fixed
-from modules import instruments
 from modules import interest
 
 initializes: ownable
@@ -229,24 +228,12 @@ def seize(account: uint256, bidder: uint256, fraction: uint256, payment: uint256
     assert fee <= payment, "clearinghouse: fee over the payment"
     assert book._batch == 0, "clearinghouse: in a batch"
     book._accrue()
-    book._touch(account)
-    book._touch(bidder)
+    words: DynArray[uint256, book.MAX_POSITIONS] = book._touch(account)
+    held: DynArray[uint256, book.MAX_POSITIONS] = book._touch(bidder)
     part: int256 = convert(fraction, int256)
-
-    rest: DynArray[uint256, book.MAX_POSITIONS] = []
-    taken: DynArray[uint256, book.MAX_POSITIONS] = []
-    for word: uint256 in book._positions[account]:
-        quantity: int256 = instruments._quantity(word)
-        # SDIV truncates: down in magnitude, for both signs
-        moved: int256 = quantity * part // book.WAD
-        id: uint256 = word & instruments.MASK_ID
-        if moved != 0:
-            taken.append(instruments._word(id, moved))
-        if moved != quantity:
-            rest.append(instruments._word(id, quantity - moved))
-    joined: DynArray[uint256, book.MAX_POSITIONS] = book._merge(book._positions[bidder], taken)
-    book._positions[account] = rest
-    book._positions[bidder] = joined
+    held, words = book._take_over(held, words, part)
+    book._positions[account] = words
+    book._positions[bidder] = held
 
     cash: int256 = fixed._div_ceil(book._cash(account) * part, book.WAD)
     linear: int256 = fixed._div_ceil(book._linear(account) * part, book.WAD)
@@ -260,7 +247,7 @@ def seize(account: uint256, bidder: uint256, fraction: uint256, payment: uint256
         book._touch(to)
         book._add(to, convert(fee, int256), 0)
 
-    after: IRiskOracle.Assessment = staticcall book.ORACLE.assess(joined, book._sum(bidder))
+    after: IRiskOracle.Assessment = staticcall book.ORACLE.assess(held, book._sum(bidder))
     assert after.equity_haircut >= convert(after.im, int256), "clearinghouse: below initial margin"
     log book.Seized(account=account, bidder=bidder, fraction=fraction, payment=payment, fee=fee)
 

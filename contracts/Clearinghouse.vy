@@ -186,11 +186,11 @@ def trade(
     extcall book.MANDATES.spend(buyer, msg.sender, instrument, loss if price > mark else 0)
     extcall book.MANDATES.spend(seller, msg.sender, instrument, loss if price < mark else 0)
 
-    book._touch(buyer)
-    book._touch(seller)
+    bought: DynArray[uint256, book.MAX_POSITIONS] = book._touch(buyer)
+    sold: DynArray[uint256, book.MAX_POSITIONS] = book._touch(seller)
     change: int256 = convert(quantity, int256)
-    held_buyer: int256 = instruments._held(book._positions[buyer], id)
-    held_seller: int256 = instruments._held(book._positions[seller], id)
+    held_buyer: int256 = instruments._held(bought, id)
+    held_seller: int256 = instruments._held(sold, id)
     opened: int256 = (
         max(held_buyer + change, 0) - max(held_buyer, 0) + max(held_seller - change, 0) - max(held_seller, 0)
     )
@@ -213,8 +213,8 @@ def trade(
     fees: uint256 = fee + fixed._mul_div_up(notional, terms.maker_fee if buyer_takes else terms.taker_fee, fixed.PPM)
     paid: int256 = fixed._div_ceil(change * cost, book.WAD) + convert(fee, int256)
     received: int256 = fixed._div_floor(change * cost, book.WAD) - convert(fees - fee, int256)
-    book._fill(buyer, id, change, -paid, is_option, is_far and price > mark, terms)
-    book._fill(seller, id, -change, received, is_option, is_far and price < mark, terms)
+    book._fill(buyer, bought, id, change, -paid, is_option, is_far and price > mark, terms)
+    book._fill(seller, sold, id, -change, received, is_option, is_far and price < mark, terms)
     dust: int256 = paid - received - convert(fees, int256)
     if dust > 0:
         book._book(book.SYSTEM, dust, is_option)

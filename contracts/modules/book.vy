@@ -35,6 +35,7 @@ SYSTEM: constant(uint256) = 0
 POOL: constant(uint256) = 1
 INTEREST: constant(uint256) = 2
 WAD: constant(int256) = 10**18
+MOST: constant(int256) = 10**27  # [wad] of a quantity, as `fixed.MAX_QUANTITY`
 MASK_LOW: constant(uint256) = 2**128 - 1
 NO_CAP: constant(uint256) = 2**96 - 1  # of outflow
 MIN_INDEX: constant(uint256) = 10**6  # of supply: past it rounding would eat what is left
@@ -222,9 +223,9 @@ def _check_liquidator():
 
 @internal
 @view
-def _pool_now() -> (interest.Pool, uint256):
+def _accrued() -> (interest.Pool, uint256):
     """
-    @notice Indexes and sums with interest up to now; what the fund keeps.
+    @notice Indexes and sums with interest up to now; what the fund keeps of it.
     """
     indexes: uint256 = self._indexes
     sums: uint256 = self._sums
@@ -236,9 +237,19 @@ def _pool_now() -> (interest.Pool, uint256):
         debt=sums & MASK_LOW,
     )
     if pool.debt == 0 or pool.since == block.timestamp:
-        return pool, self._kept
+        return pool, 0
+    return interest._accrued(pool, staticcall REGISTRY.curve(), block.timestamp)
+
+
+@internal
+@view
+def _pool_now() -> (interest.Pool, uint256):
+    """
+    @notice Indexes and sums with interest up to now; all that the fund keeps.
+    """
+    pool: interest.Pool = empty(interest.Pool)
     kept: uint256 = 0
-    pool, kept = interest._accrued(pool, staticcall REGISTRY.curve(), block.timestamp)
+    pool, kept = self._accrued()
     return pool, self._kept + kept
 
 
@@ -266,15 +277,16 @@ def _accrue():
 
 
 @internal
-def _touch(account: uint256):
+def _touch(account: uint256) -> DynArray[uint256, MAX_POSITIONS]:
     """
     @notice Books what time owes an account. `_accrue` MUST have come before.
+    @return What it holds: to read it again costs as much as to scan it.
     """
     if account >> 96 == 0:
-        return
-    indexes: uint256 = self._indexes
+        return []
     cash: int256 = self._cash(account)
     if cash != 0:
+        indexes: uint256 = self._indexes
         entry: uint256 = self._entries[account] >> 128
         index: uint256 = indexes >> 152 if cash > 0 else (indexes >> 48) & (2**104 - 1)
         if entry != index:
@@ -284,68 +296,97 @@ def _touch(account: uint256):
             # totals hold it already
             self._add(INTEREST, cash - grown, 0)
             log InterestBooked(account=account, amount=grown - cash)
-    words: DynArray[uint256, MAX_POSITIONS] = self._positions[account]
-    rest: DynArray[uint256, MAX_POSITIONS] = []
-    gone: DynArray[uint256, MAX_POSITIONS] = []
-    cash = 0
+    words: DynArray[uint256, MAX_POSITIONS] = []
     linear: int256 = 0
-    rest, gone, cash, linear = self._split_settled(words)
-    if len(gone) > 0:
-        self._positions[account] = rest
-        for word: uint256 in gone:
-            quantity: int256 = instruments._quantity(word)
-            id: uint256 = word & instruments.MASK_ID
-            if quantity > 0:
-                self._interest[instruments._underlying(id)] -= convert(quantity, uint256)
-                self._open[id] -= convert(quantity, uint256)
-            key: uint256 = instruments._surface_key(id)
-            log Expired(
-                account=account,
-                instrument=convert(id, uint128),
-                quantity=quantity,
-                price=staticcall HISTORY.settled(convert(key >> 40, uint16), convert(key & (2**40 - 1), uint40)),
-            )
+    words, cash, linear = self._now(account)
+    if len(words) != len(self._positions[account]):
+        self._expire(account)
+        self._positions[account] = words
+        cash -= self._cash(account)
+        linear -= self._linear(account)
         self._add(account, cash, linear)
         self._add(POOL, -cash, -linear)
+    return words
+
+
+@internal
+def _expire(account: uint256):
+    """
+    @notice Tells what of an account is settled, and takes it off the interest.
+    """
+    for i: uint256 in range(len(self._positions[account]), bound=MAX_POSITIONS):
+        word: uint256 = self._positions[account][i]
+        price: uint256 = self._settled(instruments._surface_key(word))
+        if price == 0:
+            continue
+        quantity: int256 = instruments._quantity(word)
+        id: uint256 = word & instruments.MASK_ID
+        if quantity > 0:
+            self._interest[instruments._underlying(id)] -= convert(quantity, uint256)
+            self._open[id] -= convert(quantity, uint256)
+        log Expired(account=account, instrument=convert(id, uint128), quantity=quantity, price=price)
 
 
 @internal
 @view
-def _split_settled(
-    words: DynArray[uint256, MAX_POSITIONS],
-) -> (DynArray[uint256, MAX_POSITIONS], DynArray[uint256, MAX_POSITIONS], int256, int256):
+def _settled(key: uint256) -> uint256:
     """
-    @notice A book without what is settled; that; and what it pays, in cash and
-            linear [wad]: down, for both sides of it.
+    @notice Settlement price of underlying u16 | expiry u40 [wad], zero where
+            there is none yet.
     """
-    gone: DynArray[uint256, MAX_POSITIONS] = []
+    expiry: uint256 = key & (2**40 - 1)
+    if expiry == 0 or expiry > block.timestamp:
+        return 0
+    return staticcall HISTORY.settled(convert(key >> 40, uint16), convert(expiry, uint40))
+
+
+@internal
+@view
+def _now(account: uint256) -> (DynArray[uint256, MAX_POSITIONS], int256, int256):
+    """
+    @notice What `_touch` leaves: positions, cash and linear. What is settled
+            pays down, for both sides of it.
+    """
+    words: DynArray[uint256, MAX_POSITIONS] = self._positions[account]
+    cash: int256 = self._cash(account)
+    linear: int256 = self._linear(account)
+    if cash != 0 and account >> 96 != 0:
+        pool: interest.Pool = empty(interest.Pool)
+        kept: uint256 = 0
+        pool, kept = self._accrued()
+        cash = interest._grown(cash, self._entries[account] >> 128, pool.supply_index, pool.borrow_index)
     has_expired: bool = False
+    highest: uint256 = 0
+    if len(words) > 0:
+        highest = instruments._underlying(words[len(words) - 1])
     for word: uint256 in words:
         expiry: uint256 = (word >> 72) & (2**40 - 1)
-        if expiry != 0 and expiry <= block.timestamp:
+        if expiry == 0:
+            continue
+        if expiry <= block.timestamp:
             has_expired = True
             break
+        if (word >> 112) & 65_535 == highest:
+            # sorted words: what follows expires later
+            break
     if not has_expired:
-        return words, gone, 0, 0
-    rest: DynArray[uint256, MAX_POSITIONS] = []
-    cash: int256 = 0
-    linear: int256 = 0
+        return words, cash, linear
     last: uint256 = max_value(uint256)
     price: uint256 = 0
     unit: uint256 = 0
-    for word: uint256 in words:
+    left: uint256 = 0
+    for i: uint256 in range(len(words), bound=MAX_POSITIONS):
+        word: uint256 = words[i]
         key: uint256 = instruments._surface_key(word)
-        expiry: uint256 = key & (2**40 - 1)
         if key != last:
             last = key
-            price = 0
-            if expiry != 0 and expiry <= block.timestamp:
-                price = staticcall HISTORY.settled(convert(key >> 40, uint16), convert(expiry, uint40))
+            price = self._settled(key)
+            if price != 0:
                 unit = staticcall FEED.strike_unit(convert(key >> 40, uint16))
         if price == 0:
-            rest.append(word)
+            words[left] = word
+            left += 1
             continue
-        gone.append(word)
         kind: uint256 = instruments._kind(word)
         strike: uint256 = ((word >> 16) & (2**48 - 1)) * unit
         payoff: uint256 = price
@@ -358,27 +399,11 @@ def _split_settled(
             linear += pays
         else:
             cash += pays
-    return rest, gone, cash, linear
-
-
-@internal
-@view
-def _now(account: uint256) -> (DynArray[uint256, MAX_POSITIONS], int256, int256):
-    """
-    @notice What `_touch` would leave: positions, cash and linear.
-    """
-    pool: interest.Pool = empty(interest.Pool)
-    kept: uint256 = 0
-    pool, kept = self._pool_now()
-    rest: DynArray[uint256, MAX_POSITIONS] = []
-    gone: DynArray[uint256, MAX_POSITIONS] = []
-    cash: int256 = 0
-    linear: int256 = 0
-    rest, gone, cash, linear = self._split_settled(self._positions[account])
-    had: int256 = self._cash(account)
-    if account >> 96 != 0:
-        had = interest._grown(had, self._entries[account] >> 128, pool.supply_index, pool.borrow_index)
-    return rest, had + cash, self._linear(account) + linear
+    for _: uint256 in range(MAX_POSITIONS):
+        if len(words) == left:
+            break
+        words.pop()
+    return words, cash, linear
 
 
 # ------------------------------------------------------------- internal: ledgers
@@ -609,6 +634,7 @@ def _check_healthy(after: IRiskOracle.Assessment, limits: uint256):
 @internal
 def _fill(
     account: uint256,
+    words: DynArray[uint256, MAX_POSITIONS],
     id: uint256,
     change: int256,
     money: int256,
@@ -621,8 +647,8 @@ def _fill(
             surfaces afterwards and within its limits; or when it reduces risk:
             IM does not rise, E_h - MM does not fall, E_m is not negative, and
             the price is not worse than the mark by more than the reduce band.
+    @param words What `_touch` found that it holds.
     """
-    words: DynArray[uint256, MAX_POSITIONS] = self._positions[account]
     book: DynArray[uint256, MAX_POSITIONS] = instruments._changed(words, id, change)
     limits: uint256 = terms.account_limits
     reduces: bool = False
@@ -664,42 +690,64 @@ def _check_debt(account: uint256, limits: uint256, pool_limits: uint256):
 
 
 @internal
-def _merge(
-    words: DynArray[uint256, MAX_POSITIONS], taken: DynArray[uint256, MAX_POSITIONS]
-) -> DynArray[uint256, MAX_POSITIONS]:
+def _take_over(
+    words: DynArray[uint256, MAX_POSITIONS], others: DynArray[uint256, MAX_POSITIONS], part: int256
+) -> (DynArray[uint256, MAX_POSITIONS], DynArray[uint256, MAX_POSITIONS]):
     """
-    @notice A book and what it takes over, both sorted, in one pass. Open
-            interest follows: what was long there may close a short here.
+    @notice A book with a part [wad] of every other's positions, down in
+            magnitude, and what is left of the other: both sorted, in one pass.
+            Open interest follows: what was long there may close a short here.
+    @dev    0 < part <= 1e18 and |quantity| <= 1e27 on either side: what is
+            unsafe here wraps nowhere.
     """
     book: DynArray[uint256, MAX_POSITIONS] = []
+    rest: DynArray[uint256, MAX_POSITIONS] = []
+    count: uint256 = len(words)
     place: uint256 = 0
-    for word: uint256 in taken:
+    underlying: uint256 = 0
+    closing: uint256 = 0  # [wad] of the underlying under way
+    for word: uint256 in others:
+        quantity: int256 = convert(convert(word, bytes32), int256) >> 128
+        # SDIV truncates: down in magnitude, for both signs
+        moved: int256 = unsafe_div(unsafe_mul(quantity, part), WAD)
         id: uint256 = word & instruments.MASK_ID
+        if moved != quantity:
+            rest.append((convert(convert(unsafe_sub(quantity, moved), bytes32), uint256) << 128) | id)
+        if moved == 0:
+            continue
         for _: uint256 in range(MAX_POSITIONS):
-            if place == len(words) or words[place] & instruments.MASK_ID >= id:
+            if place == count or words[place] & instruments.MASK_ID >= id:
                 break
             assert len(book) < MAX_POSITIONS, "clearinghouse: too many positions"
             book.append(words[place])
-            place += 1
-        moved: int256 = instruments._quantity(word)
-        held: int256 = 0
-        if place < len(words) and words[place] & instruments.MASK_ID == id:
-            held = instruments._quantity(words[place])
-            place += 1
-        after: int256 = held + moved
-        assert abs(after) <= convert(fixed.MAX_QUANTITY, int256), "clearinghouse: quantity over the maximum"
-        if after != 0:
-            assert len(book) < MAX_POSITIONS, "clearinghouse: too many positions"
-            book.append(instruments._word(id, after))
-        if held != 0 and (held > 0) != (moved > 0) and instruments._kind(id) != instruments.SPOT:
-            # opposite signs: the smaller of both closes
-            closed: uint256 = convert(min(abs(held), abs(moved)), uint256)
-            self._interest[instruments._underlying(id)] -= closed
-            self._open[id] -= closed
+            place = unsafe_add(place, 1)
+        if place < count and words[place] & instruments.MASK_ID == id:
+            held: int256 = convert(convert(words[place], bytes32), int256) >> 128
+            place = unsafe_add(place, 1)
+            after: int256 = unsafe_add(held, moved)
+            if (held ^ moved) >= 0:
+                assert after <= MOST and after >= -MOST, "clearinghouse: quantity over the maximum"
+            elif (id >> 64) & 255 != instruments.SPOT:
+                # opposite signs: the smaller of both closes
+                closed: uint256 = convert(min(abs(held), abs(moved)), uint256)
+                self._open[id] -= closed
+                if id >> 112 != underlying:
+                    if closing != 0:
+                        self._interest[underlying] -= closing
+                    underlying = id >> 112
+                    closing = 0
+                closing = unsafe_add(closing, closed)
+            moved = after
+            if moved == 0:
+                continue
+        assert len(book) < MAX_POSITIONS, "clearinghouse: too many positions"
+        book.append((convert(convert(moved, bytes32), uint256) << 128) | id)
+    if closing != 0:
+        self._interest[underlying] -= closing
     for _: uint256 in range(MAX_POSITIONS):
-        if place == len(words):
+        if place == count:
             break
         assert len(book) < MAX_POSITIONS, "clearinghouse: too many positions"
         book.append(words[place])
-        place += 1
-    return book
+        place = unsafe_add(place, 1)
+    return book, rest
