@@ -7,9 +7,10 @@ from plimsoll.spec.registry import MAX_RATE
 from plimsoll.spec.wad import PPM, YEAR, mul_div_up
 from tests.pairs import account, address_of
 
-from .stage import BIDDER, DAY, ETH, EVERYONE, MAKER, NOW, OTHER, TRADER, USD, WAD
+from .stage import BIDDER, DAY, ETH, EVERYONE, MAKER, NOW, OTHER, TRADER, USD, VENUE, WAD, clean_stage
 
 INTEREST = 2
+SEIZER = address_of("seizer")
 MAKER_ADDRESS = address_of("maker")
 KINKED = {"base": 10_000, "kink": 800_000, "slope_low": 40_000, "slope_high": 1_000_000, "reserve": 200_000}
 
@@ -255,6 +256,77 @@ def test_a_deposit_books_what_is_owed_and_reads_no_price(stage):
     stage.kill_feed(ETH, "reverting")
     stage.fund("trader", 1)
     assert stage.ledger(TRADER)[0] == -1_099 * WAD
+
+
+class TestWhoIsPaid:
+    """Whoever receives cash is brought up to date first: else it would earn for a time when it was not there."""
+
+    @pytest.fixture
+    def lent(self):
+        """A role is the liquidator. The fund, the bidder and the maker's other account have 1,000 each, at interest."""
+        with clean_stage(SEIZER) as stage:
+            stage.curve(base=1_000_000, reserve=0)
+            borrow(stage, 5_000)
+            fund = stage.pair.twin.at.fund << 96
+            for who in (fund, BIDDER, account("maker", 1)):
+                stage.pair.mint(stage.usd, MAKER_ADDRESS, 1_000 * USD)
+                stage.pair.must("book", "deposit", who, stage.usd, 1_000 * USD, sender=MAKER_ADDRESS)
+            stage.later(10 * DAY)
+            stage.post()
+            yield stage
+
+    def gains(self, stage, who, amount, *step, sender):
+        before = stage.ledger(who)[0]
+        assert before > 1_000 * WAD
+        stage.pair.must("book", *step, sender=sender)
+        stage.pair.compare([*EVERYONE, INTEREST, account("maker", 1)])
+        assert stage.ledger(who)[0] == before + amount
+
+    def test_of_a_transfer(self, lent):
+        to = account("maker", 1)
+        self.gains(lent, to, 7 * WAD, "transfer", MAKER, to, lent.usd, 7 * USD, sender=MAKER_ADDRESS)
+
+    def test_of_a_fee(self, lent):
+        lent.fees(taker=1_000, cap=1_000)
+        lent.fund("other", 1_000)
+        fund = lent.pair.twin.at.fund << 96
+        args = OTHER, MAKER, lent.call, WAD, 100 * WAD
+        self.gains(lent, fund, 2 * WAD, "trade", *args, sender=VENUE)
+
+    def test_of_a_fee_of_a_seizure(self, lent):
+        lent.fund("other", 1_000)
+        fund = lent.pair.twin.at.fund << 96
+        self.gains(lent, fund, 3 * WAD, "seize", OTHER, BIDDER, WAD, 5 * WAD, 3 * WAD, sender=SEIZER)
+
+    def test_of_a_bounty(self, lent):
+        other = address_of("other")
+        lent.pair.mint(lent.usd, other, 10 * USD)
+        lent.pair.must("mandates", "set_top_up", OTHER, lent.usd, 10 * USD, USD, sender=other)
+        self.gains(lent, BIDDER, WAD, "pull", OTHER, lent.usd, 10 * USD, BIDDER, WAD, sender=SEIZER)
+
+    def test_of_the_funds_part(self, lent):
+        touch(lent, TRADER)
+        lent.curve(base=1_000_000, reserve=PPM)
+        touch(lent, TRADER, MAKER, BIDDER, account("maker", 1))
+        lent.later(DAY)
+        touch(lent, TRADER)
+        fund = lent.pair.twin.at.fund << 96
+        self.gains(lent, fund, lent.ask("book", "pool")[1], "claim", sender=VENUE)
+
+
+def test_a_batch_of_nothing_counts_what_is_owed_by_now(stage):
+    stage.curve(base=MAX_RATE)
+    stage.bring("trader", stage.weth, WAD // 5)
+    stage.fund("maker", 10_000)
+    stage.trade(TRADER, MAKER, stage.call, WAD, 200 * WAD)
+    stage.trade(MAKER, TRADER, stage.call, WAD, 100 * WAD)
+    # 100 of debt, 183 after 30 days, 334 after 60, against .2 WETH: 360, less an IM of 52
+    stage.later(30 * DAY)
+    stage.post()
+    assert stage.batch(TRADER, sender=TRADER >> 96) is None
+    stage.later(30 * DAY)
+    stage.post()
+    assert stage.batch(TRADER, sender=TRADER >> 96) == "clearinghouse: below initial margin"
 
 
 class TestClaim:
