@@ -270,21 +270,29 @@ def pull(account: uint256, token: address, amount: uint256, to: uint256, bounty:
 
 
 @external
-def socialise(account: uint256, amount: uint256):
+def socialise(loser: uint256, account: uint256, amount: uint256):
     """
     @notice Liquidator: a loss that nobody else bears is borne by all positive
             cash alike, each the part amount / supply; who takes the loss over
             receives it. At most half of all cash at once.
+    @param loser Account whose loss it is: its own cash, which goes toward the
+           loss already, bears no part of it.
+    @param account Who takes the loss over.
     """
     book._check_liquidator()
     book._accrue()
+    book._touch(loser)
     book._touch(account)
+    own: uint256 = convert(max(book._cash(loser), 0), uint256)
     supply: uint256 = book._sums >> 128
+    supply -= min(own, supply)
     assert amount <= supply // 2, "clearinghouse: loss over half of all cash"
     cut: uint256 = interest._cut(book._indexes >> 152, supply, amount)
     assert cut >= book.MIN_INDEX, "clearinghouse: loss over half of all cash"
     book._indexes = (cut << 152) | (book._indexes & (2**152 - 1))
     book._sums -= amount << 128
+    if own > 0:
+        book._entries[loser] = (cut << 128) | (book._entries[loser] & book.MASK_LOW)
     book._touch(account)  # it bears its part before it is paid
     book._add(book.INTEREST, -convert(amount, int256), 0)
     book._add(account, convert(amount, int256), 0)

@@ -109,9 +109,9 @@ def __init__(
 @external
 def deposit(account: uint256, token: address, amount: uint256):
     """
-    @notice Anyone: brings tokens into an account. Reads no price. A token that
-            is new to the account only by its owner or a delegate, so that
-            nobody can fill another's book.
+    @notice Anyone brings quote; other tokens only the account's owner or a
+            delegate with DEPOSIT: a gift fills another's book, and can weigh
+            on its margin. Reads no price.
     @param amount In the token's own decimals.
     """
     book._bring(account, token, amount, msg.sender)
@@ -213,8 +213,8 @@ def trade(
     fees: uint256 = fee + fixed._mul_div_up(notional, terms.maker_fee if buyer_takes else terms.taker_fee, fixed.PPM)
     paid: int256 = fixed._div_ceil(change * cost, book.WAD) + convert(fee, int256)
     received: int256 = fixed._div_floor(change * cost, book.WAD) - convert(fees - fee, int256)
-    book._fill(buyer, bought, id, change, -paid, is_option, is_far and price > mark, terms)
-    book._fill(seller, sold, id, -change, received, is_option, is_far and price < mark, terms)
+    book._fill(buyer, bought, id, change, -paid, is_option, price > mark, is_far, terms)
+    book._fill(seller, sold, id, -change, received, is_option, price < mark, is_far, terms)
     dust: int256 = paid - received - convert(fees, int256)
     if dust > 0:
         book._book(book.SYSTEM, dust, is_option)

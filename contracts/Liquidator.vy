@@ -620,8 +620,9 @@ def _offer(account: uint256, found: IRiskOracle.Assessment, opened: uint256, wan
     offer.payment = fixed._mul_div_down(price, offer.fraction, fixed.WAD)
     offer.fee = min(offer.payment, fixed._mul_div_up(fee, offer.fraction, fixed.WAD))
     if price == 0:
-        bonus: uint256 = fixed._mul_div_down(found.mm, self.config.bonus, fixed.PPM)
-        owed: uint256 = convert(max(-found.equity_full, 0), uint256) + bonus
+        # what the account still has counts toward the bonus
+        bonus: int256 = convert(fixed._mul_div_down(found.mm, self.config.bonus, fixed.PPM), int256)
+        owed: uint256 = convert(max(bonus - found.equity_full, 0), uint256)
         offer.due = fixed._mul_div_down(fixed._mul_div_down(owed, share, fixed.PPM), offer.fraction, fixed.WAD)
     return offer
 
@@ -655,14 +656,30 @@ def _pay(account: uint256, bidder: uint256, equity: int256, offer: Offer) -> uin
     """
     paid: uint256 = 0
     if self.fund.address != empty(address):
-        paid = extcall self.fund.pay(bidder, self._heaviest(account), self._paid[account], offer.due)
-        self._paid[account] += paid
+        # a fund that cannot pay, of a token that is paused say, stops no auction
+        success: bool = False
+        answer: Bytes[32] = b""
+        success, answer = raw_call(
+            self.fund.address,
+            abi_encode(
+                bidder,
+                self._heaviest(account),
+                self._paid[account],
+                offer.due,
+                method_id=method_id("pay(uint256,uint16,uint256,uint256)"),
+            ),
+            max_outsize=32,
+            revert_on_failure=False,
+        )
+        if success:
+            paid = convert(answer, uint256)
+            self._paid[account] += paid
     socialised: uint256 = 0
     if offer.is_whole and equity < 0:
         owed: uint256 = fixed._mul_div_down(convert(-equity, uint256), offer.fraction, fixed.WAD)
         if owed > paid:
             socialised = owed - paid
-            extcall BOOK.socialise(bidder, socialised)
+            extcall BOOK.socialise(account, bidder, socialised)
     log ShortfallPaid(account=account, bidder=bidder, due=offer.due, fund=paid, socialised=socialised)
     return paid + socialised
 

@@ -481,7 +481,8 @@ def _flow_out(profit: uint256):
     @notice Counts profit that leaves [wad] against the cap of a window: what
             left before drains evenly.
     """
-    if profit == 0:
+    if profit == 0 or msg.sender == self.fund:
+        # what the fund earned is nobody's profit that may yet be lost
         return
     limits: uint256 = staticcall REGISTRY.pool_limits()
     cap: uint256 = (limits >> 32) & NO_CAP
@@ -527,8 +528,9 @@ def _bring(account: uint256, token: address, amount: uint256, payer: address):
         cap: uint256 = 0
         id, scale, cap = staticcall REGISTRY.collateral(token)
         assert scale > 0, "clearinghouse: unknown token"
-        if instruments._held(self._positions[account], convert(id, uint256)) == 0 and payer == msg.sender:
-            assert staticcall MANDATES.may_act(account, msg.sender, DEPOSIT), "clearinghouse: token new to the account"
+        if payer == msg.sender:
+            # a gift of collateral can cost its account more margin than it is worth
+            self._check_right(account, DEPOSIT)
         self._hold(account, convert(id, uint256), self._worth(amount, scale))
         self._open[convert(id, uint256)] += amount * scale
         assert cap == 0 or self._open[convert(id, uint256)] <= cap, "clearinghouse: collateral over the cap"
@@ -639,7 +641,8 @@ def _fill(
     change: int256,
     money: int256,
     is_option: bool,
-    is_worse: bool,
+    is_against: bool,
+    is_far: bool,
     terms: IRegistry.TradeTerms,
 ):
     """
@@ -647,7 +650,11 @@ def _fill(
             surfaces afterwards and within its limits; or when it reduces risk:
             IM does not rise, E_h - MM does not fall, E_m is not negative, and
             the price is not worse than the mark by more than the reduce band.
+            Profit of the last `lag` neither buys on credit nor pays a price
+            that is worse than the mark: it would leave by the other side.
     @param words What `_touch` found that it holds.
+    @param is_against Whether the price is worse than the mark for this side.
+    @param is_far Whether by more than the reduce band.
     """
     book: DynArray[uint256, MAX_POSITIONS] = instruments._changed(words, id, change)
     limits: uint256 = terms.account_limits
@@ -655,6 +662,10 @@ def _fill(
     if account != self._batch:
         ledger: int256 = self._sum(account)
         after: IRiskOracle.Assessment = staticcall ORACLE.assess(book, ledger + money)
+        late: int256 = 0
+        if is_against or (is_option and self._cash(account) + min(money, 0) < 0):
+            late = convert(staticcall HISTORY.unpaid(book), int256)
+        after.equity_haircut -= late
         if (
             after.equity_haircut < convert(after.im, int256)
             or not after.fresh
@@ -663,13 +674,13 @@ def _fill(
             before: IRiskOracle.Assessment = staticcall ORACLE.assess(words, ledger)
             reduces = (
                 after.im <= before.im
-                and after.equity_haircut - convert(after.mm, int256)
+                and after.equity_haircut + late - convert(after.mm, int256)
                 >= before.equity_haircut - convert(before.mm, int256)
                 and after.equity_full >= 0
             )
             if not reduces:
                 self._check_healthy(after, limits)
-            assert not is_worse, "clearinghouse: price worse than allowed"
+            assert not (is_against and is_far), "clearinghouse: price worse than allowed"
     assert len(book) <= len(words) or len(book) <= (limits >> 24) & 255, "clearinghouse: too many positions"
     self._positions[account] = book
     self._book(account, money, is_option)

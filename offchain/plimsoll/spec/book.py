@@ -18,7 +18,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from plimsoll.spec import interest
@@ -271,7 +271,7 @@ class Book:
             if token == self.quote:
                 own = min(self.brought_in(account), worth)
                 self._bring_in(account, -own)
-                self._flow_out(worth - own, now)
+                self._flow_out(0 if sender == self.fund else worth - own, now)
             self._check_left(account, now)
             require(self.known[token].balance_of(self.address) >= amount, "clearinghouse: cash not there")
             require(to != self.address, OTHER_AMOUNT)
@@ -424,8 +424,8 @@ class Book:
             fee, other = (mul_div_up(notional, rate, PPM) for rate in rates)  # up: against the account
             paid = div_up(quantity * cost, WAD) + fee  # up: against the buyer
             received = div_floor(quantity * cost, WAD) - other  # down: against the seller
-            self._fill(buyer, instrument, quantity, -paid, terms, now, is_worse=is_far and price > mark)
-            self._fill(seller, instrument, -quantity, received, terms, now, is_worse=is_far and price < mark)
+            self._fill(buyer, instrument, quantity, -paid, terms, now, is_against=price > mark, is_far=is_far)
+            self._fill(seller, instrument, -quantity, received, terms, now, is_against=price < mark, is_far=is_far)
             self._add(SYSTEM, *_booked(paid - received - fee - other, instrument), now)
             if fee + other > 0:
                 self._touch(self.fund << 96, now)
@@ -452,9 +452,14 @@ class Book:
         terms: TradeTerms,
         now: int,
         *,
-        is_worse: bool,
+        is_against: bool,
+        is_far: bool,
     ) -> None:
-        """One side of a trade: healthy on fresh surfaces afterwards, or with less risk at no bad price."""
+        """One side of a trade: healthy on fresh surfaces afterwards, or with less risk at no bad price.
+
+        Profit of the last `lag` neither buys on credit nor pays a price that is worse than the mark: it would leave by
+        the other side.
+        """
         words = self.books.get(account, ())
         book = changed(words, instrument.pack(), change)
         limits = terms.account_limits
@@ -462,12 +467,15 @@ class Book:
         if account != self.batch:
             ledger = sum(self._ledger(account))
             after = self.oracle.assess(book, ledger + money, now)
-            if after.equity_haircut < after.im or not after.fresh or _is_too_small(after, limits):
+            on_credit = instrument.is_option and self._ledger(account)[0] + min(money, 0) < 0
+            late = self.history.unpaid(book, now) if is_against or on_credit else 0
+            counted = replace(after, equity_haircut=after.equity_haircut - late)
+            if counted.equity_haircut < after.im or not after.fresh or _is_too_small(counted, limits):
                 before = self.oracle.assess(words, ledger, now)
                 reduces = reduces_risk(before, after)
                 if not reduces:
-                    self._check_healthy(after, limits)
-                require(not is_worse, "clearinghouse: price worse than allowed")
+                    self._check_healthy(counted, limits)
+                require(not (is_against and is_far), "clearinghouse: price worse than allowed")
         require(len(book) <= len(words) or len(book) <= limits >> 24 & 0xFF, TOO_MANY)
         self.books[account] = book
         self._add(account, *_booked(money, instrument), now)
@@ -520,22 +528,27 @@ class Book:
                 self._add(to, bounty, 0, now)
                 self._emit("BountyPaid", account=account, to=to, amount=bounty)
 
-    def socialise(self, account: int, amount: int, *, sender: int, now: int) -> None:
-        """A loss that nobody else bears, borne by all positive cash alike; `account` receives it."""
+    def socialise(self, loser: int, account: int, amount: int, *, sender: int, now: int) -> None:
+        """A loss that nobody else bears, borne by all positive cash but the loser's alike; `account` receives it."""
         self._check_liquidator(sender)
         with self._whole():
             self._accrue(now)
+            self._touch(loser, now)
             self._touch(account, now)
             pool = self.sums
-            require(amount <= pool.supply // 2, HALF)
-            require(pool.supply > 0, "")  # as the division by it reverts
-            cut = interest.cut(pool.supply_index, pool.supply, amount)
+            own = max(self._ledger(loser)[0], 0)
+            supply = max(0, pool.supply - own)
+            require(amount <= supply // 2, HALF)
+            require(supply > 0, "")  # as the division by it reverts
+            cut = interest.cut(pool.supply_index, supply, amount)
             require(cut >= MIN_INDEX, HALF)
             self.sums = Pool(cut, pool.borrow_index, pool.since, pool.supply - amount, pool.debt)
+            if own > 0:
+                self.entries[loser] = (cut, self.brought_in(loser))
             self._touch(account, now)  # it bears its part before it is paid
             self._add(INTEREST, -amount, 0, now)
             self._add(account, amount, 0, now)
-            self._emit("LossSocialised", account=account, amount=amount, supply=pool.supply, supply_index=cut)
+            self._emit("LossSocialised", account=account, amount=amount, supply=supply, supply_index=cut)
 
     # ---------------------------------------------------------------------------------------------------- views
 
@@ -727,9 +740,8 @@ class Book:
         else:
             instrument_id, scale, cap = self.registry.collateral(token)
             require(scale > 0, "clearinghouse: unknown token")
-            if held(self.books.get(account, ()), instrument_id) == 0 and payer == sender:
-                is_let = self.mandates.may_act(account, sender, DEPOSIT, now=now)
-                require(is_let, "clearinghouse: token new to the account")
+            if payer == sender:  # a gift of collateral can cost its account more margin than it is worth
+                self._check_right(account, DEPOSIT, sender, now)
             self._hold(account, instrument_id, self._worth(amount, scale))
             require(cap == 0 or self.open[instrument_id] <= cap, "clearinghouse: collateral over the cap")
         self.known[token].transfer_from(self.address, payer, self.address, amount)
@@ -775,9 +787,7 @@ class Book:
         after = self.oracle.assess(words, ledger, now)
         late = self.history.unpaid(words, now)
         self._check_healthy(
-            Assessment(
-                after.equity_haircut - late, after.equity_full, after.mm, after.im, after.call_line, after.fresh
-            ),
+            replace(after, equity_haircut=after.equity_haircut - late),
             self.registry.account_limits(),
         )
 

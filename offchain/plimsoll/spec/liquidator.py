@@ -8,7 +8,7 @@ With t seconds since the start of an auction, at the account's E_m, E_h, MM and 
     fee       = min(price, ceil(MM fee rate))                              [wad] of the price, the fund's
     cap       = min(1, ceil((IM - E_h) / (price - fee + IM - E_h)))        [wad] up; 1 where the rest would be dust
     payment   = floor(fraction price)                                      [wad] what the bidder pays
-    due       = floor(fraction floor((max(0, -E_m) + floor(MM bonus)) share))      where price = 0: owed to the bidder
+    due       = floor(fraction floor(max(0, floor(MM bonus) - E_m) share))         where price = 0: owed to the bidder
 
 The fund pays what is due as far as its caps go; of what it does not pay, the account's negative equity is socialised
 once the discount is whole. No account is auctioned that was not called before, but one with E_m < 0. A call lapses one
@@ -27,7 +27,7 @@ from eth_utils.crypto import keccak
 
 from plimsoll.spec.atomic import atomic
 from plimsoll.spec.book import Book
-from plimsoll.spec.errors import require
+from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.fund import InsuranceFund
 from plimsoll.spec.instruments import id_of, unpack
@@ -108,7 +108,7 @@ def offer_for(found: Assessment, share: int, wanted: int, fee_rate: int, config:
     fraction = min(wanted, cap)
     payment = mul_div_down(price, fraction, WAD)
     if price == 0:
-        owed = max(-found.equity_full, 0) + mul_div_down(found.mm, config.bonus, PPM)
+        owed = max(mul_div_down(found.mm, config.bonus, PPM) - found.equity_full, 0)
         due = mul_div_down(mul_div_down(owed, share, PPM), fraction, WAD)
     fee = min(payment, mul_div_up(fee, fraction, WAD))
     return Offer(fraction, cap, payment, fee, discount, due, share == PPM)
@@ -287,7 +287,7 @@ class Liquidator:
     # ---------------------------------------------------------------------------------------------------- views
 
     def quote(self, account: int, fraction: int, now: int) -> tuple[int, int, int, int]:
-        """What a bid would take and pay, the discount now, what is owed to the bidder [wad]; zeros where none can be."""
+        """What a bid takes and pays, the discount now, what is owed to the bidder [wad]; zeros where none can be."""
         if not self.auction(account, now):
             return 0, 0, 0, 0
         found = self.book.margin(account, now)
@@ -360,20 +360,19 @@ class Liquidator:
         """Pay a bidder what is due: the fund first, then, once the discount is whole, everybody's cash."""
         paid = 0
         if self.fund is not None:
-            paid = self.fund.pay(
-                bidder,
-                self._heaviest(account, now),
-                self.paid.get(account, 0),
-                offer.due,
-                sender=self.address,
-                now=now,
-            )
-            self.paid[account] = self.paid.get(account, 0) + paid
+            known = self.paid.get(account, 0)
+            try:  # a fund that cannot pay, of a token that is paused say, stops no auction
+                paid = self.fund.pay(
+                    bidder, self._heaviest(account, now), known, offer.due, sender=self.address, now=now
+                )
+            except Refused:
+                paid = 0
+            self.paid[account] = known + paid
         socialised = 0
         if offer.is_whole and equity < 0:
             socialised = max(0, mul_div_down(-equity, offer.fraction, WAD) - paid)
             if socialised > 0:
-                self.book.socialise(bidder, socialised, sender=self.address, now=now)
+                self.book.socialise(account, bidder, socialised, sender=self.address, now=now)
         self._emit("ShortfallPaid", account=account, bidder=bidder, due=offer.due, fund=paid, socialised=socialised)
         return paid + socialised
 
