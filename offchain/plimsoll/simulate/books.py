@@ -60,6 +60,8 @@ class Flows:
     collected: int = 0  # into the fund
     fund_paid: int = 0  # by the fund, to bidders
     socialised: int = 0  # borne by all positive cash
+    shortfalls_paid: int = 0  # what auctions say that the fund paid
+    shortfalls_socialised: int = 0  # and that all cash bore
     recorded: int = 0  # bad debt on record at the end
 
 
@@ -80,6 +82,9 @@ def flows(system: System, first_block: int = 0) -> Flows:
             found.fund_paid += args.paid
         elif event.name == "LossSocialised":
             found.socialised += args.amount
+        elif event.name == "ShortfallPaid":
+            found.shortfalls_paid += args.fund
+            found.shortfalls_socialised += args.socialised
         elif event.name == "BadDebtRecorded":
             found.recorded = args.total
     return found

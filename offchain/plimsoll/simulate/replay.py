@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from plimsoll.chain.contract import batch
 from plimsoll.chain.deployment import FeedConfig, SystemConfig, TokenConfig, deploy_system
 from plimsoll.chain.embedded import EmbeddedChain
 from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent, Step, Taken
@@ -65,7 +66,10 @@ FEES: Final = Fees(  # [ppm] of notional, more where volatile or borrowed; of MM
     taker=300, maker=100, vol_scale=500_000, util_scale=250_000, cap=5_000, liquidation=30_000, liquidation_cap=100_000
 )
 CURVE: Final = Curve(base=20_000, kink=800_000, slope_low=40_000, slope_high=600_000, reserve=200_000)  # [ppm a year]
-BIDDERS: Final = ((150_000, 0.15), (250_000, 1.0))  # least discount as a share of MM [ppm], largest fraction
+BIDDERS: Final = (  # one that is content with little, in small parts; one that waits and takes all
+    BidConfig(min_share=150_000, max_fraction=15 * WAD // 100),
+    BidConfig(min_share=250_000),
+)
 FEED_AGE: Final = 7 * DAY  # the longest allowed: a weekend and a holiday have no price
 
 
@@ -235,7 +239,7 @@ def _feed_answer(price: float) -> int:
 
 
 class Replay:
-    """One replay; `run` it once.
+    """One replay; `run` it once. What a class sets below, another scenario may set otherwise.
 
     Parameters
     ----------
@@ -255,6 +259,11 @@ class Replay:
     SimulationError
         Where the range holds no bar, or no history comes before it.
     """
+
+    model = EwmaFhs()
+    bid_rules: tuple[BidConfig, ...] = BIDDERS
+    fund_deposit = FUND  # [quote]
+    look_after = LOOK_AFTER  # [s]
 
     def __init__(
         self,
@@ -362,27 +371,27 @@ class Replay:
         source = ReplaySource(self.markets, self.listed, {u: DEPTH_CLIPS * clips[u] for u in clips})
         reader = ChainReader(system, dict.fromkeys(self.markets, (0, self.expiry)))
         self.parties: dict[int, Party] = {}
-        self.bidders = [Party.of(f"bidder {k + 1}") for k in range(len(BIDDERS))]
+        self.bidders = [Party.of(f"bidder {k + 1}") for k in range(len(self.bid_rules))]
         self.agents = [
             LiquidationAgent(
                 system,
                 bidder.address,
                 self.recorder,
                 bidder.account,
-                BidConfig(min_share=share, max_fraction=int(most * WAD)),
+                rule,
             )
-            for bidder, (share, most) in zip(self.bidders, BIDDERS, strict=True)
+            for bidder, rule in zip(self.bidders, self.bid_rules, strict=True)
         ]
         keeper = Party.of("keeper")
         self.caller = LiquidationAgent(system, keeper.address, self.recorder)
         self.keeper = Keeper(
             source,
-            Engine(EwmaFhs()),
+            Engine(self.model),
             reader,
             Poster(system, keeper.address, self._signers[:QUORUM], self.recorder),
             self.recorder,
             upkeep=Upkeep(
-                system, keeper.address, self.recorder, list(self.markets), config=UpkeepConfig(every=LOOK_AFTER)
+                system, keeper.address, self.recorder, list(self.markets), config=UpkeepConfig(every=self.look_after)
             ),
             accounts=lambda: list(self.parties),
             triggers=TriggerConfig(heartbeat=self.config.heartbeat),
@@ -408,9 +417,11 @@ class Replay:
                         **view.open_interest,
                         u: view.open_interest.get(u, 0) + size,
                     }  # more than it will be
-        self.venue.insure(Party.of("fund depositor"), FUND * WAD)
-        self.outcome.fund_start = FUND
-        self._say(Event(self.chain.now, "fund", "fund depositor", f"deposits {FUND:,} in the insurance fund"))
+        amount = self.fund_deposit
+        self.depositor = Party.of("fund depositor")
+        self.venue.insure(self.depositor, amount * WAD)
+        self.outcome.fund_start = amount
+        self._say(Event(self.chain.now, "fund", self.depositor.name, f"deposits {amount:,} in the insurance fund"))
         total = len(self.traders) * CLIP * WAD
         for party in (self.maker, *self.bidders):
             self.venue.join(party)
@@ -424,7 +435,7 @@ class Replay:
             self._adopt(party, trader.name)
             margin = assess(words, 0, view)
             worth = margin.equity_haircut - sum(_worth(item, view) for item in words)  # haircut collateral only
-            cash = max(0, int((trader.funding + FEE_ROOM) * margin.im) - worth)
+            cash = max(0, int((trader.funding + FEE_ROOM) * margin.im) - worth) + int(trader.savings * CLIP) * WAD
             self.venue.fund(party, cash)
             story = self.outcome.accounts[party.account]
             story.funded = cash / WAD
@@ -589,9 +600,22 @@ class Replay:
             taken = self.caller.act(due, margins[due.account])
             if taken is not None:
                 self._account_for(taken)
-        for agent in self.agents:
+        for agent in self._present():
             for taken in agent.round(sorted(self._auctioned)):
                 self._account_for(taken)
+        if self._auctioned:
+            self._forget_lapsed()
+
+    def _present(self) -> Sequence[LiquidationAgent]:
+        """The bidders who are there."""
+        return self.agents
+
+    def _forget_lapsed(self) -> None:
+        """Auctions that lapsed, and whose accounts need none any more."""
+        accounts = sorted(self._auctioned)
+        liquidator = self.venue.system.liquidator
+        started = batch(self.chain, [liquidator.request("auction", account) for account in accounts])
+        self._auctioned -= {account for account, since in zip(accounts, started, strict=True) if not since}
 
     def _account_for(self, taken: Taken) -> None:
         if taken.error is not None:
@@ -718,7 +742,9 @@ class Replay:
         )
         outcome.fund_end = system.fund.call("cover") / WAD
         outcome.conserved = conserved(system, self.parties, keeper)
-        self._say(Event(self.chain.now, "fund", "fund depositor", f"the insurance fund holds {outcome.fund_end:,.0f}"))
+        self._say(
+            Event(self.chain.now, "fund", self.depositor.name, f"the insurance fund holds {outcome.fund_end:,.0f}")
+        )
 
 
 def deploy_token(venue: Venue, symbol: str) -> Any:

@@ -53,6 +53,8 @@ class Trader:
     wallet
         What a reaction may spend in all, as a multiple of the same margin; what is mandated lies in the wallet, for
         anyone to bring in once the account is called.
+    savings
+        Quote besides, in the worth of clips.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Trader:
     tokens: tuple[tuple[int, float], ...] = ()
     reaction: Reaction = Reaction.NOTHING
     wallet: float = 0.0
+    savings: float = 0.0
 
 
 STRIKES: Final = (0.80, 0.85, 0.90, 0.95, 1.00, 1.05, 1.10)  # over the first price, a put and a call each
