@@ -157,8 +157,9 @@ def greeks(account: uint256) -> DynArray[Greeks, MAX_UNDERLYINGS]:
 def margin_after(account: uint256, trades: DynArray[Trade, MAX_TRADES]) -> IRiskOracle.Assessment:
     """
     @notice What the margin would be after trades: a buyer pays rounded up, a
-            seller receives rounded down, as in the book. Neither price bands,
-            nor listing, nor the effect on open interest are looked at.
+            seller receives rounded down, as in the book, of a perp the price
+            less the funding so far. Neither price bands, nor listing, nor fees,
+            nor the effect on open interest are looked at.
     """
     words: DynArray[uint256, MAX_POSITIONS] = staticcall BOOK.positions(account)
     cash: int256 = 0
@@ -166,8 +167,12 @@ def margin_after(account: uint256, trades: DynArray[Trade, MAX_TRADES]) -> IRisk
     cash, linear = staticcall BOOK.ledger(account)
     money: int256 = cash + linear
     for trade: Trade in trades:
-        words = instruments._changed(words, convert(trade.instrument, uint256), trade.quantity)
-        money -= fixed._div_ceil(trade.quantity * convert(trade.price, int256), 10**18)
+        id: uint256 = convert(trade.instrument, uint256)
+        words = instruments._changed(words, id, trade.quantity)
+        cost: int256 = convert(trade.price, int256)
+        if instruments._kind(id) == instruments.PERP:
+            cost -= staticcall ORACLE.funding(convert(instruments._underlying(id), uint16))
+        money -= fixed._div_ceil(trade.quantity * cost, 10**18)
     return staticcall ORACLE.assess(words, money)
 
 

@@ -1,12 +1,16 @@
 """The loop on the real contracts: posts when due, survives what fails, halts with a reason, and touches nothing dry."""
 
+from dataclasses import replace
+
 import pytest
 
 from plimsoll.chain.errors import NodeError
 from plimsoll.keeper.errors import Halted, SettingsError
 from plimsoll.keeper.liquidation import Step
 from plimsoll.keeper.loop import LoopConfig
+from plimsoll.simulate.agreement import Agreement
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.report import pack_scalars
 
 from .conftest import DAY, SIGNERS, UNDERLYING, write_prices
 
@@ -33,6 +37,29 @@ def test_a_moved_index_brings_a_report_at_once(world):
     assert [reason.kind for reason in found.reasons] == ["gate"]
     assert found.posted.ok
     assert keeper.reader.read().surfaces[UNDERLYING, 0].reference == 101 * 10**18
+
+
+def test_chain_and_spec_agree_while_funding_runs(world):
+    keeper = world.keeper()
+    built = keeper.round().built
+    maker, long = world.open("maker", 10**6), world.open("long", 10_000)
+    world.venue.trade(long, maker, world.perp, 100 * 10**18)
+    world.chain.advance(60)
+    held = world.reader.read()
+    built = keeper.engine.report(world.source.snapshot(held), held.risk_state, 2)
+    scalars = tuple(replace(item, funding=10_000) for item in built.scalars)
+    report = replace(built.report, scalars=tuple(map(pack_scalars, scalars)))
+    assert keeper.poster.post(replace(built, report=report, scalars=scalars)).ok
+    agreement = Agreement(world.reader)
+    before = agreement.compare([maker.account, long.account])
+    world.chain.advance(43_200)
+    after = agreement.compare([maker.account, long.account])
+    assert agreement.mismatches == []
+    assert world.reader.read().funding == {UNDERLYING: 5 * 10**17}  # half a day at 1 % of 100
+    assert after[long.account].equity_full == before[long.account].equity_full - 50 * 10**18
+    assert after[maker.account].equity_full == before[maker.account].equity_full + 50 * 10**18
+    bought = [(world.perp, 10**18, 100 * 10**18)]  # at the mark: who comes now has paid no funding
+    assert world.system.lens.call("margin_after", long.account, bought).equity_full == after[long.account].equity_full
 
 
 def test_no_time_no_report(world):

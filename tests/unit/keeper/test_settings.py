@@ -8,7 +8,7 @@ import yaml
 
 from plimsoll import cli
 from plimsoll.chain.errors import DeploymentError
-from plimsoll.keeper.accounts import AccountWatcher, listed_expiries
+from plimsoll.keeper.accounts import AccountWatcher, listed_expiries, named_accounts
 from plimsoll.keeper.archive import read_state
 from plimsoll.keeper.build import build_keeper
 from plimsoll.keeper.errors import KeeperError, SettingsError
@@ -159,6 +159,21 @@ def test_accounts_are_found_by_what_they_did(world):
     parties.append(world.open("late", 10))
     assert watcher.update() == [party.account for party in parties]
     assert watcher.update() == [party.account for party in parties]
+
+
+def test_who_only_receives_is_found_and_the_system_is_not(world):
+    watcher = AccountWatcher(world.system)
+    rich = world.open("rich", 10)
+    second = rich.account + 1
+    book, quote = world.system.clearinghouse, world.system.quote
+    book.transact("transfer", rich.account, second, quote.address, 10**6, sender=rich.address)
+    book.transact("settle", rich.account, sender=rich.address)
+    assert watcher.update() == [rich.account, second]
+    named = named_accounts([book, world.system.liquidator])
+    assert named["Clearinghouse", "Withdrawn"] == ("account",)  # `to` is an address there
+    assert named["Clearinghouse", "BountyPaid"] == ("account", "to")
+    assert named["Liquidator", "ReserveDrawn"] == ("account", "reserve")
+    assert named["Clearinghouse", "Accrued"] == ()
 
 
 def test_memory_recorder_by_kind():
