@@ -59,10 +59,22 @@ def insolvent(stage):
     stage.switch(stage.usd, "set_paused", True)
 
 
-def test_without_the_fund_s_payment_a_bid_goes_on(stage):
-    """The one token that a bid can move is the fund's: with caps of nothing it is not asked for."""
+def test_a_fund_that_cannot_pay_stops_no_bid(stage):
+    """The one token that a bid moves is the fund's: where it stands still the bidder gets nothing from there."""
     insolvent(stage)
-    stage.pair.must("fund", "set_caps", 0, 0, sender=stage.pair.owner)
-    _, _, received = stage.pair.must("liquidator", "bid", TRADER, BIDDER, WAD, sender=address_of("bidder"))
-    assert received == 0
+    found = stage.on_chain("liquidator", "bid", TRADER, BIDDER, WAD, sender=address_of("bidder"))
+    events = dict(found)
+    assert events["ShortfallPaid"]["due"] > 0
+    assert (events["ShortfallPaid"]["fund"], events["ShortfallPaid"]["socialised"]) == (0, 0)
+    assert events["BidTaken"]["fraction"] == WAD
+    stage.switch(stage.usd, "set_paused", False)
+
+
+def test_a_bidder_who_counts_on_the_fund_says_so(stage):
+    insolvent(stage)
+    args = TRADER, BIDDER, WAD, -WAD
+    found = stage.on_chain("liquidator", "bid", *args, sender=address_of("bidder"))
+    assert found == "liquidator: price over the bidder's limit"
+    stage.switch(stage.usd, "set_paused", False)
+    assert stage.pair.must("liquidator", "bid", *args, sender=address_of("bidder"))[2] >= WAD
     stage.pair.compare(EVERYONE)

@@ -91,7 +91,7 @@ def calls(stage):
         "claim": (),
         "seize": (TRADER, MAKER, WAD // 10, 0, 0),
         "pull": (TRADER, usd, 1, MAKER, 0),
-        "socialise": (TRADER, WAD),
+        "socialise": (TRADER, TRADER, WAD),
         "set_liquidator": (weth,),
         "set_fund": (weth,),
     }

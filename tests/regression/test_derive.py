@@ -4,7 +4,7 @@ What was found: a liquidation could be blocked by sending something to the one w
 not as it had to be; and data that a user hands to a manager contract could call back in.
 
 What stands against it (I-26): bids ask for limits, not for a state; what is sent to an account changes at most how
-much of it needs to be taken. Nobody can bring a stranger a token that he does not hold, so nobody fills his book. No
+much of it needs to be taken. Nobody can bring a stranger anything but quote, so nobody fills his book. No
 function takes a call to make but `multicall`, which makes it to the book and to admitted venues only.
 """
 
@@ -30,7 +30,7 @@ from tests.unit.clearinghouse.stage import (
 from .scene import SECOND, auction, pocket
 
 BIDDER_ADDRESS, TRADER_ADDRESS = address_of("bidder"), address_of("trader")
-NEW = "clearinghouse: token new to the account"
+NEW = "clearinghouse: not the account's"
 GAS_LIMIT = 16_777_216  # of a transaction, EIP-7825
 
 
@@ -85,7 +85,7 @@ def test_deposits_into_either_account_in_front_of_each_bid(sick, amount):
     stage.pair.compare(EVERYONE)
 
 
-def test_nobody_brings_a_stranger_a_token_he_does_not_hold(sick):
+def test_nobody_brings_a_stranger_any_collateral(sick):
     stage = sick
     for who in (TRADER, BIDDER, SECOND):
         for token in (stage.weth, stage.wbtc):

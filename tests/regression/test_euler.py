@@ -85,7 +85,7 @@ def attempts(stage):
         "book.claim": [((), ATTACKER)],
         "book.seize": [((TRADER, MAKER, WAD, 0, 0), who) for who in (ATTACKER, OWNER, VENUE)],
         "book.pull": [((TRADER, usd, 1, MAKER, 10**18), who) for who in (ATTACKER, TRADER_ADDRESS)],
-        "book.socialise": [((TRADER, WAD), who) for who in (ATTACKER, TRADER_ADDRESS)],
+        "book.socialise": [((TRADER, TRADER, WAD), who) for who in (ATTACKER, TRADER_ADDRESS)],
         "book.set_liquidator": [((ATTACKER,), who) for who in (ATTACKER, OWNER)],
         "book.set_fund": [((ATTACKER,), who) for who in (ATTACKER, OWNER)],
         "liquidator.call": [((TRADER,), ATTACKER)],

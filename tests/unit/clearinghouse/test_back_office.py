@@ -76,7 +76,7 @@ CALLS = {
     "claim": (),
     "seize": (TRADER, BIDDER, WAD, 0, 0),
     "pull": (TRADER, "usd", USD, BIDDER, WAD),
-    "socialise": (TRADER, 1),
+    "socialise": (TRADER, TRADER, 1),
     "instrument_interest": (1,),
     "brought_in": (TRADER,),
     "pool": (),
@@ -155,7 +155,10 @@ def test_who_deployed_it_can_name_himself_and_still_move_nothing(stage, office):
         attempt(stage, office, "seize", TRADER, BIDDER, WAD, 1, 0, sender=OWNER)
         == "clearinghouse: below initial margin"
     )
-    assert attempt(stage, office, "socialise", TRADER, 1, sender=OWNER) == "clearinghouse: loss over half of all cash"
+    assert (
+        attempt(stage, office, "socialise", TRADER, TRADER, 1, sender=OWNER)
+        == "clearinghouse: loss over half of all cash"
+    )
     assert stage.ask("book", "liquidator") == stage.pair.twin.at.liquidator
     stage.pair.changed = True
     stage.pair.compare(EVERYONE)

@@ -57,22 +57,24 @@ def test_anybody_brings_quote_tokens(stage):
     assert stage.last()[1]["by"] == ATTACKER
 
 
-def test_anybody_adds_to_a_token_that_is_there(stage):
+def test_nobody_gives_collateral_away(stage):
+    """I-10: a gift can cost its account more margin than it is worth, where it concentrates."""
     stage.bring("trader", stage.weth, 1)
     stage.pair.mint(stage.weth, ATTACKER, 5)
-    stage.pair.must("book", "deposit", TRADER, stage.weth, 5, sender=ATTACKER)
-    assert stage.quantity(TRADER, stage.spot) == 6
+    args = "book", "deposit", TRADER, stage.weth, 5
+    stage.refuses("clearinghouse: not the account's", *args, sender=ATTACKER)
+    assert stage.quantity(TRADER, stage.spot) == 1
 
 
-def test_a_token_new_to_the_account_only_by_its_owner_or_delegate(stage):
+def test_collateral_only_by_its_owner_or_delegate(stage):
     for who in (ATTACKER, DELEGATE):
         stage.pair.mint(stage.weth, who, 5)
     args = "book", "deposit", TRADER, stage.weth, 5
-    stage.refuses("clearinghouse: token new to the account", *args, sender=DELEGATE)
+    stage.refuses("clearinghouse: not the account's", *args, sender=DELEGATE)
     stage.delegate("trader", ALL - DEPOSIT)
-    stage.refuses("clearinghouse: token new to the account", *args, sender=DELEGATE)
+    stage.refuses("clearinghouse: not the account's", *args, sender=DELEGATE)
     stage.delegate("trader", DEPOSIT)
-    stage.refuses("clearinghouse: token new to the account", *args, sender=ATTACKER)
+    stage.refuses("clearinghouse: not the account's", *args, sender=ATTACKER)
     stage.pair.must(*args, sender=DELEGATE)
     assert stage.quantity(TRADER, stage.spot) == 5
 

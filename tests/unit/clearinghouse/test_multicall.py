@@ -174,7 +174,7 @@ def test_each_call_needs_its_own_right(margined):
     batch(margined, ("book", "transfer", TRADER, SECOND, margined.usd, USD), sender=DELEGATE)
     # nor does a batch of one's own account open another's
     refuses(margined, NOT_THE_ACCOUNTS, withdraw(margined, 1, who=MAKER))
-    refuses(margined, "clearinghouse: not the liquidator", ("book", "socialise", TRADER, 1))
+    refuses(margined, "clearinghouse: not the liquidator", ("book", "socialise", TRADER, MAKER, 1))
     refuses(margined, "ownable: caller is not the owner", ("book", "set_fund", ATTACKER))
 
 

@@ -3,11 +3,12 @@
 import pytest
 
 from plimsoll.spec.interest import ONE
-from tests.pairs import address_of
+from tests.pairs import account, address_of
 
 from .stage import ATTACKER, BIDDER, EVERYONE, MAKER, OTHER, OWNER, TRADER, WAD, clean_stage
 
 SEIZER = address_of("seizer")
+LOSER = account("loser")  # whose loss it is
 INTEREST = 2
 HALF = "clearinghouse: loss over half of all cash"
 
@@ -21,13 +22,13 @@ def stage():
         yield made
 
 
-def socialise(stage, who, amount):
-    stage.pair.must("book", "socialise", who, amount, sender=SEIZER)
+def socialise(stage, who, amount, loser=LOSER):
+    stage.pair.must("book", "socialise", loser, who, amount, sender=SEIZER)
     stage.pair.compare([*EVERYONE, INTEREST])
 
 
 def refuses(stage, reason, who, amount, sender=SEIZER):
-    stage.refuses(reason, "book", "socialise", who, amount, sender=sender)
+    stage.refuses(reason, "book", "socialise", LOSER, who, amount, sender=sender)
 
 
 def test_everybody_bears_the_same_part(stage):
@@ -54,6 +55,22 @@ def test_who_takes_it_over_bears_his_part_too(stage):
     assert stage.ledger(BIDDER) == (1_900 * WAD, 0)
     names = [event.name for event in stage.book.log[-2:]]
     assert names == ["InterestBooked", "LossSocialised"]
+
+
+def test_the_losers_own_cash_bears_no_part(stage):
+    """It goes toward the loss already: cut besides, who takes the account over would pay for it twice."""
+    socialise(stage, OTHER, 700 * WAD, loser=TRADER)
+    assert [stage.ledger(who)[0] for who in (MAKER, TRADER, BIDDER, OTHER)] == [
+        5_400 * WAD,
+        3_000 * WAD,
+        900 * WAD,
+        700 * WAD,
+    ]
+    assert stage.last()[1]["supply"] == 7_000 * WAD
+    for who in (MAKER, TRADER, BIDDER, OTHER):
+        stage.pair.must("book", "expire", who)
+    assert stage.ledger(INTEREST) == (0, 0)
+    refuses(stage, HALF, OTHER, 2**255)
 
 
 def test_debts_stay(stage):
@@ -103,8 +120,8 @@ def test_an_index_that_would_say_nothing(stage):
 
 def test_where_nobody_has_any_cash():
     with clean_stage(SEIZER) as made:
-        made.refuses(HALF, "book", "socialise", OTHER, 1, sender=SEIZER)
-        made.refuses("", "book", "socialise", OTHER, 0, sender=SEIZER)
+        made.refuses(HALF, "book", "socialise", LOSER, OTHER, 1, sender=SEIZER)
+        made.refuses("", "book", "socialise", LOSER, OTHER, 0, sender=SEIZER)
 
 
 @pytest.mark.parametrize("sender", [ATTACKER, OWNER, address_of("trader"), address_of("venue")])
