@@ -30,7 +30,7 @@ th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--li
 th { color: var(--muted); font-weight: 600; font-size: 13px; } th:first-child, td:first-child { text-align: left; }
 table.left td, table.left th { text-align: left; } tr:last-child td { border-bottom: 0; }
 .scroll { max-height: 520px; overflow-y: auto; }
-.k { font-weight: 600; } .k-liquidated, .k-insolvent { color: var(--rust); } .k-called { color: #a66b00; }
+.k { font-weight: 600; } .k-liquidated, .k-insolvent, .k-shortfall, .k-recorded { color: var(--rust); } .k-called { color: #a66b00; }
 .k-recovered { color: #2d7d46; } .k-auction, .k-closed { color: var(--muted); }
 """
 
@@ -145,9 +145,11 @@ def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
 <div class="tiles">{tiles}</div>
 <div class="card"><img alt="Prices, liquidations and margin rates" src="data:image/png;base64,{picture}"></div>
 <p>The index moves in steps through every bar. At each step the keeper looks, posts a report signed by a quorum of
-risk nodes when one is due, calls accounts under their call line and opens auctions of those under maintenance margin;
-bidders take what part brings an account back to initial margin. Owners top up, cut, or do nothing. After every report
-each account's margin and state on chain is compared, to the last unit, with the integer specification in Python.</p>
+risk nodes when one is due, calls accounts under their call line, brings in what their owners mandated beforehand, and
+opens auctions of those still under maintenance margin when their notice has passed; bidders take what part brings an
+account back to initial margin. Owners top up, cut, or do nothing. Trades and liquidations pay fees into an insurance
+fund, which pays what a liquidated account cannot. After every report each account's margin and state on chain is
+compared, to the last unit, with the integer specification in Python.</p>
 <p>Risk is measured on bars that had closed. The grey area is the largest move, either way, over the trading day after
 each moment: where it stands above a margin line, that margin would not have covered a day without acting. A static MM
 is the first day's, kept for ever.</p>
