@@ -20,6 +20,7 @@ from .stage import (
     TRADER,
     VENUE,
     WAD,
+    clean_stage,
     make_row,
     make_scalars,
     wad,
@@ -841,3 +842,71 @@ def test_interest_is_booked_before_a_trade(stage):
     assert owed > 100 * WAD
     stage.trade(MAKER, TRADER, stage.call, WAD, 100 * WAD)
     assert stage.ledger(TRADER)[0] == 100 * WAD - owed
+
+
+# ------------------------------------------------------------------------------------------------------ late profit
+
+
+class TestLag:
+    """Profit of the last hour is margin, but pays nobody: it would leave by the other side."""
+
+    @pytest.fixture
+    def late(self):
+        """The trader with 1,000, long one perp from 2,000; an hour ago the index was 2,000, now it is 2,300."""
+        with clean_stage(lag=3_600) as stage:
+            stage.fund("maker", 100_000)
+            stage.fund("other", 5_000)
+            stage.fund("trader", 1_000)
+            stage.trade(TRADER, MAKER, stage.perp, WAD, PRICE)
+            stage.pair.must("history", "touch", ETH)
+            stage.later(3_600)
+            stage.pair.price(ETH, 2_300 * WAD)
+            stage.post()
+            yield stage
+
+    def test_it_is_margin_at_the_mark(self, late):
+        # equity 1,300, late or not, over an IM of 328.9 each
+        late.refuses_trade(BELOW, TRADER, OTHER, late.perp, 3 * WAD, 2_300 * WAD)
+        late.trade(TRADER, OTHER, late.perp, 2 * WAD + 9 * WAD // 10, 2_300 * WAD)
+
+    def test_it_pays_no_price_worse_than_the_mark(self, late):
+        # three perps need 986.7; of 1,300 20 are paid away and 300 late
+        args = TRADER, OTHER, late.perp, 2 * WAD
+        late.refuses_trade(BELOW, *args, 2_310 * WAD)
+        with late.pair.isolated():
+            late.trade(*args, 2_300 * WAD)
+        late.pair.must("history", "touch", ETH)
+        late.later(3_600)
+        late.post()
+        late.trade(*args, 2_310 * WAD)
+
+    def test_it_cannot_be_passed_on(self, late):
+        """Bought dear of a friend and sold at the mark, again and again: only what is old goes."""
+        args = TRADER, OTHER, late.perp, WAD // 10
+        for _ in range(100):
+            if late.pair.step("book", "trade", *args, 2_530 * WAD, sender=VENUE) is not None:
+                break
+            late.trade(OTHER, TRADER, late.perp, WAD // 10, 2_300 * WAD)
+        else:
+            pytest.fail("nothing stopped it")
+        late.refuses_trade(BELOW, *args, 2_530 * WAD)
+        found = late.margin(TRADER)
+        assert 300 * WAD <= found.equity_full - found.im < 400 * WAD
+
+    def test_it_buys_no_option_on_credit(self, late):
+        # calls for 10 more than the thousand of cash there is
+        price = late.mark(late.call)
+        args = TRADER, MAKER, late.call, 1_010 * WAD * WAD // price, price
+        late.refuses_trade(BELOW, *args)
+        with late.pair.isolated():
+            late.trade(*args[:3], 990 * WAD * WAD // price, price)
+        late.pair.must("history", "touch", ETH)
+        late.later(3_600)
+        late.post()
+        late.trade(*args)
+        assert late.ledger(TRADER)[0] < 0
+
+    def test_an_underlying_that_nobody_touched(self, late):
+        late.trade(OTHER, MAKER, late.sol_perp, WAD, 100 * WAD)
+        reason = "history: no price of so long ago"
+        late.refuses_trade(reason, OTHER, MAKER, late.sol_perp, WAD, 100 * WAD + 1)

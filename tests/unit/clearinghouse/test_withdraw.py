@@ -340,6 +340,17 @@ def test_collateral_is_not_counted(won):
     assert won.ask("book", "outflow") == 0
 
 
+def test_what_the_fund_earned_is_nobodys_profit(won):
+    """It leaves to pay for losses, at any cap."""
+    won.fees(taker=10_000, cap=50_000)
+    won.trade(MAKER, TRADER, won.call, WAD, 100 * WAD)
+    won.limit(outflow_cap=WAD)
+    assert won.ledger(won.pair.twin.at.fund << 96) == (20 * WAD, 0)
+    won.pair.must("fund", "collect")
+    assert won.ledger(won.pair.twin.at.fund << 96) == (0, 0)
+    assert won.ask("book", "outflow") == 0
+
+
 def test_without_a_cap_nothing_is_counted(won):
     won.limit(outflow_cap=2**96 - 1)
     withdraw(won, won.usd, 1_500 * USD)

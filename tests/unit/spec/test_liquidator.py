@@ -99,25 +99,34 @@ def test_many_small_bids_never_pay_less_than_it_costs(found: Assessment, share: 
     assert 0 <= offer_for(found, share, fraction, 0, Config()).payment - parts <= 1
 
 
-@given(MONEY, edge_integers(1, 10**36), edge_integers(0, PPM), edge_integers(1, WAD), edge_integers(0, 100_000))
-def test_what_is_owed_for_a_debt_grows_to_the_debt_and_the_bonus(
-    debt: int, mm: int, share: int, wanted: int, bonus: int
+@given(
+    edge_integers(-(10**36), 10**36),
+    edge_integers(1, 10**36),
+    edge_integers(0, PPM),
+    edge_integers(1, WAD),
+    edge_integers(0, 100_000),
+)
+def test_what_is_owed_grows_to_what_equity_lacks_of_the_bonus(
+    equity: int, mm: int, share: int, wanted: int, bonus: int
 ) -> None:
-    found = Assessment(-debt - 1, -debt - 1, mm, mm + 1, mm, fresh=True)
+    found = Assessment(equity, equity, mm, max(mm, equity + 1), mm, fresh=True)
     offer = offer_for(found, share, wanted, 10_000, Config(bonus=bonus))
+    if equity > offer.discount:
+        assert offer.due == 0
+        return
     assert (offer.payment, offer.fee, offer.cap) == (0, 0, WAD)
-    whole = debt + 1 + mm * bonus // PPM
-    assert 0 <= Fraction(whole * share * wanted, PPM * WAD) - offer.due < 2
+    whole = max(0, mm * bonus // PPM - equity)
+    assert 0 <= Fraction(whole * share * offer.fraction, PPM * WAD) - offer.due < 2
 
 
 @pytest.mark.parametrize(
     ("elapsed", "discount", "cap", "payment", "due"),
     [
-        # E_m 100, E_h 90, MM 100, IM 130: whole discount 110, past E_m the fund pays 2 % of MM
+        # E_m 100, E_h 90, MM 100, IM 130: whole discount 110; equity is more than the bonus, 2 % of MM
         (0, 5.5, Fraction(40 * WAD, 1) / Fraction(1345, 10), 94.5, 0),
         (1_800, 57.75, Fraction(40 * WAD, 1) / Fraction(8225, 100), 42.25, 0),
-        (3_600, 110, WAD, 0, 2),
-        (99_999, 110, WAD, 0, 2),
+        (3_600, 110, WAD, 0, 0),
+        (99_999, 110, WAD, 0, 0),
     ],
 )
 def test_by_hand(elapsed: int, discount: float, cap: Fraction | int, payment: float, due: int) -> None:
