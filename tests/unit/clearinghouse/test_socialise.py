@@ -73,6 +73,26 @@ def test_the_losers_own_cash_bears_no_part(stage):
     refuses(stage, HALF, OTHER, 2**255)
 
 
+def test_half_is_of_what_others_have(stage):
+    for loser, most in ((TRADER, 3_500 * WAD), (MAKER, 2_000 * WAD)):
+        args = loser, OTHER, most + 1
+        stage.refuses(HALF, "book", "socialise", *args, sender=SEIZER)
+    socialise(stage, OTHER, 2_000 * WAD, loser=MAKER)
+    assert stage.ledger(MAKER)[0] == 6_000 * WAD
+    assert stage.ledger(TRADER)[0] == 1_500 * WAD
+
+
+def test_the_losers_interest_is_booked_first(stage):
+    stage.curve(base=1_000_000, reserve=0)
+    stage.bring("other", stage.weth, WAD)
+    stage.trade(OTHER, MAKER, stage.call, WAD, 100 * WAD)
+    stage.later(365 * 86_400)
+    had = stage.ledger(TRADER)[0]
+    assert had > 3_000 * WAD
+    socialise(stage, BIDDER, 100 * WAD, loser=TRADER)
+    assert stage.ledger(TRADER)[0] == had
+
+
 def test_debts_stay(stage):
     stage.bring("other", stage.weth, WAD)
     stage.trade(OTHER, MAKER, stage.call, WAD, 100 * WAD)
