@@ -636,11 +636,7 @@ class Player:
 
     def standing(self) -> None:
         """A standing order of a called account, executed by another; or one that must not be."""
-        twin = self.pair.twin
-        if chance(self.source, 40):
-            self.stress()
-            self.call()
-        now = self.pair.now
+        twin, now = self.pair.twin, self.pair.now
         called = [w for w in ACCOUNTS if twin.liquidator.deadline(w, now) or twin.liquidator.auction(w, now)]
         who = self.pick(called) if called and not self.bad(10) else self.pick(ACCOUNTS)
         holding = [w for w in twin.book.positions(who, now) if unpack(id_of(w)).kind != SPOT]
@@ -669,6 +665,12 @@ class Player:
             self.step("standing", "execute", order, signature, other, quantity, sender=other >> 96)
         if self.bad(6):
             self.step("standing", "cancel_below", who, self.source.integer(0, 4), sender=self.owner_of(who))
+
+    def stand_ready(self) -> None:
+        """Somebody comes into trouble, is called, and his standing order is there."""
+        self.stress()
+        self.call()
+        self.standing()
 
     # ---------------------------------------------------------------------------------------------- risk and market
 
@@ -1033,7 +1035,7 @@ class Player:
         sender = self.someone()
         self.step("book", "seize", *ACCOUNTS[:2], WAD, 0, 0, sender=sender)
         self.step("book", "pull", ACCOUNTS[0], self.pair.tokens[0], 1, 0, 0, sender=sender)
-        self.step("book", "socialise", account("liquidator", 9), WAD, sender=sender)
+        self.step("book", "socialise", account("whale"), account("liquidator", 9), WAD, sender=sender)
         self.step("fund", "pay", account("liquidator", 9), BTC, 0, WAD, sender=sender)
 
     # --------------------------------------------------------------------------------------------------------- fund
@@ -1246,7 +1248,8 @@ class Player:
         "trade": 16,
         "settle": 5,
         "cancel_below": 1,
-        "standing": 3,
+        "standing": 2,
+        "stand_ready": 2,
         "post": 6,
         "move": 7,
         "stress": 10,

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from tests.counts import record
 from tests.pairs import Mismatch, Pair
 from tests.strategies import Drawn, Seeded
 
+P = TypeVar("P", bound=Pair)
 SEQUENCES = {"quick": 30, "ci": 500, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 STEPS = 10
 
@@ -51,10 +53,10 @@ DEPLOYMENTS = (
 SEEN: dict[str, set[str]] = {}
 
 
-def deployment(at: int, replaced: dict[str, Artifact] | None = None) -> Pair:
+def deployment(at: int, replaced: dict[str, Artifact] | None = None, kind: type[P] = Pair) -> P:
     """A deployment with a book of trades, where sequences begin."""
     chosen = DEPLOYMENTS[at]
-    pair = Pair(
+    pair = kind(
         quote_decimals=chosen.quote_decimals,
         decimals=(18, 8),
         underlyings=PRICES,
@@ -244,7 +246,7 @@ CONTRACT_FAULTS = {
         ("StandingOrders",),
         "StandingOrders.vy",
         "return fixed._mul_div_down(mark, fixed.PPM - order.slack",
-        ("pursue", "standing"),
+        ("stand_ready",),
     ),
 }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -22,11 +21,12 @@ from plimsoll.spec.book import INTEREST, is_risky
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.instruments import SPOT, id_of, quantity_of, unpack, word
 from plimsoll.spec.margin import Assessment, State, state_of
-from plimsoll.spec.report import pack_class, pack_scalars, unpack_scalars
+from plimsoll.spec.report import unpack_scalars
 from plimsoll.spec.wad import PPM, WAD
 from tests.agreement.actions import ACCOUNTS, ATTACKER, EVERYONE, FEED_AGE, PRICES, TRADERS, USUAL, VENUE
 from tests.counts import record
 from tests.pairs import Pair, account, address_of, compiled, encode_call, number, text
+from tests.stateful.reports import report_at_same_marks
 from tests.stateful.watch import (
     Watched,
     check_auctions,
@@ -57,6 +57,7 @@ MARKET = {
     "pursue",
     "revive",
     "settle_expiry",
+    "stand_ready",
     "stress",
     "wait",
 }
@@ -427,16 +428,12 @@ class Protocol(RuleBasedStateMachine):
         underlying = pick(source, tuple(PRICES))
         with pair.isolated():
             way = source.integer(0, 2)
-            if way == 0:
-                pair.price(underlying, player.index(underlying), 0)
-            else:
-                pair.price(underlying, way - 2)
-            exposed = [
-                who
-                for who in ALL
-                if any(unpack(id_of(w)).underlying == underlying for w in pair.twin.book.positions(who, pair.now))
-                and needs_margin(pair, who)
-            ]
+            for at in PRICES:  # all of them: an owner may have named one aggregator for two underlyings
+                if way == 0:
+                    pair.price(at, player.index(at), 0)
+                else:
+                    pair.price(at, way - 2)
+            exposed = [who for who in ALL if pair.twin.book.positions(who, pair.now) and needs_margin(pair, who)]
             before = {who: raw_ledger(pair, who) for who in exposed}
             for who in exposed:
                 for part, name, args in (
@@ -453,7 +450,7 @@ class Protocol(RuleBasedStateMachine):
                     else:
                         sender = KEEPER >> 96 if name == "bid" else who >> 96
                         found = pair.step(part, name, *args, sender=sender)
-                    assert isinstance(found, Refused), "I-30"
+                    assert isinstance(found, Refused), f"I-30: {name} of {who:#x}"
             perp = next(i for i in pair.twin.registry.listings[underlying, 0] if unpack(i).kind != SPOT)
             found = pair.step("book", "trade", ACCOUNTS[2], KEEPER, perp, WAD, PRICES[underlying], sender=VENUE)
             assert isinstance(found, Refused), "I-30"
@@ -545,7 +542,7 @@ class Protocol(RuleBasedStateMachine):
         with pair.isolated():
             full = {who: pair.margins[who][1].equity_full for who in safe}
             for times in pick(source, ((8, 1, 6), (30,), (1, 20), (4, 8, 16))):
-                self.report_at_same_marks(times)
+                report_at_same_marks(pair, times)
                 for who in safe:
                     found = pair.step("liquidator", "start", who, sender=ATTACKER)
                     assert isinstance(found, Refused), "I-41"
@@ -568,34 +565,6 @@ class Protocol(RuleBasedStateMachine):
         return list(oracle.signers) == known and all(
             self.pair.twin.feed.is_usable(underlying, self.pair.now) for underlying in PRICES
         )
-
-    def report_at_same_marks(self, times: int) -> None:
-        """Lanes, charges and scalars so many times as harsh as they began; marks, references and rates as they are."""
-        pair = self.pair
-        oracle = pair.twin.oracle
-        surfaces = []
-        for key in sorted(oracle.pointers):
-            old = oracle.surface_at(oracle.pointers[key] >> 96)
-            rows = tuple(
-                replace(
-                    row,
-                    lanes=tuple(max(-32_768, min(32_767, lane * times)) for lane in row.lanes),
-                    gross=min(2**24 - 1, row.gross * times),
-                )
-                for row in old.rows
-            )
-            surfaces.append(replace(old, rows=rows, time=pair.now, set_id=oracle.sequence + 1))
-        references: dict[int, int] = {}
-        for surface in surfaces:  # one of an underlying: what else stands there was never mixed
-            references.setdefault(surface.underlying, surface.reference)
-        surfaces = [s for s in surfaces if s.reference == references[s.underlying]]
-        scalars = [
-            pack_scalars(replace(unpack_scalars(word_), som=min(PPM, unpack_scalars(word_).som * times)))
-            for word_ in oracle.scalars.values()
-        ]
-        pair.post(surfaces, [], [pack_class(formula.ClassOffset(0, PPM // times, PPM // 2))])
-        if pair.twin.oracle.fundings == {}:
-            pair.post([], scalars, [])
 
     @rule(seed=st.integers(0, 2**40))
     def owner_closes_a_part(self, seed: int) -> None:
