@@ -392,7 +392,7 @@ def bid(
     if offer.due > 0 and account >> 96 != bidder >> 96:
         received = self._pay(account, bidder, before.equity_full, offer)
     assert convert(offer.payment, int256) - convert(received, int256) <= fixed._div_ceil(
-        min(max_price, MAX_AMOUNT) * convert(offer.fraction, int256), 10**18
+        max(min(max_price, MAX_AMOUNT), -MAX_AMOUNT) * convert(offer.fraction, int256), 10**18
     ), "liquidator: price over the bidder's limit"
     extcall BOOK.seize(account, bidder, offer.fraction, offer.payment, offer.fee)
     log BidTaken(

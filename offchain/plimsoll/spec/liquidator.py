@@ -255,7 +255,8 @@ class Liquidator:
             received = 0
             if offer.due > 0 and account >> 96 != bidder >> 96:
                 received = self._pay(account, bidder, before.equity_full, offer, now)
-            require(offer.payment - received <= div_up(min(max_price, MAX_AMOUNT) * offer.fraction, WAD), LIMIT)
+            limit = max(min(max_price, MAX_AMOUNT), -MAX_AMOUNT)
+            require(offer.payment - received <= div_up(limit * offer.fraction, WAD), LIMIT)
             self.book.seize(account, bidder, offer.fraction, offer.payment, offer.fee, sender=self.address, now=now)
             self._emit(
                 "BidTaken",

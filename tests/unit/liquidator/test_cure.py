@@ -4,10 +4,12 @@ import pytest
 
 from tests.unit.clearinghouse.stage import ATTACKER, DEAD, ETH, MAKER, TRADER, WAD
 
+from .rig import URGENT
+
 
 @pytest.fixture
 def called(stage):
-    """E_h 216 over a call line of 229.9."""
+    """E_h 216 over a maintenance margin of 209 and under a call line of 229.9."""
     stage.sick()
     stage.fund("trader", 30)
     stage.pair.must("liquidator", "call", TRADER)
@@ -19,7 +21,7 @@ def test_at_the_call_line(called):
     called.refuses("liquidator: not curable", "liquidator", "cure", TRADER)
     called.fund("trader", "0.000001")
     called.pair.must("liquidator", "cure", TRADER, sender=ATTACKER)
-    assert called.ask("liquidator", "deadline", TRADER) == 0
+    assert called.ask("liquidator", "deadline", TRADER) == called.ask("liquidator", "ripe", TRADER) == 0
     assert called.last("liquidator") == ("Cured", {"account": TRADER})
     called.refuses("liquidator: not called", "liquidator", "cure", TRADER)
 
@@ -43,12 +45,15 @@ def test_by_the_price(called):
     assert called.ask("liquidator", "deadline", TRADER) == 0
 
 
-def test_a_cured_account_can_be_called_again(called):
+def test_a_cured_account_has_its_whole_notice_again(called):
+    called.later(3_000)
     called.fund("trader", 14)
     called.pair.must("liquidator", "cure", TRADER)
     called.pair.price(ETH, 1_890 * WAD)
     called.pair.must("liquidator", "call", TRADER)
     assert called.ask("liquidator", "deadline", TRADER) == called.pair.now + 3_600
+    called.pair.price(ETH, 1_850 * WAD)
+    called.refuses("liquidator: call first", "liquidator", "start", TRADER)
 
 
 def test_not_called(stage):
@@ -58,6 +63,7 @@ def test_not_called(stage):
 
 def test_a_start_ends_the_call(called):
     called.pair.price(ETH, 1_880 * WAD)
+    called.later(URGENT + 1)
     called.pair.must("liquidator", "start", TRADER)
     called.refuses("liquidator: not called", "liquidator", "cure", TRADER)
 
