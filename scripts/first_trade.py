@@ -363,16 +363,15 @@ class FirstTrade:
         if self.clearinghouse.quantity(self.account, instrument) >= QUANTITY:
             self._done("taker", f"holds {exact(QUANTITY)} {text}", 0)
             return
-        price = max(self.oracle.mark(instrument) // CENT * CENT, CENT)
+        price = max(self.oracle.mark(instrument), CENT)  # neither side worse: that would ask for prices of a lag ago
         sides = [
             part
             for who, quantity in ((self.maker, -QUANTITY), (self.taker, QUANTITY))
             for part in self._order(who, instrument, quantity, price)
         ]
         receipt = self.exchange.settle(*sides, QUANTITY, **self._from(self.keeper))
-        self._done(
-            "keeper", f"settle two orders: the taker buys {exact(QUANTITY)} {text} at {exact(price)}", receipt.gas_used
-        )
+        shown = exact(price // CENT * CENT)
+        self._done("keeper", f"settle two orders: the taker buys {exact(QUANTITY)} {text} at {shown}", receipt.gas_used)
 
     def _order(self, who: AccountAPI, instrument: int, quantity: int, price: int) -> tuple[tuple[Any, ...], bytes]:
         """An order and its signature, made as a wallet makes them."""

@@ -225,7 +225,8 @@ def test_a_perpetual_changes_hands_and_both_hold_margin(venue):
 
 def test_an_option_is_paid_in_cash(venue):
     call = next(item for item in venue.instruments(expiry_of(venue.now, 1)) if item.kind == CALL)
-    price = (PRICE - call.strike + 60) * WAD
+    price = venue.riskoracle.mark(call.pack())
+    assert abs(price - (PRICE - call.strike + 60) * WAD) < WAD // 10**6
     venue.trade(call.pack(), WAD, price)
     assert tuple(venue.clearinghouse.ledger(venue.account(venue.taker))) == (10_000 * WAD - price, 0)
     assert tuple(venue.clearinghouse.ledger(venue.account(venue.maker))) == (10_000 * WAD + price, 0)

@@ -30,7 +30,8 @@ th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid var(--li
 th { color: var(--muted); font-weight: 600; font-size: 13px; } th:first-child, td:first-child { text-align: left; }
 table.left td, table.left th { text-align: left; } tr:last-child td { border-bottom: 0; }
 .scroll { max-height: 520px; overflow-y: auto; }
-.k { font-weight: 600; } .k-liquidated, .k-insolvent, .k-shortfall, .k-recorded { color: var(--rust); } .k-called { color: #a66b00; }
+.k { font-weight: 600; } .k-liquidated, .k-insolvent, .k-shortfall, .k-recorded { color: var(--rust); }
+.k-called { color: #a66b00; }
 .k-recovered { color: #2d7d46; } .k-auction, .k-closed { color: var(--muted); }
 """
 
