@@ -2,56 +2,45 @@
 
 import pytest
 
-from plimsoll.spec.wad import WAD
-from tests.unit.clearinghouse.stage import DEAD, ETH, MAKER, OTHER, OWNER, TRADER, wad
+from tests.unit.clearinghouse.stage import DEAD, ETH, MAKER, OTHER, TRADER, WAD, wad
 
+from .rig import CAP, COST, PRICE, configure, open_auction, quote
 
-@pytest.fixture
-def open_auction(stage):
-    stage.sick(300)
-    stage.pair.must("liquidator", "start", TRADER)
-    return stage
-
-
-def quote(stage, fraction=WAD, who=TRADER):
-    """A quote of both."""
-    found = tuple(stage.ask("liquidator", "quote", who, fraction))
-    assert found == stage.pair.twin.liquidator.quote(who, fraction, stage.pair.now)
-    return found
+ZEROS = (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
     ("seconds", "discount"),
     [(0, "10.45"), (1, "10.505131"), (1_800, "109.725"), (3_240, "189.145"), (3_436, "199.954")],
 )
-def test_the_discount_grows_to_all_equity(open_auction, seconds, discount):
-    # share = .05 + .95 t / 3,600, in ppm, down; of 209; no more than 200
-    open_auction.later(seconds)
+def test_the_discount_grows_to_all_equity(auction, seconds, discount):
+    # share = .05 + .95 t / 3,600, in ppm, down; of 209
+    auction.later(seconds)
     share = 50_000 + 950_000 * seconds // 3_600
-    assert quote(open_auction)[2] == 209 * WAD * share // 10**6
-    assert abs(quote(open_auction)[2] - wad(discount)) < WAD // 1_000
+    assert quote(auction)[2] == 209 * WAD * share // 10**6
+    assert abs(quote(auction)[2] - wad(discount)) < WAD // 1_000
+    assert quote(auction)[3] == 0
 
 
 @pytest.mark.parametrize("seconds", [3_438, 3_600, 7_200])
-def test_it_never_takes_more_than_there_is(open_auction, seconds):
-    open_auction.later(seconds)
-    # all equity: the cap is 71.7 / 71.7, and the payment nothing
-    assert quote(open_auction) == (WAD, 0, 200 * WAD)
+def test_over_all_equity_nothing_is_paid_and_nothing_due(auction, seconds):
+    auction.later(seconds)
+    share = min(10**6, 50_000 + 950_000 * seconds // 3_600)
+    # all of it: the cap is 71.7 / 71.7
+    assert quote(auction) == (WAD, 0, -(-209 * WAD * share // 10**6), 0)
 
 
-def test_the_cap_is_what_restores_initial_margin(open_auction):
+def test_the_cap_is_what_restores_initial_margin(auction):
     # 71.7 / (200 - 10.45 + 71.7) = .27444.., up; payment down
-    fraction = -(-wad("71.7") * WAD // wad("261.25"))
-    payment = fraction * wad("189.55") // WAD
-    assert quote(open_auction) == (fraction, payment, wad("10.45"))
-    assert quote(open_auction, 2**256 - 1) == quote(open_auction)
-    assert quote(open_auction, fraction + 1) == quote(open_auction)
-    assert quote(open_auction, fraction - 1)[0] == fraction - 1
+    assert quote(auction) == (CAP, COST, wad("10.45"), 0)
+    assert quote(auction, 2**256 - 1) == quote(auction)
+    assert quote(auction, CAP + 1) == quote(auction)
+    assert quote(auction, CAP - 1)[0] == CAP - 1
 
 
 @pytest.mark.parametrize("fraction", [0, 1, 7, WAD // 10])
-def test_the_payment_is_in_proportion_and_down(open_auction, fraction):
-    assert quote(open_auction, fraction) == (fraction, fraction * wad("189.55") // WAD, wad("10.45"))
+def test_the_payment_is_in_proportion_and_down(auction, fraction):
+    assert quote(auction, fraction) == (fraction, fraction * PRICE // WAD, wad("10.45"), 0)
 
 
 def test_collateral_is_sold_with_its_haircut_off(stage):
@@ -63,7 +52,7 @@ def test_collateral_is_sold_with_its_haircut_off(stage):
     stage.pair.price(ETH, 1_700 * WAD)
     found = stage.margin(TRADER)
     assert (found.equity_full, found.equity_haircut) == (210 * WAD, 40 * WAD)
-    stage.pair.must("liquidator", "start", TRADER)
+    open_auction(stage)
     # scan 6 x 170, gross 5 x 17; (210 - 40 + 1,105) x .05
     assert found.mm == 1_105 * WAD
     assert quote(stage)[2] == wad("63.75")
@@ -71,43 +60,68 @@ def test_collateral_is_sold_with_its_haircut_off(stage):
 
 def test_zeros_without_an_auction(stage):
     stage.sick()
-    assert quote(stage) == quote(stage, who=OTHER) == (0, 0, 0)
+    assert quote(stage) == quote(stage, who=OTHER) == ZEROS
+    stage.pair.must("liquidator", "call", TRADER)
+    assert quote(stage) == ZEROS
 
 
-def test_zeros_where_nothing_is_to_be_restored(open_auction):
-    open_auction.fund("trader", "71.7")
-    assert quote(open_auction) == (0, 0, 0)
+def test_zeros_where_nothing_is_to_be_restored(auction):
+    auction.fund("trader", "71.7")
+    assert quote(auction) == ZEROS
 
 
-def test_zeros_without_equity(open_auction):
-    open_auction.pair.price(ETH, 1_699 * WAD)
-    assert quote(open_auction) == (0, 0, 0)
-    open_auction.pair.price(ETH, 1_700 * WAD)
-    # nothing left: all of it for nothing
-    assert quote(open_auction) == (WAD, 0, 0)
+def test_without_equity(auction):
+    # nothing left, nothing owed but the bonus; a dollar less and that is owed too
+    auction.pair.price(ETH, 1_700 * WAD)
+    assert quote(auction) == (WAD, 0, wad("9.35"), wad("0.187"))
+    auction.pair.price(ETH, 1_699 * WAD)
+    assert quote(auction) == (WAD, 0, wad("9.3445"), wad("0.23689"))
+    assert quote(auction, WAD // 2) == (WAD // 2, 0, wad("9.3445"), wad("0.118445"))
 
 
-def test_zeros_once_it_lapsed(open_auction):
-    open_auction.later(7_201)
-    assert quote(open_auction) == (0, 0, 0)
+def test_zeros_once_it_lapsed(auction):
+    auction.later(7_200)
+    assert quote(auction) != ZEROS
+    auction.later(1)
+    assert quote(auction) == ZEROS
 
 
-def test_it_keeps_the_configuration_it_began_with(open_auction):
-    before = quote(open_auction)
-    open_auction.pair.must("liquidator", "set_config", 300, 60, 0, sender=OWNER)
-    assert quote(open_auction) == before
-    open_auction.later(7_200)
-    assert quote(open_auction) == (WAD, 0, 200 * WAD)
-    open_auction.later(1)
-    open_auction.pair.must("liquidator", "start", TRADER)
-    assert quote(open_auction)[2] == 0
-    open_auction.later(30)
-    assert quote(open_auction)[2] == wad("104.5")
+def test_it_keeps_the_ramp_it_began_with(auction):
+    before = quote(auction)
+    configure(auction, ramp=60, start_discount=0, urgent_period=60, call_period=300)
+    assert quote(auction) == before
+    auction.later(7_200)
+    assert quote(auction)[2] == 209 * WAD
+    auction.later(1)
+    auction.pair.must("liquidator", "start", TRADER)
+    assert quote(auction)[2] == 0
+    auction.later(30)
+    assert quote(auction)[2] == wad("104.5")
+
+
+def test_the_price_never_falls_under_equity_less_haircut_and_maintenance_margin(stage):
+    """I-24: nobody who waits is given more, however long all others are absent, through lapses and restarts."""
+    stage.bring("trader", stage.weth, WAD // 10)
+    stage.sick(140, 1_900)
+    found = stage.margin(TRADER)
+    least = max(0, found.equity_full - (found.equity_full - found.equity_haircut + found.mm))
+    assert 0 < found.equity_haircut < found.mm
+    open_auction(stage)
+    for _ in range(3):
+        for _ in range(16):
+            fraction, payment, _, due = quote(stage)
+            assert payment >= least * fraction // WAD
+            assert due == 0
+            stage.later(450)
+        assert quote(stage)[2] == found.equity_full - found.equity_haircut + found.mm
+        stage.later(1)
+        assert quote(stage) == ZEROS
+        stage.pair.must("liquidator", "start", TRADER)
 
 
 @pytest.mark.parametrize("way", DEAD)
-def test_a_dead_feed(open_auction, way):
-    reason = open_auction.kill_feed(ETH, way)
-    contract = open_auction.pair.contracts["liquidator"]
+def test_a_dead_feed(auction, way):
+    reason = auction.kill_feed(ETH, way)
+    contract = auction.pair.contracts["liquidator"]
     function = contract.interface.function("quote", 2)
-    assert open_auction.pair.ask(contract, function.encode([TRADER, WAD]), function).reason == reason
+    assert auction.pair.ask(contract, function.encode([TRADER, WAD]), function).reason == reason
