@@ -240,7 +240,7 @@ def seize(account: uint256, bidder: uint256, fraction: uint256, payment: uint256
     price: int256 = convert(payment, int256)
     book._add(account, price - convert(fee, int256) - cash, -linear)
     book._add(bidder, cash - price, linear)
-    if price > cash and book._cash(bidder) < 0:
+    if price > 0 and book._cash(bidder) < 0:
         book._check_debt(bidder, staticcall book.REGISTRY.account_limits(), staticcall book.REGISTRY.pool_limits())
     if fee > 0:
         to: uint256 = convert(book.fund, uint256) << 96

@@ -650,8 +650,9 @@ def _fill(
             surfaces afterwards and within its limits; or when it reduces risk:
             IM does not rise, E_h - MM does not fall, E_m is not negative, and
             the price is not worse than the mark by more than the reduce band.
-            Profit of the last `lag` neither buys on credit nor pays a price
-            that is worse than the mark: it would leave by the other side.
+            Profit of the last `lag` pays no price that is worse than the mark,
+            and neither it nor profit that is not settled buys on credit: what
+            nobody has paid yet would leave by the other side.
     @param words What `_touch` found that it holds.
     @param is_against Whether the price is worse than the mark for this side.
     @param is_far Whether by more than the reduce band.
@@ -663,8 +664,14 @@ def _fill(
         ledger: int256 = self._sum(account)
         after: IRiskOracle.Assessment = staticcall ORACLE.assess(book, ledger + money)
         late: int256 = 0
-        if is_against or (is_option and self._cash(account) + min(money, 0) < 0):
-            late = convert(staticcall HISTORY.unpaid(book), int256)
+        on_credit: bool = is_option and self._cash(account) + min(money, 0) < 0
+        if is_against or on_credit:
+            late = convert(staticcall HISTORY.unpaid(words), int256)
+        if on_credit:
+            now: int256 = 0
+            lagged: int256 = 0
+            now, lagged = staticcall HISTORY.variation(words)
+            late = max(late, self._linear(account) + now)
         after.equity_haircut -= late
         if (
             after.equity_haircut < convert(after.im, int256)

@@ -457,8 +457,8 @@ class Book:
     ) -> None:
         """One side of a trade: healthy on fresh surfaces afterwards, or with less risk at no bad price.
 
-        Profit of the last `lag` neither buys on credit nor pays a price that is worse than the mark: it would leave by
-        the other side.
+        Profit of the last `lag` pays no price that is worse than the mark, and neither it nor any profit that is not
+        settled buys on credit: what nobody has paid yet would leave by the other side.
         """
         words = self.books.get(account, ())
         book = changed(words, instrument.pack(), change)
@@ -468,7 +468,9 @@ class Book:
             ledger = sum(self._ledger(account))
             after = self.oracle.assess(book, ledger + money, now)
             on_credit = instrument.is_option and self._ledger(account)[0] + min(money, 0) < 0
-            late = self.history.unpaid(book, now) if is_against or on_credit else 0
+            late = self.history.unpaid(words, now) if is_against or on_credit else 0
+            if on_credit:
+                late = max(late, self._ledger(account)[1] + self.history.variation(words, now)[0])
             counted = replace(after, equity_haircut=after.equity_haircut - late)
             if counted.equity_haircut < after.im or not after.fresh or _is_too_small(counted, limits):
                 before = self.oracle.assess(words, ledger, now)
@@ -507,7 +509,7 @@ class Book:
             cash, linear = (div_up(part * fraction, WAD) for part in self._ledger(account))
             self._add(account, payment - fee - cash, -linear, now)
             self._add(bidder, cash - payment, linear, now)
-            if payment > cash and self._ledger(bidder)[0] < 0:
+            if payment > 0 and self._ledger(bidder)[0] < 0:
                 self._check_debt(bidder, self.registry.account_limits(), self.registry.pool_limits())
             if fee > 0:
                 self._touch(self.fund << 96, now)

@@ -311,16 +311,17 @@ def test_a_debt_that_is_taken_over_is_the_bidders(stage):
         stage.bring(role, stage.weth, WAD)
     stage.trade(TRADER, MAKER, stage.call, WAD, 100 * WAD)
     stage.limit(borrow_cap=60 * WAD)
-    refuses(stage, "clearinghouse: borrowing over the cap", TRADER, BIDDER, WAD, 0)
-    seize(stage, TRADER, BIDDER, 6 * WAD // 10, 0)
-    assert stage.ledger(BIDDER)[0] == -60 * WAD
-    assert stage.ask("book", "pool")[0][4] == 100 * WAD
-    # what is borrowed already does not stop one who borrows nothing
+    refuses(stage, "clearinghouse: borrowing over the cap", TRADER, BIDDER, WAD, 1)
+    # what was owed before is owed still: caps that are used up stop no auction
     stage.limit(borrow_cap=0, total_borrow_cap=0)
-    stage.fund("other", 100)
+    with stage.pair.isolated():
+        seize(stage, TRADER, BIDDER, WAD, 0)
+        assert stage.ledger(BIDDER)[0] == -100 * WAD
+        assert stage.ask("book", "pool")[0][4] == 100 * WAD
+    stage.fund("other", 101)
     stage.bring("other", stage.weth, WAD)
-    seize(stage, TRADER, OTHER, WAD, 0)
-    assert stage.ledger(OTHER)[0] == 60 * WAD
+    seize(stage, TRADER, OTHER, WAD, WAD)
+    assert stage.ledger(OTHER)[0] == 0
 
 
 def test_interest_of_both_is_booked_first(stage):

@@ -8,6 +8,7 @@ from tests.pairs import account
 
 from .stage import (
     ATTACKER,
+    BIDDER,
     DAY,
     DEAD,
     ETH,
@@ -894,17 +895,32 @@ class TestLag:
         assert 300 * WAD <= found.equity_full - found.im < 400 * WAD
 
     def test_it_buys_no_option_on_credit(self, late):
-        # calls for 10 more than the thousand of cash there is
+        # calls for a thousand more than the thousand of cash there is: an IM of 1,026 against 1,300, 300 of them late
         price = late.mark(late.call)
-        args = TRADER, MAKER, late.call, 1_010 * WAD * WAD // price, price
+        args = TRADER, MAKER, late.call, 2_000 * WAD * WAD // price, price
         late.refuses_trade(BELOW, *args)
         with late.pair.isolated():
             late.trade(*args[:3], 990 * WAD * WAD // price, price)
         late.pair.must("history", "touch", ETH)
         late.later(3_600)
         late.post()
+        # neither does profit that is old, and that nobody has paid yet
+        late.refuses_trade(BELOW, *args)
+        for who in (MAKER, TRADER):
+            late.pair.must("book", "settle", who)
         late.trade(*args)
-        assert late.ledger(TRADER)[0] < 0
+        assert -700 * WAD <= late.ledger(TRADER)[0] < -699 * WAD
+
+    def test_collateral_still_buys_on_credit(self, late):
+        late.bring("trader", late.weth, WAD)
+        price = late.mark(late.call)
+        late.trade(TRADER, MAKER, late.call, 2_000 * WAD * WAD // price, price)
+        assert -1_000 * WAD <= late.ledger(TRADER)[0] < -999 * WAD
+
+    def test_what_is_bought_now_brings_no_late_profit(self, late):
+        """Only what it held before can have earned it."""
+        late.fund("bidder", 700)
+        late.trade(BIDDER, OTHER, late.perp, 2 * WAD, 2_300 * WAD + 1)
 
     def test_an_underlying_that_nobody_touched(self, late):
         late.trade(OTHER, MAKER, late.sol_perp, WAD, 100 * WAD)
