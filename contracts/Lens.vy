@@ -36,6 +36,16 @@ MAX_TRADES: constant(uint256) = 16
 MAX_ACCOUNTS: constant(uint256) = 200
 
 
+# ------------------------------------------------------------------ interfaces
+
+
+# Who is called, and who is at auction.
+interface Liquidator:
+    def ripe(account: uint256) -> uint256: view
+    def deadline(account: uint256) -> uint256: view
+    def auction(account: uint256) -> uint256: view
+
+
 # ------------------------------------------------------------------ immutables
 
 
@@ -58,6 +68,16 @@ struct Greeks:
     gamma: int256
     vega: int256
     theta: int256
+
+
+# Where an account stands.
+struct Standing:
+    is_known: bool  # false: one of its indexes is dead, nobody can assess it now
+    state: uint256  # 0 healthy .. 4 insolvent, where known
+    assessment: IRiskOracle.Assessment  # where known
+    ripe: uint256  # [s] of its call, 0 none
+    deadline: uint256  # [s] of its call, 0 none
+    auction: uint256  # [s] when it began, 0 none
 
 
 struct Trade:
@@ -186,3 +206,53 @@ def margins(accounts: DynArray[uint256, MAX_ACCOUNTS]) -> DynArray[IRiskOracle.A
     for account: uint256 in accounts:
         result.append(staticcall BOOK.margin(account))
     return result
+
+
+@external
+@view
+def standings(accounts: DynArray[uint256, MAX_ACCOUNTS]) -> DynArray[Standing, MAX_ACCOUNTS]:
+    """
+    @notice Margin, state, call and auction of many accounts. One that cannot be
+            assessed, as the feed of something it holds is dead, hides no other.
+    """
+    liquidator: address = staticcall BOOK.liquidator()
+    result: DynArray[Standing, MAX_ACCOUNTS] = []
+    for account: uint256 in accounts:
+        found: Standing = empty(Standing)
+        answer: Bytes[192] = b""
+        found.is_known, answer = raw_call(
+            BOOK.address,
+            abi_encode(account, method_id=method_id("margin(uint256)")),
+            max_outsize=192,
+            is_static_call=True,
+            revert_on_failure=False,
+        )
+        if found.is_known:
+            found.assessment = abi_decode(answer, IRiskOracle.Assessment)
+            found.state = self._state(found.assessment)
+        if liquidator != empty(address):
+            found.ripe = staticcall Liquidator(liquidator).ripe(account)
+            found.deadline = staticcall Liquidator(liquidator).deadline(account)
+            found.auction = staticcall Liquidator(liquidator).auction(account)
+        result.append(found)
+    return result
+
+
+# -------------------------------------------------------------------- internal
+
+
+@internal
+@pure
+def _state(found: IRiskOracle.Assessment) -> uint256:
+    """
+    @notice As `Clearinghouse.state` names it.
+    """
+    if found.equity_full < 0:
+        return 4
+    if found.equity_haircut < convert(found.mm, int256):
+        return 3
+    if found.equity_haircut < convert(found.call_line, int256):
+        return 2
+    if found.equity_haircut < convert(found.im, int256):
+        return 1
+    return 0

@@ -22,7 +22,6 @@ from plimsoll.chain.contract import Contract, Function, deploy, events_of
 from plimsoll.chain.embedded import EmbeddedChain
 from plimsoll.spec import lens
 from plimsoll.spec.atomic import atomic
-from plimsoll.spec.book import changed
 from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.fund import Income
@@ -32,7 +31,6 @@ from plimsoll.spec.margin import Params, groups
 from plimsoll.spec.report import Report, digest
 from plimsoll.spec.surface import Surface, encode
 from plimsoll.spec.system import Addresses, PlainAggregator, PlainToken, System, Waits
-from plimsoll.spec.wad import WAD, div_up
 
 MAX = 2**256 - 1
 ZERO = bytes(32)
@@ -633,7 +631,7 @@ class Pair:
     def compare_lens(self, who: int, trades: Sequence[tuple[int, int, int]]) -> None:
         """Demand of the lens what the twin says of an account, and of it after (instrument, quantity, price)s."""
         twin, now = self.twin, self.twin.clock
-        words, ledger = twin.book.positions(who, now), sum(twin.book.ledger(who, now))
+        words = twin.book.positions(who, now)
         surfaces = {key: twin.oracle.surface_at(at >> 96) for key, at in twin.oracle.pointers.items()}
         self._lens("greeks", (who,), lambda: tuple(map(plain_of, lens.greeks(words, surfaces))))
         self._lens("margins", ([who, 0],), lambda: tuple(plain_of(twin.book.margin(a, now)) for a in (who, 0)))
@@ -647,15 +645,17 @@ class Pair:
             ),
         )
 
-        def after() -> Any:
-            book, money = words, ledger
-            for instrument_id, quantity, price in trades:
-                book = changed(book, instrument_id, quantity)
-                money -= div_up(quantity * price, WAD)
-            return plain_of(twin.oracle.assess(book, money, now))
-
         keys = ("instrument", "quantity", "price")
-        self._lens("margin_after", (who, [dict(zip(keys, trade, strict=True)) for trade in trades]), after)
+        self._lens(
+            "margin_after",
+            (who, [dict(zip(keys, trade, strict=True)) for trade in trades]),
+            lambda: plain_of(lens.margin_after(twin.book, who, trades, now)),
+        )
+        self._lens(
+            "standings",
+            ([who, 0],),
+            lambda: tuple(plain_of(lens.standing(twin.book, twin.liquidator, a, now)) for a in (who, 0)),
+        )
 
     def _lens(self, name: str, args: tuple[Any, ...], ask: Any) -> None:
         function = self.lens.interface.function(name, len(args))

@@ -34,7 +34,7 @@ def test_it_is_the_books_margin_split_by_underlying(held):
     assert assessment == held.margin(TRADER)
     assert state == held.ask("book", "state", TRADER) == 0
     assert [part.underlying for part in terms] == [BTC, ETH, SOL]
-    words = held.book.positions(TRADER)
+    words = held.book.positions(TRADER, held.pair.now)
     for part in terms:
         own = [word for word in words if word >> 112 & 0xFFFF == part.underlying]
         assert part == held.pair.twin.oracle.terms(own, held.pair.now)

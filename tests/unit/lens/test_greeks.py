@@ -5,7 +5,7 @@ import pytest
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT
 from plimsoll.spec.lens import Greeks, greeks
 from plimsoll.spec.wad import WAD
-from tests.unit.clearinghouse.stage import BTC, ETH, EXPIRY, MAKER, OTHER, SOL, TRADER, make_row, wad
+from tests.unit.clearinghouse.stage import BTC, ETH, EXPIRY, MAKER, OTHER, SOL, TRADER, make_row, make_scalars, wad
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def ask(stage, who=TRADER):
     found = [Greeks(*item) for item in stage.ask("lens", "greeks", who)]
     oracle = stage.pair.twin.oracle
     surfaces = {key: oracle.surface_at(pointer >> 96) for key, pointer in oracle.pointers.items()}
-    assert found == greeks(stage.book.positions(who), surfaces)
+    assert found == greeks(stage.book.positions(who, stage.pair.now), surfaces)
     return found
 
 
@@ -83,3 +83,20 @@ def test_they_are_of_the_reference_not_of_the_index(optioned):
     assert ask(optioned) == before
     optioned.kill_feed(ETH, "zero")
     assert ask(optioned) == before
+
+
+def test_funding_and_interest_are_none_of_them(optioned):
+    optioned.trade(TRADER, MAKER, optioned.perp, WAD, 2_000 * WAD)
+    before = ask(optioned)
+    optioned.scalars[ETH] = make_scalars(ETH, funding=1_000)
+    optioned.post()
+    optioned.later(3_600)
+    assert optioned.pair.twin.oracle.funding(ETH, optioned.pair.now) > 0
+    assert ask(optioned) == before == [Greeks(ETH, WAD)]
+
+
+def test_what_is_settled_has_none(optioned):
+    optioned.trade(TRADER, MAKER, optioned.call, WAD, 100 * WAD)
+    optioned.trade(TRADER, MAKER, optioned.perp, WAD, 2_000 * WAD)
+    optioned.settle_expiry(2_100 * WAD)
+    assert ask(optioned) == [Greeks(ETH, WAD)]

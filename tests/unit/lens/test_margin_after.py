@@ -2,10 +2,10 @@
 
 import pytest
 
-from plimsoll.spec.book import changed
+from plimsoll.spec.lens import margin_after
 from plimsoll.spec.margin import Assessment
-from plimsoll.spec.wad import MAX_QUANTITY, WAD, div_up
-from tests.unit.clearinghouse.stage import DEAD, ETH, MAKER, OTHER, TRADER
+from plimsoll.spec.wad import MAX_QUANTITY, WAD
+from tests.unit.clearinghouse.stage import DEAD, ETH, MAKER, OTHER, TRADER, make_scalars
 
 
 @pytest.fixture
@@ -19,11 +19,7 @@ def after(stage, *trades, who=TRADER):
     """The margin after trades of (instrument, quantity, price); the twin's is the same."""
     told = [{"instrument": i, "quantity": q, "price": p} for i, q, p in trades]
     found = Assessment(*stage.ask("lens", "margin_after", who, told))
-    words, money = stage.book.positions(who), sum(stage.book.ledger(who))
-    for instrument, quantity, price in trades:
-        words = changed(words, instrument, quantity)
-        money -= div_up(quantity * price, WAD)
-    assert found == stage.pair.twin.oracle.assess(words, money, stage.pair.now)
+    assert found == margin_after(stage.book, who, trades, stage.pair.now)
     return found
 
 
@@ -53,7 +49,7 @@ def test_several_trades_at_once(funded):
     # flat in the perp with +10, short a future 10 over its mark
     found = after(funded, *trades)
     assert (found.equity_full, found.mm) == (1_020 * WAD, 220 * WAD)
-    assert funded.book.positions(TRADER) == ()
+    assert funded.book.positions(TRADER, funded.pair.now) == ()
 
 
 def test_sixteen_trades_and_no_more(funded):
@@ -68,6 +64,39 @@ def test_sixteen_trades_and_no_more(funded):
 def test_it_asks_for_no_listing_and_no_band(funded):
     assert after(funded, (funded.perp + 1, WAD, 1)).fresh is False
     assert after(funded, (funded.perp, WAD, 1)).equity_full == 3_000 * WAD - 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("rate", [1_000, -777])
+def test_a_perp_costs_its_price_less_the_funding_so_far(funded, rate, sign):
+    funded.scalars[ETH] = make_scalars(ETH, funding=rate)
+    funded.post()
+    funded.later(5_000)
+    assert funded.pair.twin.oracle.funding(ETH, funded.pair.now) != 0
+    trades = [(funded.perp, sign * (WAD // 3), 2_000 * WAD + 7), (funded.future, -sign * WAD // 7, 2_001 * WAD)]
+    told = after(funded, *trades)
+    # at its mark a new position is worth nothing but the distance to what it cost
+    assert abs(told.equity_full - 1_000 * WAD) < WAD
+    for instrument, quantity, price in trades:
+        sides = (TRADER, MAKER) if quantity > 0 else (MAKER, TRADER)
+        funded.trade(*sides, instrument, abs(quantity), price)
+    assert funded.margin(TRADER) == told
+
+
+def test_after_an_expiry_and_with_what_it_paid(funded):
+    funded.trade(TRADER, MAKER, funded.call, WAD, 100 * WAD)
+    funded.settle_expiry(2_150 * WAD)
+    funded.post()
+    told = after(funded, (funded.perp, WAD, 2_150 * WAD))
+    assert told.equity_full == 1_050 * WAD
+    funded.trade(TRADER, MAKER, funded.perp, WAD, 2_150 * WAD)
+    assert funded.margin(TRADER) == told
+
+
+def test_fees_are_not_looked_at(funded):
+    told = after(funded, (funded.perp, WAD, 2_000 * WAD))
+    funded.fees(taker=1_000, maker=500, cap=1_000)
+    assert after(funded, (funded.perp, WAD, 2_000 * WAD)) == told
 
 
 @pytest.mark.parametrize("quantity", [MAX_QUANTITY + 1, -MAX_QUANTITY - 1])

@@ -36,7 +36,7 @@ def test_201_are_too_many(stage):
 
 @pytest.mark.parametrize("way", DEAD)
 def test_one_dead_feed_fails_the_batch(stage, way):
-    # a keeper asks again without the accounts that touch it
+    # a keeper asks `standings`, or again without the accounts that touch it
     stage.sick(300, 2_000)
     stage.fund("other", 5)
     reason = stage.kill_feed(ETH, way)
