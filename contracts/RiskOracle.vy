@@ -213,7 +213,10 @@ def store(code: Bytes[MAX_CODE]) -> address:
     @param code 0x00 | header | rows, see `modules/surface.vy`.
     @return Where it stands.
     """
-    at: address = self._store(code)
+    # code that begins with 0xEF cannot be created: refused here, by name
+    assert len(code) > 0 and slice(code, 0, 1) == x"00", "oracle: surface malformed"
+    at: address = raw_create(self._initcode(len(code)), code)
+    log SurfaceStored(surface=at, code_hash=at.codehash)
     assert surface._opened(at)[0], "oracle: surface malformed"
     return at
 
@@ -245,7 +248,10 @@ def post(
     targets: DynArray[address, MAX_SURFACES] = stored
     if len(fresh) > 0:
         assert len(stored) < MAX_SURFACES, "oracle: surface count differs"
-        targets.append(self._store(fresh))
+        assert slice(fresh, 0, 1) == x"00", "oracle: surface malformed"
+        at: address = raw_create(self._initcode(len(fresh)), fresh)
+        log SurfaceStored(surface=at, code_hash=at.codehash)
+        targets.append(at)
     assert len(targets) == len(report.surfaces), "oracle: surface count differs"
 
     self.sequence = report.sequence
@@ -521,15 +527,15 @@ def feed() -> address:
 
 
 @internal
-def _store(code: Bytes[MAX_CODE]) -> address:
-    # code that begins with 0xEF cannot be created: refused here, by name
-    assert len(code) > 0 and slice(code, 0, 1) == x"00", "oracle: surface malformed"
-    # len(code) <= 24,576 fits two bytes
-    size: bytes2 = convert(convert(len(code), uint16), bytes2)
-    # as an argument, the code is copied once less than as a part of the first
-    at: address = raw_create(concat(CREATE_HEAD, size, CREATE_TAIL), code)
-    log SurfaceStored(surface=at, code_hash=at.codehash)
-    return at
+@pure
+def _initcode(size: uint256) -> Bytes[10]:
+    """
+    @notice What returns the `size` bytes that follow it as code.
+    @dev    The surface itself is no argument of any function here: it is the
+            largest thing that is handled, and memory is paid for by its square.
+    """
+    # size <= 24,576 fits two bytes
+    return concat(CREATE_HEAD, convert(convert(size, uint16), bytes2), CREATE_TAIL)
 
 
 @internal
