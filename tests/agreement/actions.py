@@ -398,6 +398,10 @@ class Player:
         free = min(found.equity_haircut - found.im, book.ledger(who, now)[0]) // book.quote_scale
         amount = self.pick((own + self.source.integer(1, 5_000) * WAD // book.quote_scale, free, free // 2))
         self.step("book", "withdraw", who, book.quote, amount, who >> 96, sender=who >> 96)
+        if chance(self.source, 50):  # and more while what left is still counted
+            self.pair.advance(self.source.integer(1, 300))
+            more = self.source.integer(1, 50) * WAD // book.quote_scale
+            self.step("book", "withdraw", who, book.quote, more, who >> 96, sender=who >> 96)
 
     def someones_tokens(self) -> tuple[int, int]:
         """An account and a token, more often one that it has."""
@@ -963,6 +967,12 @@ class Player:
             self.step("book", "deposit", who, book.quote, max(1, need - self.source.integer(0, 1)), sender=who >> 96)
             self.step("liquidator", "close" if at_auction else "cure", who)
 
+    def pay_in(self) -> None:
+        """The owner of an account that is called or at auction answers."""
+        liquidator, now = self.pair.twin.liquidator, self.pair.now
+        due = [who for who in ACCOUNTS if liquidator.auction(who, now) or liquidator.deadline(who, now)]
+        self.rescue(self.pick(due) if due else self.weakest())
+
     def sell(self, who: int) -> None:
         """Bids on an account, at any time of its auction."""
         if not self.pair.twin.liquidator.auction(who, self.pair.now):
@@ -1197,11 +1207,35 @@ class Player:
             low, high = self.pick(((0, 0), (1, MAX_PRICE), (PRICES[BTC], 1), (PRICES[OIL] // 2, 10**25)))
             self.step("feed", "set_bounds", underlying, low, high, sender=admin)
 
+    def spend_budget(self) -> None:
+        """A venue loses an account what it may, or a unit more."""
+        who, other = self.pick(ACCOUNTS[:4]), account("liquidator", 9)
+        perp = self.pick([i for i in self.listed() if unpack(i).kind == PERP])
+        mark = self.mark(perp)
+        if mark is None:
+            return
+        away = mark * self.source.integer(1, 500) // 100_000 + 1
+        quantity = self.source.integer(WAD // 100, WAD)
+        loss = div_up(quantity * away, WAD)
+        terms = ENDLESS, self.pick((loss, loss - 1, 2 * loss)), 0, 0
+        self.step("mandates", "set_allowance", who, VENUE, *terms, sender=who >> 96)
+        for _ in range(self.pick((1, 2))):
+            self.step("book", "trade", who, other, perp, quantity, mark + away, sender=VENUE)
+
     def limit(self) -> None:
         """Caps: none, just where things stand, or one short of it; and what may run against them."""
         source, book, admin = self.source, self.pair.twin.book, self.admin()
-        way = source.integer(0, 3)
-        if way == 0:
+        way = source.integer(0, 5)
+        if way == 4:
+            self.spend_budget()
+        elif way == 5:
+            token = self.pick(self.pair.tokens[1:])
+            held_now = book.instrument_interest(self.pair.twin.registry.collateral(token)[0])
+            self.step("registry", "set_collateral_cap", token, held_now + WAD, sender=self.pair.owner)
+            who = self.pick((ACCOUNTS[0], ACCOUNTS[3]))
+            decimals = self.pair.twin.tokens[token].decimals
+            self.step("book", "deposit", who, token, 10**decimals + self.pick((-1, 0, 1)), sender=who >> 96)
+        elif way == 0:
             underlying = self.pick((*PRICES, 77))
             cap = book.open_interest(underlying) + self.pick((0, WAD, 100 * WAD))
             sizes = self.pick((0, 10**16, WAD, 20 * WAD, MAX_QUANTITY + 1 if self.bad(10) else 1))
@@ -1264,6 +1298,7 @@ class Player:
         "start": 1,
         "bid": 4,
         "close": 1,
+        "pay_in": 3,
         "top_up": 1,
         "draw": 1,
         "record": 2,
