@@ -396,7 +396,8 @@ class Player:
         found = self.margin(who)
         own = book.brought_in(who) // book.quote_scale
         free = min(found.equity_haircut - found.im, book.ledger(who, now)[0]) // book.quote_scale
-        amount = self.pick((own + self.source.integer(1, 5_000) * WAD // book.quote_scale, free, free // 2))
+        little = own + self.source.integer(1, 2_000) * WAD // book.quote_scale + self.source.integer(0, 1)
+        amount = self.pick((min(free, little), min(free, little), free))
         self.step("book", "withdraw", who, book.quote, amount, who >> 96, sender=who >> 96)
         if chance(self.source, 50):  # and more while what left is still counted
             self.pair.advance(self.source.integer(1, 300))

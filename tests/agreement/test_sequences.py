@@ -149,7 +149,7 @@ SEEN: dict[str, set[str]] = {
 
 # and where limits are tight
 SEEN_TIGHT = {
-    "book.trade": {"borrowing over the cap", "open interest over the cap", "too many positions"},
+    "book.trade": {"borrowing over the cap", "too many positions"},
     "book.withdraw": {"outflow over the cap"},
 }
 
@@ -231,6 +231,7 @@ LIQUIDATOR = ("Liquidator",)
 BOTH = ("Clearinghouse", "BackOffice")  # one storage, one module: what is wrong in it is wrong in both
 TIME = ("wait", "expire", "borrow")
 SALES = ("crash", "pursue", "bid")
+CALLS = ("gear", "pursue", "pursue")
 
 
 @dataclass(frozen=True)
@@ -271,9 +272,9 @@ CONTRACT_FAULTS = {
     "bonus up": turned(
         LIQUIDATOR, "Liquidator.vy", "convert(fixed._mul_div_down(found.mm, self.config.bonus", ("crash",)
     ),
-    "fee of a liquidation down": turned(LIQUIDATOR, "Liquidator.vy", "fee = min(price, fixed._mul_div_up(", SALES),
+    "fee of a liquidation down": turned(LIQUIDATOR, "Liquidator.vy", "fee = min(price, fixed._mul_div_up(", CALLS),
     "fee of a part down": turned(
-        LIQUIDATOR, "Liquidator.vy", "offer.fee = min(offer.payment, fixed._mul_div_up(", SALES
+        LIQUIDATOR, "Liquidator.vy", "offer.fee = min(offer.payment, fixed._mul_div_up(", CALLS
     ),
     "socialised up": turned(LIQUIDATOR, "Liquidator.vy", "owed: uint256 = fixed._mul_div_down(", ("crash",)),
     "record down": turned(LIQUIDATOR, "Liquidator.vy", "fixed._div_floor(before.equity_full * left", ("crash",)),
