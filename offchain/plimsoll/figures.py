@@ -48,6 +48,11 @@ class Row:
     measure: Callable[[Sources], float]
     long: bool = False
 
+    @property
+    def limit(self) -> str:
+        """The bar in words."""
+        return f"{self.bar[0]} {self.bar[1]:.10g}"
+
     def verdict(self, value: float) -> str:
         """`ok` where the bar is met, else `short`."""
         comparison, number = self.bar
@@ -284,7 +289,7 @@ def measure(rows: Sequence[Row], console: Console) -> list[dict[str, Any]]:
                 "name": row.name,
                 "value": int(value) if value == int(value) else value,
                 "unit": row.unit,
-                "bar": f"{row.bar[0]} {row.bar[1]:g}",
+                "bar": row.limit,
                 "verdict": row.verdict(value),
             }
             if row.long:
