@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RULE_MARKER, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from plimsoll.spec import margin as formula
 from plimsoll.spec.book import INTEREST, is_risky
@@ -627,19 +627,39 @@ class Lagged(Protocol):
     did: ClassVar[Counter[tuple[str, str]]] = Counter()
 
 
+def done_by(machine: type[Protocol]) -> set[str]:
+    """Functions that did what they are for in any run of a machine so far."""
+    return {name for name, outcome in machine.did if outcome == "done"}
+
+
+def walk(machine: type[Protocol], source: Seeded) -> None:
+    """A run of a machine from a seed, with every property after every rule."""
+    rules = [rule for rule in vars(Protocol).values() if hasattr(rule, RULE_MARKER)]
+    run = machine()
+    try:
+        for _ in range(STEPS):
+            getattr(pick(source, rules), RULE_MARKER).function(run, seed=source.integer(0, 2**40))
+            run.what_holds_of_all()
+    finally:
+        run.teardown()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", [Protocol, Lagged])
 def test_properties_hold_in_any_order(machine: type[Protocol]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=max(1, RUNS // 2), stateful_step_count=STEPS))
     record(stateful_runs=RUNS // 2)
     if RUNS >= 200:
-        done = {name for name, outcome in machine.did if outcome == "done"}
-        # drawn anew in every run, so a rare one or two may not come by; the seeded sequences demand each
-        missing = MUST_HAPPEN - done
-        assert len(missing) <= 3, missing
+        for seed in range(RUNS):  # what chance left out of the drawn runs comes by in walks from seeds
+            if MUST_HAPPEN <= done_by(machine) and done_by(machine) & OUT_OF_THE_FUND:
+                break
+            walk(machine, Seeded(seed))
+        assert MUST_HAPPEN - done_by(machine) == set()
+        assert done_by(machine) & OUT_OF_THE_FUND
         assert set(Watched.WEIGHTS) - machine.taken.keys() == set()
 
 
+OUT_OF_THE_FUND = {"fund.redeem", "fund.withdraw"}
 MUST_HAPPEN = {
     "book.claim",
     "book.deposit",
