@@ -27,6 +27,7 @@ from interfaces import IRiskOracle
 from modules import book
 from modules import fixed
 from modules import interest
+from modules import rights
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
@@ -107,7 +108,7 @@ def transfer(source: uint256, target: uint256, token: address, amount: uint256):
     @param amount In the token's own decimals.
     """
     if msg.sender != book.liquidator:
-        book._check_right(source, book.TRANSFER)
+        book._check_right(source, rights.TRANSFER)
     assert source >> 96 == target >> 96 and source >> 96 != 0, "clearinghouse: another owner"
     assert source != target, "clearinghouse: source is target"
     book._accrue()
@@ -139,8 +140,8 @@ def multicall(account: uint256, calls: DynArray[Call, MAX_CALLS]):
     """
     assert book._batch == 0, "clearinghouse: batch within a batch"
     assert account != 0 and (
-        staticcall book.MANDATES.may_act(account, msg.sender, 1)
-        or staticcall book.MANDATES.may_act(account, msg.sender, book.WITHDRAW)
+        staticcall book.MANDATES.may_act(account, msg.sender, rights.TRADE)
+        or staticcall book.MANDATES.may_act(account, msg.sender, rights.WITHDRAW)
     ), "clearinghouse: not the account's"
     book._batch = account
     for item: Call in calls:

@@ -44,6 +44,7 @@ from interfaces import IRiskOracle
 from modules import book
 from modules import fixed
 from modules import instruments
+from modules import rights
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
@@ -127,7 +128,7 @@ def withdraw(account: uint256, token: address, amount: uint256, to: address):
             beyond what was brought in counts against the outflow cap.
     @param amount In the token's own decimals.
     """
-    book._check_right(account, book.WITHDRAW)
+    book._check_right(account, rights.WITHDRAW)
     assert to != empty(address), "clearinghouse: zero address"
     book._accrue()
     worth: int256 = book._take(account, token, amount)

@@ -46,6 +46,7 @@ from interfaces import IRiskOracle
 from modules import dutch_auction
 from modules import fixed
 from modules import instruments
+from modules import rights
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
@@ -72,8 +73,6 @@ MAX_REST: constant(uint256) = 10**24  # [wad of MM] dust is not a million
 MIN_FRACTION: constant(uint256) = 10**15  # [wad] a bid of dust only costs others gas
 MAX_AMOUNT: constant(int256) = 10**40  # [wad] over any price: keeps products in range
 
-BID: constant(uint256) = 8  # rights of `Mandates`
-TRANSFER: constant(uint256) = 4
 MAX_POSITIONS: constant(uint256) = instruments.MAX_POSITIONS
 
 
@@ -374,14 +373,14 @@ def bid(
     @return Fraction taken, payment made, and received [wad].
     """
     assert account != bidder, "liquidator: bidder is the account"
-    assert staticcall MANDATES.may_act(bidder, msg.sender, BID), "liquidator: not the bidder's account"
+    assert staticcall MANDATES.may_act(bidder, msg.sender, rights.BID), "liquidator: not the bidder's account"
     opened: uint256 = self._auction(account)
     assert opened != 0, "liquidator: no auction"
     assert fraction > 0, "liquidator: zero fraction"
     if state != empty(bytes32):
         assert state == self._fingerprint(account), "liquidator: another state"
     if amount > 0:
-        assert staticcall MANDATES.may_act(source, msg.sender, TRANSFER), "liquidator: not the bidder's account"
+        assert staticcall MANDATES.may_act(source, msg.sender, rights.TRANSFER), "liquidator: not the bidder's account"
         extcall BOOK.transfer(source, bidder, QUOTE, amount)
     before: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     assert before.equity_haircut < convert(before.im, int256), "liquidator: not liquidatable"

@@ -25,6 +25,7 @@ from ..interfaces import IRiskOracle
 from . import fixed
 from . import instruments
 from . import interest
+from . import rights
 
 
 # ------------------------------------------------------------------- constants
@@ -39,11 +40,6 @@ MOST: constant(int256) = 10**27  # [wad] of a quantity, as `fixed.MAX_QUANTITY`
 MASK_LOW: constant(uint256) = 2**128 - 1
 NO_CAP: constant(uint256) = 2**96 - 1  # of outflow
 MIN_INDEX: constant(uint256) = 10**6  # of supply: past it rounding would eat what is left
-
-# rights of `Mandates`
-WITHDRAW: constant(uint256) = 2
-TRANSFER: constant(uint256) = 4
-DEPOSIT: constant(uint256) = 32
 
 
 # ------------------------------------------------------------------ immutables
@@ -530,7 +526,7 @@ def _bring(account: uint256, token: address, amount: uint256, payer: address):
         assert scale > 0, "clearinghouse: unknown token"
         if payer == msg.sender:
             # a gift of collateral can cost its account more margin than it is worth
-            self._check_right(account, DEPOSIT)
+            self._check_right(account, rights.DEPOSIT)
         self._hold(account, convert(id, uint256), self._worth(amount, scale))
         self._open[convert(id, uint256)] += amount * scale
         assert cap == 0 or self._open[convert(id, uint256)] <= cap, "clearinghouse: collateral over the cap"
