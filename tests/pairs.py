@@ -125,7 +125,7 @@ def state_of(system: System) -> dict[tuple[str, str], Any]:
         (part, key): value.copy() if isinstance(value, dict | list | set) else value
         for part in PARTS
         for key, value in vars(getattr(system, part)).items()
-        if key not in {"known", "aggregators", "wallets", "funds"}
+        if key not in {"known", "aggregators", "wallets", "funds", "oracles"}
         and isinstance(value, int | tuple | dict | list | set | Params | Pool | Config | Income)
     }
 
@@ -169,6 +169,8 @@ BY_KEY = {
     ("book", "open"): ("instrument_interest",),
     ("exchange", "filled"): ("filled",),
     ("exchange", "floors"): ("floor",),
+    ("feed", "routes"): ("route",),
+    ("feed", "waiting"): ("staged",),
     ("fund", "allowances"): ("allowance",),
     ("fund", "balances"): ("balanceOf",),
     ("fund", "buckets"): ("spent",),
@@ -194,6 +196,10 @@ BY_KEY = {
 BY_NAME = {
     ("book", "flowed"): ("outflow", "outflow"),
     ("book", "sums"): ("utilisation", "utilisation"),
+    ("feed", "band"): ("band", "band"),
+    ("feed", "order"): ("underlyings", "underlyings"),
+    ("feed", "uptime"): ("sequencer", "sequencer"),
+    ("feed", "witness"): ("witness", "witness"),
     ("fund", "claim_window"): ("claim_window", "claim_window"),
     ("fund", "cooldown"): ("cooldown", "cooldown"),
     ("fund", "event_cap"): ("event_cap", "event_cap"),
@@ -304,6 +310,7 @@ class Pair:
         """As the deployment script does: the parts to each other."""
         at = self.twin.at
         for part, name, *args in (
+            ("feed", "set_witness", at.oracle),
             ("oracle", "set_book", at.book),
             ("mandates", "set_book", at.book),
             ("registry", "set_venue", at.exchange, True),
@@ -488,7 +495,30 @@ class Pair:
         self.changed = True
         self.aggregator_contracts[at].transact("set_at", answer, when, sender=text(self.owner))
         found = self.twin.aggregators[at]
-        found.answer, found.updated_at = answer, when
+        found.answer, found.updated_at, found.started_at = answer, when, when
+
+    def fail(self, underlying: int, *, fails: bool = True) -> None:
+        """Let an aggregator revert, or answer again, on both."""
+        at = self.aggregators[underlying]
+        self.changed = True
+        self.aggregator_contracts[at].transact("set_fails", fails, sender=text(self.owner))
+        self.twin.aggregators[at].fails = fails
+
+    def add_aggregator(self, decimals: int = 8, description: str = "") -> int:
+        """One more aggregator on both; where it stands."""
+        contract = self.put("MockAggregator", decimals, description)
+        at = number(contract.address)
+        self.aggregator_contracts[at] = contract
+        self.twin.aggregators[at] = PlainAggregator(decimals, description=description)
+        return at
+
+    def answer(self, at: int, answer: int, since: int | None = None) -> None:
+        """Let an aggregator answer now on both; `since` is when its round began [s], by default now."""
+        started = self.now if since is None else since
+        self.changed = True
+        self.aggregator_contracts[at].transact("set_since", answer, started, sender=text(self.owner))
+        found = self.twin.aggregators[at]
+        found.answer, found.updated_at, found.started_at = answer, self.now, started
 
     def mint(self, token: int, to: int, amount: int) -> None:
         """Tokens out of nothing on both, and the book allowed to move them."""
@@ -603,7 +633,7 @@ class Pair:
 
     def _market(self, state: Mapping[tuple[str, str], Any]) -> Any:
         """What margins are taken at, books and open interest aside."""
-        prices = [(a.answer, a.updated_at) for a in self.twin.aggregators.values()]
+        prices = [(a.answer, a.updated_at, a.started_at, a.fails) for a in self.twin.aggregators.values()]
         return (
             self.twin.clock,
             prices,

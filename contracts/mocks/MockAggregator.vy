@@ -4,7 +4,8 @@
 """
 @title MockAggregator
 @notice A price aggregator in Chainlink's shape whose answer anyone sets: for tests,
-        rehearsals and demonstrations. Answers are in its own decimals.
+        rehearsals and demonstrations. Answers are in its own decimals. Of a
+        sequencer's uptime the answer is 0 while it is up, 1 while it is down.
 @custom:security Never to be named in a feed that anything worth something hangs on.
 @custom:kill Nothing to switch off.
 """
@@ -22,7 +23,9 @@ decimals: public(immutable(uint8))
 description: public(String[64])
 round_id: uint80
 answer: int256
+started_at: uint256  # [s]
 updated_at: uint256  # [s]
+fails: public(bool)
 
 
 # ---------------------------------------------------------------------- events
@@ -53,7 +56,7 @@ def set(answer: int256):
     @notice Answer this from now on, updated now.
     @param answer In the aggregator's decimals.
     """
-    self._set(answer, block.timestamp)
+    self._set(answer, block.timestamp, block.timestamp)
 
 
 @external
@@ -63,7 +66,26 @@ def set_at(answer: int256, updated_at: uint256):
     @param answer In the aggregator's decimals.
     @param updated_at [s] past, present or future.
     """
-    self._set(answer, updated_at)
+    self._set(answer, updated_at, updated_at)
+
+
+@external
+def set_since(answer: int256, started_at: uint256):
+    """
+    @notice Answer this, updated now, and claim it has been so since then.
+    @param answer In the aggregator's decimals.
+    @param started_at [s] past, present or future; 0 as of a round that never began.
+    """
+    self._set(answer, started_at, block.timestamp)
+
+
+@external
+def set_fails(fails: bool):
+    """
+    @notice Revert when asked.
+    @param fails Whether.
+    """
+    self.fails = fails
 
 
 @external
@@ -72,18 +94,20 @@ def latestRoundData() -> (uint80, int256, uint256, uint256, uint80):
     """
     @notice Round id, answer, start [s], update [s], round the answer is of.
     """
-    return self.round_id, self.answer, self.updated_at, self.updated_at, self.round_id
+    assert not self.fails, "aggregator: down"
+    return self.round_id, self.answer, self.started_at, self.updated_at, self.round_id
 
 
 # -------------------------------------------------------------------- internal
 
 
 @internal
-def _set(answer: int256, updated_at: uint256):
+def _set(answer: int256, started_at: uint256, updated_at: uint256):
     """
     @notice Begin a round with an answer.
     """
     self.round_id += 1
     self.answer = answer
+    self.started_at = started_at
     self.updated_at = updated_at
     log AnswerUpdated(current=answer, roundId=convert(self.round_id, uint256), updatedAt=updated_at)

@@ -205,10 +205,10 @@ class Player:
         pair.wire()
         pair.must("registry", "set_venue", VENUE, True, sender=owner)
         for underlying, price in PRICES.items():
+            pair.price(underlying, price)
             pair.must(
                 "feed", "set_feed", underlying, pair.aggregators[underlying], FEED_AGE, UNITS[underlying], sender=owner
             )
-            pair.price(underlying, price)
             pair.must("registry", "list_instrument", underlying, 0, PERP, 0, sender=owner)
         for token, underlying in zip(pair.tokens[1:], (BTC, ETH), strict=True):
             pair.must("registry", "list_collateral", token, underlying, sender=owner)

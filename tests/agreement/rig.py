@@ -55,6 +55,7 @@ class Rig:
                 pair.chain.transact(self.stub, data, sender=text(pair.owner))
             for underlying, price in world.price.items():
                 at = pair.aggregators[underlying]
+                pair.price(underlying, price)
                 pair.must("feed", "set_feed", underlying, at, FEED_AGE, world.exponent[underlying], sender=pair.owner)
                 pair.price(underlying, price, NOW - FEED_AGE - (underlying in world.dead))
             # what a report of rates carries comes before a surface of the same second, which stays

@@ -65,8 +65,8 @@ class Bench:
         self.pair.wire()
         self.nonce = 0
         pair = self.pair
-        pair.must("feed", "set_feed", UNDERLYING, pair.aggregators[UNDERLYING], DAY, 18, sender=pair.owner)
         pair.price(UNDERLYING, PRICE)
+        pair.must("feed", "set_feed", UNDERLYING, pair.aggregators[UNDERLYING], DAY, 18, sender=pair.owner)
         pair.must("history", "touch", UNDERLYING)
         pair.advance(HOUR)
         self.perp = self.list(0, PERP, 0)

@@ -166,6 +166,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     fund = put("InsuranceFund", clearinghouse.address, liquidator.address)
     lens = put("Lens", clearinghouse.address, oracle.address)
 
+    feed.transact("set_witness", oracle.address, sender=owner)
     oracle.transact("set_book", clearinghouse.address, sender=owner)
     mandates.transact("set_book", clearinghouse.address, sender=owner)
     oracle.transact("set_params", pack_rates(config.params), pack_floors(config.params), sender=owner)

@@ -7,7 +7,7 @@ interest, profit that left, calls, auctions, bad debt on record. What an event d
     Deposited, Withdrawn     worth = amount x scale of the token (CollateralListed)
     Traded                   money by kind of the instrument; what is neither received nor a fee is account 0's
     Seized                   quantities and ledgers by the fraction, as `plimsoll.spec.book` splits and merges
-    Expired                  payoff at the price, by the strike unit (FeedSet); all of one touch at once
+    Expired                  payoff at the price, by the strike unit (RouteBound); all of one touch at once
     InterestBooked           moves between the account and account 2; the sums hold it already
     LossSocialised           who is paid stands at the new index: he was touched again before the event; so does whose
                              loss it is, as the ShortfallPaid behind it names him: his cash bears no part
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 from plimsoll.spec.book import INTEREST, POOL, SYSTEM, Book, changed, held, merge, payoff, split
 from plimsoll.spec.events import Event
+from plimsoll.spec.feed import strike_unit_of
 from plimsoll.spec.instruments import FUTURE, Instrument, unpack
 from plimsoll.spec.interest import Pool
 from plimsoll.spec.wad import WAD, div_floor, div_up
@@ -83,8 +84,8 @@ class Replay(Book):
 
     # ------------------------------------------------------------------------------------------ feed and registry
 
-    def _on_IndexFeed_FeedSet(self, _: int, underlying: int, strike_exponent: int) -> None:
-        self.strike_units[underlying] = 10**strike_exponent
+    def _on_IndexFeed_RouteBound(self, _: int, underlying: int, new: tuple[int, ...]) -> None:
+        self.strike_units[underlying] = strike_unit_of(new)
 
     def _on_Registry_CollateralListed(self, _: int, token: int, instrument: int, scale: int) -> None:
         self.tokens[token] = instrument, scale

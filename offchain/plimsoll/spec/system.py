@@ -63,14 +63,18 @@ class PlainToken:
 
 @dataclass(slots=True)
 class PlainAggregator:
-    """A price aggregator whose answer is set."""
+    """An aggregator whose answer is set: of a price, or of whether a sequencer is up (0)."""
 
     decimals: int
     answer: int = 0
     updated_at: int = 0
+    started_at: int = 0
+    description: str = ""
+    fails: bool = False
 
     def latest(self) -> tuple[int, int]:
         """The answer and when it was updated [s]."""
+        require(not self.fails, "aggregator: down")
         return self.answer, self.updated_at
 
 
@@ -117,8 +121,10 @@ class System:
         self.tokens = tokens
         self.aggregators = aggregators
         self.waits = waits
-        self.feed = IndexFeed(at.owner, aggregators)
+        witnesses: dict[int, Oracle] = {}
+        self.feed = IndexFeed(at.owner, aggregators, witnesses)
         self.oracle = Oracle(at.oracle, chain_id, at.owner, self.feed)
+        witnesses[at.oracle] = self.oracle
         self.history = History(at.owner, self.feed, self.oracle, waits.lag, waits.delay)
         self.registry = Registry(at.owner, at.quote, self.feed, self.oracle, tokens)
         self.mandates = Mandates(at.owner)
@@ -143,6 +149,7 @@ class System:
     def wire(self) -> None:
         """Name the parts to each other, as the deployment script does."""
         owner = self.at.owner
+        self.feed.set_witness(self.at.oracle, sender=owner)
         self.oracle.set_book(self.at.book, sender=owner)
         self.mandates.set_book(self.at.book, sender=owner)
         self.registry.set_venue(self.at.exchange, True, sender=owner)

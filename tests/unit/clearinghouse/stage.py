@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from plimsoll.chain.contract import deploy, events_of
+from plimsoll.chain.contract import events_of
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.history import BUCKET, MIN_BUCKETS
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, word
@@ -35,7 +35,7 @@ from plimsoll.spec.registry import (
 from plimsoll.spec.report import pack_class, pack_scalars
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
-from tests.pairs import MAX, Pair, account, address_of, compiled, encode_call, from_chain, number, text
+from tests.pairs import MAX, Pair, account, address_of, compiled, encode_call, from_chain, text
 
 USD = 10**6  # of the quote token
 DAY = 86_400
@@ -129,18 +129,6 @@ def words_of(held: Mapping[int, int]) -> list[int]:
     return [word(instrument, held[instrument]) for instrument in sorted(held)]
 
 
-@dataclass
-class DeadAggregator:
-    """An aggregator that reverts."""
-
-    decimals: int = 8
-    answer: int = 0
-    updated_at: int = 0
-
-    def latest(self) -> tuple[int, int]:
-        raise Refused("aggregator: down")
-
-
 class Stage:
     """The small market on chain and in the twin.
 
@@ -172,8 +160,8 @@ class Stage:
             pair.wire()
         self.usd, self.weth, self.wbtc, self.unlisted, self.long_decimals = pair.tokens
         for underlying, price in PRICES.items():
-            pair.must("feed", "set_feed", underlying, pair.aggregators[underlying], FEED_AGE, 18, sender=OWNER)
             pair.price(underlying, price)
+            pair.must("feed", "set_feed", underlying, pair.aggregators[underlying], FEED_AGE, 18, sender=OWNER)
         self.perp = self.list(ETH, 0, PERP)
         self.spot = pair.must("registry", "list_collateral", self.weth, ETH, sender=OWNER)
         self.btc_perp = self.list(BTC, 0, PERP)
@@ -405,10 +393,7 @@ class Stage:
         if way == "negative":
             pair.price(underlying, -1)
             return "feed: price not positive"
-        broken = deploy(pair.chain, compiled("MockBrokenAggregator"), sender=text(OWNER))
-        broken.transact("set_fails", True, sender=text(OWNER))
-        pair.twin.aggregators[number(broken.address)] = DeadAggregator()
-        pair.must("feed", "set_feed", underlying, number(broken.address), FEED_AGE, 18, sender=OWNER)
+        pair.fail(underlying)
         return "aggregator: down"
 
 

@@ -183,9 +183,9 @@ class Bench:
         oracle = Oracle()
         self.twins = Twins(twins, feed, oracle, History(OWNER, feed, oracle, 0, 0))
         for underlying, mock in self.aggregators.items():
-            self.feed.transact("set_feed", underlying, mock.address, MAX_AGE, 18, sender=text(OWNER))
-            feed.set_feed(underlying, plain(mock.address), MAX_AGE, 18, sender=OWNER)
             self.price(underlying, 2_000 * WAD)
+            self.feed.transact("set_feed", underlying, mock.address, MAX_AGE, 18, sender=text(OWNER))
+            feed.set_feed(underlying, plain(mock.address), MAX_AGE, 18, sender=OWNER, now=self.now)
         self.begin(LAG, DELAY)
 
     def put(self, name: str, *args: Any) -> Any:

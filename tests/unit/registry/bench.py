@@ -23,6 +23,7 @@ from plimsoll.spec.instruments import CALL, FUTURE, PERP
 from plimsoll.spec.margin import Scalars
 from plimsoll.spec.registry import Registry
 from plimsoll.spec.report import Report, digest, pack_scalars
+from plimsoll.spec.system import PlainAggregator
 from plimsoll.spec.wad import PPM, WAD
 
 NOW = 1_700_000_000
@@ -37,7 +38,7 @@ NOT_THE_OWNER = "ownable: caller is not the owner"
 
 @dataclass
 class Known:
-    """As much of a token's or an aggregator's twin as is read here."""
+    """As much of a token's twin as is read here."""
 
     decimals: int
 
@@ -82,10 +83,11 @@ class Bench:
         )
         # what an aggregator answers is nothing to the registry
         aggregator = self.put("MockAggregator", 18, "")
-        feed = IndexFeed(OWNER, {number(aggregator.address): Known(18)})
+        aggregator.transact("set", 1, sender=text(OWNER))
+        feed = IndexFeed(OWNER, {number(aggregator.address): PlainAggregator(18, 1, NOW)})
         for underlying in (BTC, ETH, SOL):
             self.feed.transact("set_feed", underlying, aggregator.address, DAY, 18, sender=text(OWNER))
-            feed.set_feed(underlying, number(aggregator.address), DAY, 18, sender=OWNER)
+            feed.set_feed(underlying, number(aggregator.address), DAY, 18, sender=OWNER, now=NOW)
         posted = Posted(number(self.oracle.address))
         self.contract = self.put("Registry", text(self.usd), self.feed.address, self.oracle.address)
         self.twin = Registry(OWNER, self.usd, feed, posted, self.known)
