@@ -121,7 +121,7 @@ def transfer(source: uint256, target: uint256, token: address, amount: uint256):
         book._entries[target] += part
     else:
         book._give(target, token, worth)
-    book._check_left(source)
+    book._check_left(source, msg.sender != book.liquidator)
     log book.Transferred(source=source, target=target, token=token, amount=amount)
 
 
@@ -144,6 +144,7 @@ def multicall(account: uint256, calls: DynArray[Call, MAX_CALLS]):
         or staticcall book.MANDATES.may_act(account, msg.sender, rights.WITHDRAW)
     ), "clearinghouse: not the account's"
     book._batch = account
+    book._has_left = False
     for item: Call in calls:
         if item.target == self:
             raw_call(self, item.data, is_delegate_call=True)
@@ -153,7 +154,7 @@ def multicall(account: uint256, calls: DynArray[Call, MAX_CALLS]):
     book._batch = 0
     book._accrue()
     book._touch(account)
-    book._check_left(account)
+    book._check_left(account, book._has_left)
 
 
 @external

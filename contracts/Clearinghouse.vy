@@ -137,7 +137,7 @@ def withdraw(account: uint256, token: address, amount: uint256, to: address):
         part: uint256 = min(own, convert(worth, uint256))
         book._entries[account] -= part
         book._flow_out(convert(worth, uint256) - part)
-    book._check_left(account)
+    book._check_left(account, True)
     before: uint256 = staticcall IERC20(token).balanceOf(self)
     # others may have borrowed what is owed
     assert before >= amount, "clearinghouse: cash not there"

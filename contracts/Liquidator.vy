@@ -22,10 +22,13 @@
         Units: money and fractions [wad], rates [ppm], time [s]. The payment
         rounds down and the discount up: against the account.
         Trusts the Clearinghouse, which moves the book and checks the bidder's
-        initial margin. Anyone may call every function but the setters.
+        initial margin, and the Registry for when liquidations are stopped: what
+        began before such a stop ended starts anew, at the first discount.
+        Anyone may call every function but the setters.
 @custom:security The fund pays no bidder of the account's own owner; who hides
         behind another address gains the bonus at most.
-@custom:kill None by design: liquidation cannot be switched off by hand.
+@custom:kill A stop of LIQUIDATION in the Registry, which ends by itself; calls,
+        top-ups and cures go on.
 """
 
 
@@ -324,7 +327,9 @@ def start(account: uint256):
             past the deadline; of one whose last auction ran dry a call period
             ago at most; or of one whose whole equity is negative.
     """
-    assert self._auction(account) == 0, "liquidator: already in auction"
+    until: uint256 = self._check_running()
+    # one that was stopped starts anew
+    assert (self._auction(account) == 0 or self._auctions[account] >> 64 < until), "liquidator: already in auction"
     found: IRiskOracle.Assessment = staticcall BOOK.margin(account)
     is_under: bool = found.equity_haircut < convert(found.mm, int256)
     called: uint256 = self._called(account)
@@ -376,6 +381,8 @@ def bid(
     assert staticcall MANDATES.may_act(bidder, msg.sender, rights.BID), "liquidator: not the bidder's account"
     opened: uint256 = self._auction(account)
     assert opened != 0, "liquidator: no auction"
+    # its discount grew while nobody could bid
+    assert opened >> 64 >= self._check_running(), "liquidator: auction was stopped"
     assert fraction > 0, "liquidator: zero fraction"
     if state != empty(bytes32):
         assert state == self._fingerprint(account), "liquidator: another state"
@@ -522,6 +529,18 @@ def _set_config(config: Config):
     ), "liquidator: config out of range"
     log ConfigSet(old=self.config, new=config)
     self.config = config
+
+
+@internal
+@view
+def _check_running() -> uint256:
+    """
+    @notice Refuses while liquidations are stopped.
+    @return When they last were [s].
+    """
+    until: uint256 = staticcall REGISTRY.stops() >> 128
+    assert block.timestamp >= until, "liquidator: liquidations are stopped"
+    return until
 
 
 @internal

@@ -11,12 +11,23 @@
         account; the book asks it at each trade and enforces what it answers.
         Units: money, sizes and caps [wad], rates [ppm], time [s]. A cap of zero
         is none. Fees round up.
-        Roles: owner sets everything, within the bounds here; anyone reads. It
-        trusts IndexFeed for which underlyings there are, and RiskOracle for
-        their volatility, which only raises fees, to their cap at most.
-@custom:security What the owner sets holds at once: the owner must be a timelock.
-        A listing is for ever; an instrument is closed by a cap, not delisted.
-@custom:kill Dismiss the venues: deposits, withdrawals and liquidations go on.
+        Three levels can be stopped, each until a time of its own:
+            RISK         trades must reduce the risk of both sides; also for one
+                         underlying alone
+            LEAVE        withdrawals and transfers of accounts that need margin
+            LIQUIDATION  auctions start and take bids; calls and top-ups go on
+        A stop ends by itself, and stops nothing that it does not list: deposits
+        and accounts without positions are never held up.
+        Roles: owner sets everything, within the bounds here; a guardian of his
+        what is tighter in every field, and stops; the breakers stop, by rule
+        and for a day at most; anyone reads. It trusts IndexFeed for which
+        underlyings there are, and RiskOracle for their volatility, which only
+        raises fees, to their cap at most.
+@custom:security What the owner sets holds at once: the owner must be the
+        Timelock. A listing is for ever; an instrument is closed by a cap, not
+        delisted. A guardian who stops again and again is dismissed by the owner.
+@custom:kill A guardian's stops; or dismiss the venues: deposits, withdrawals and
+        liquidations go on.
 """
 
 
@@ -32,6 +43,7 @@ from interfaces import IIndexFeed
 from interfaces import IRegistry
 from interfaces import IRiskOracle
 
+from modules import authority
 from modules import fees as fee_words
 from modules import fixed
 from modules import instruments
@@ -39,6 +51,7 @@ from modules import surface
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
+initializes: authority[ownable := ownable]
 
 exports: (
     ownable_2step.owner,
@@ -58,7 +71,15 @@ MASK_16: constant(uint256) = 2**16 - 1
 MASK_24: constant(uint256) = 2**24 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
+MASK_64: constant(uint256) = 2**64 - 1
 MASK_120: constant(uint256) = 2**120 - 1
+MASK_128: constant(uint256) = 2**128 - 1
+MASK_224: constant(uint256) = 2**224 - 1
+
+LEVELS: constant(uint256) = 3  # by bit: RISK 1, LEAVE 2, LIQUIDATION 4
+MAX_STOP_OWNER: constant(uint256) = 30 * 86_400  # [s] ahead: what was announced may last longest
+MAX_STOP_GUARDIAN: constant(uint256) = 7 * 86_400  # [s] time to find out, and for the owner's delay to run
+MAX_STOP_BREAKERS: constant(uint256) = 86_400  # [s] a rule knows little: it must find the same again
 
 MAX_PRICE_BAND: constant(uint256) = 5 * 10**5  # [ppm] of the index
 MIN_BAND: constant(uint256) = 10**3  # [ppm] a band of nothing would stop trading
@@ -84,7 +105,8 @@ ORACLE: immutable(IRiskOracle)
 
 _listings: HashMap[uint256, DynArray[uint256, MAX_ROWS]]  # underlying u16 | expiry u40 -> ids, by row
 _places: HashMap[uint256, uint256]  # id without its row -> cap u128 [wad] | row + 1 u16
-_underlyings: HashMap[uint256, uint256]  # underlying -> open interest cap u128 [wad] | min size u96 [wad]
+# underlying -> no new risk until u32 [s] | open interest cap u128 [wad] | min size u96 [wad]
+_underlyings: HashMap[uint256, uint256]
 _collateral: HashMap[address, uint256]  # token -> id u128 | 18 - decimals u8 | cap u120 [wad]
 _tokens: DynArray[address, MAX_TOKENS]
 venues: public(HashMap[address, bool])
@@ -94,6 +116,8 @@ _rates: uint256
 account_limits: public(uint256)  # min equity u96 [wad] | borrow cap u128 [wad] | max positions u8 | 0
 pool_limits: public(uint256)  # total borrow cap u128 [wad] | outflow cap u96 [wad] | outflow window u32 [s]
 curve: public(uint256)  # base u24 | kink u24 | slope low u24 | slope high u24 | reserve u24 | 0 [ppm]
+stops: public(uint256)  # liquidation u64 | leave u64 | risk u64, until when [s]
+breakers: public(address)  # may stop by rule; zero for none
 
 
 # ---------------------------------------------------------------------- events
@@ -111,6 +135,7 @@ event CollateralListed:
 
 event VenueSet:
     venue: indexed(address)
+    old_admitted: bool
     admitted: bool
 
 
@@ -156,6 +181,24 @@ event CurveSet:
 event FeesSet:
     old_fees: uint256
     fees: uint256
+
+
+event BreakersSet:
+    old_breakers: address
+    breakers: address
+
+
+event StopsSet:
+    by: indexed(address)
+    old_stops: uint256
+    stops: uint256
+
+
+event UnderlyingStopSet:
+    underlying: indexed(uint16)
+    by: indexed(address)
+    old_until: uint256
+    until: uint256
 
 
 # ----------------------------------------------------------------- constructor
@@ -236,12 +279,12 @@ def list_collateral(token: address, underlying: uint16) -> uint128:
 @external
 def set_venue(venue: address, admitted: bool):
     """
-    @notice Owner: admits a venue, or dismisses it.
+    @notice Owner: admits a venue, or dismisses it; a guardian dismisses.
     """
-    ownable._check_owner()
+    authority._check(not admitted)
     assert venue != empty(address), "registry: zero address"
+    log VenueSet(venue=venue, old_admitted=self.venues[venue], admitted=admitted)
     self.venues[venue] = admitted
-    log VenueSet(venue=venue, admitted=admitted)
 
 
 # ------------------------------------------------------------ external: limits
@@ -251,9 +294,11 @@ def set_venue(venue: address, admitted: bool):
 def set_bands(price_band: uint256, reduce_band: uint256):
     """
     @notice Owner: how far from the mark a price may lie [ppm of the index]: for
-            any trade, and to the harm of an account that is not healthy.
+            any trade, and to the harm of an account that is not healthy. A
+            guardian narrows them.
     """
-    ownable._check_owner()
+    rates: uint256 = self._rates
+    authority._check(price_band <= (rates >> 24) & MASK_24 and reduce_band <= rates & MASK_24)
     assert (
         MIN_BAND <= reduce_band and reduce_band <= price_band and price_band <= MAX_PRICE_BAND
     ), "registry: bands out of range"
@@ -264,10 +309,10 @@ def set_bands(price_band: uint256, reduce_band: uint256):
 def set_collateral_cap(token: address, cap: uint256):
     """
     @notice Owner: how much of a token the book may hold [wad of the token];
-            zero lifts the cap.
+            zero lifts the cap. A guardian lowers it.
     """
-    ownable._check_owner()
     word: uint256 = self._collateral[token]
+    authority._check(self._is_tighter(word & MASK_120, cap))
     assert word != 0, "registry: unknown token"
     assert cap <= MAX_CAP, "registry: cap out of range"
     self._collateral[token] = (word & ~MASK_120) | cap
@@ -278,20 +323,24 @@ def set_collateral_cap(token: address, cap: uint256):
 def set_underlying_limits(underlying: uint16, open_interest_cap: uint128, min_size: uint96):
     """
     @notice Owner: how much open interest an underlying may have, and how small
-            a trade in it may be [wad]; zero lifts either.
+            a trade in it may be [wad]; zero lifts either. A guardian lowers the
+            cap; a larger least size would hold small positions in.
     """
-    ownable._check_owner()
+    old: uint256 = self._underlyings[convert(underlying, uint256)]
+    authority._check(
+        self._is_tighter((old >> 96) & MASK_128, convert(open_interest_cap, uint256))
+        and convert(min_size, uint256) == old & MASK_96
+    )
     # a cap on an underlying that nobody feeds would be a slip
     assert (
         staticcall FEED.strike_unit(underlying) > 0 and convert(min_size, uint256) <= MAX_MIN_SIZE
     ), "registry: underlying limits out of range"
-    old: uint256 = self._underlyings[convert(underlying, uint256)]
-    self._underlyings[convert(underlying, uint256)] = (convert(open_interest_cap, uint256) << 96) | convert(
-        min_size, uint256
+    self._underlyings[convert(underlying, uint256)] = (
+        (old & ~MASK_224) | (convert(open_interest_cap, uint256) << 96) | convert(min_size, uint256)
     )
     log UnderlyingLimitsSet(
         underlying=underlying,
-        old_open_interest_cap=convert(old >> 96, uint128),
+        old_open_interest_cap=convert((old >> 96) & MASK_128, uint128),
         old_min_size=convert(old & MASK_96, uint96),
         open_interest_cap=open_interest_cap,
         min_size=min_size,
@@ -302,11 +351,12 @@ def set_underlying_limits(underlying: uint16, open_interest_cap: uint128, min_si
 def set_instrument_cap(instrument: uint128, cap: uint128):
     """
     @notice Owner: how much open interest an instrument may have [wad]; zero
-            lifts the cap. Collateral has a cap of its own kind.
+            lifts the cap. A guardian lowers it. Collateral has a cap of its own
+            kind.
     """
-    ownable._check_owner()
     id: uint256 = convert(instrument, uint256)
     place: uint256 = self._places[id >> 16]
+    authority._check(self._is_tighter(place >> 16, convert(cap, uint256)))
     assert self._is_tradable(id, place), "registry: unknown instrument"
     self._places[id >> 16] = (convert(cap, uint256) << 16) | (place & MASK_16)
     log InstrumentCapSet(instrument=instrument, old_cap=convert(place >> 16, uint128), cap=cap)
@@ -315,13 +365,24 @@ def set_instrument_cap(instrument: uint128, cap: uint128):
 @external
 def set_limits(account_limits: uint256, pool_limits: uint256):
     """
-    @notice Owner: what one account, and what all of them together, may do.
+    @notice Owner: what one account, and what all of them together, may do. A
+            guardian tightens: more equity, less of all else, a longer window.
     @param account_limits min_equity u96 [wad] | borrow_cap u128 [wad]
            | max_positions u8 | zero u24.
     @param pool_limits total_borrow_cap u128 [wad] | outflow_cap u96 [wad]
            | outflow_window u32 [s].
     """
-    ownable._check_owner()
+    old_account: uint256 = self.account_limits
+    old_pool: uint256 = self.pool_limits
+    authority._check(
+        account_limits >> 160 >= old_account >> 160
+        and (account_limits >> 32) & MASK_128 <= (old_account >> 32) & MASK_128
+        and (account_limits >> 24) & 255 <= (old_account >> 24) & 255
+        and pool_limits >> 128 <= old_pool >> 128
+        and (pool_limits >> 32) & MASK_96 <= (old_pool >> 32) & MASK_96
+        # what left drains slower
+        and pool_limits & MASK_32 >= old_pool & MASK_32
+    )
     positions: uint256 = (account_limits >> 24) & 255
     assert (
         account_limits >> 160 <= MAX_MIN_EQUITY
@@ -372,6 +433,79 @@ def set_fees(fees: uint256):
     self._set_fees(fees)
 
 
+# ------------------------------------------------------------- external: stops
+
+
+@external
+def set_breakers(breakers: address):
+    """
+    @notice Owner: the contract that may stop by rule.
+    @param breakers Zero for none.
+    """
+    ownable._check_owner()
+    log BreakersSet(old_breakers=self.breakers, breakers=breakers)
+    self.breakers = breakers
+
+
+@external
+def stop(levels: uint256, until: uint256):
+    """
+    @notice Guardian for 7 days ahead, breakers for one, owner for 30: stops
+            levels. Where one is stopped for longer, it stays so.
+    @param levels RISK 1, LEAVE 2, LIQUIDATION 4, or several.
+    @param until The first second without the stop [s].
+    """
+    self._check_stop(until)
+    self._check_levels(levels)
+    old: uint256 = self.stops
+    stops: uint256 = 0
+    for level: uint256 in range(LEVELS):
+        end: uint256 = (old >> (64 * level)) & MASK_64
+        if (levels >> level) & 1 == 1:
+            end = max(end, until)
+        stops |= end << (64 * level)
+    self.stops = stops
+    log StopsSet(by=msg.sender, old_stops=old, stops=stops)
+
+
+@external
+def stop_underlying(underlying: uint16, until: uint256):
+    """
+    @notice Likewise: no new risk in one underlying.
+    """
+    self._check_stop(until)
+    assert staticcall FEED.strike_unit(underlying) > 0  # one that nobody feeds is refused there
+    self._stop_underlying(underlying, max(self._underlyings[convert(underlying, uint256)] >> 224, until))
+
+
+@external
+def resume(levels: uint256):
+    """
+    @notice Owner: ends stops now. When they ended stays on record: an auction
+            that was stopped starts anew.
+    """
+    ownable._check_owner()
+    self._check_levels(levels)
+    old: uint256 = self.stops
+    stops: uint256 = 0
+    for level: uint256 in range(LEVELS):
+        end: uint256 = (old >> (64 * level)) & MASK_64
+        if (levels >> level) & 1 == 1:
+            end = min(end, block.timestamp)
+        stops |= end << (64 * level)
+    self.stops = stops
+    log StopsSet(by=msg.sender, old_stops=old, stops=stops)
+
+
+@external
+def resume_underlying(underlying: uint16):
+    """
+    @notice Owner: ends the stop of an underlying now.
+    """
+    ownable._check_owner()
+    self._stop_underlying(underlying, min(self._underlyings[convert(underlying, uint256)] >> 224, block.timestamp))
+
+
 # ------------------------------------------------------------- external: views
 
 
@@ -402,13 +536,51 @@ def trade_terms(venue: address, instrument: uint128, utilisation: uint256) -> IR
         price_band=(rates >> 24) & MASK_24,
         reduce_band=rates & MASK_24,
         instrument_cap=place >> 16,
-        underlying_cap=limits >> 96,
+        underlying_cap=(limits >> 96) & MASK_128,
         min_size=limits & MASK_96,
         maker_fee=fee_words._rate(fee_words._maker(rates), factor, cap),
         taker_fee=fee_words._rate(fee_words._taker(rates), factor, cap),
         account_limits=self.account_limits,
         pool_limits=self.pool_limits,
+        reduce_only=block.timestamp < max(self.stops & MASK_64, limits >> 224),
     )
+
+
+@external
+@view
+def limits_of_leaving(is_leaving: bool) -> uint256:
+    """
+    @notice `account_limits`, which hold for what is taken out of an account.
+            Reverts while that is stopped.
+    @param is_leaving Whether the stop holds for it: not for what the liquidator
+           moves to help an account, or to bid.
+    """
+    assert not is_leaving or block.timestamp >= (self.stops >> 64) & MASK_64, "registry: withdrawals are stopped"
+    return self.account_limits
+
+
+@external
+@view
+def stopped(levels: uint256) -> bool:
+    """
+    @notice Whether any of these levels is stopped now.
+    @param levels RISK 1, LEAVE 2, LIQUIDATION 4, or several.
+    """
+    stops: uint256 = self.stops
+    for level: uint256 in range(LEVELS):
+        if (levels >> level) & 1 == 1 and block.timestamp < (stops >> (64 * level)) & MASK_64:
+            return True
+    return False
+
+
+@external
+@view
+def underlying_stop(underlying: uint16) -> uint256:
+    """
+    @notice Until when no new risk is taken in an underlying [s], or was; RISK
+            holds besides.
+    """
+    return self._underlyings[convert(underlying, uint256)] >> 224
 
 
 @external
@@ -515,7 +687,7 @@ def underlying_limits(underlying: uint16) -> (uint256, uint256):
             in it may be [wad]; zero for any.
     """
     limits: uint256 = self._underlyings[convert(underlying, uint256)]
-    return limits >> 96, limits & MASK_96
+    return (limits >> 96) & MASK_128, limits & MASK_96
 
 
 @external
@@ -546,6 +718,44 @@ def oracle() -> address:
 
 
 # -------------------------------------------------------------------- internal
+
+
+@internal
+@pure
+def _is_tighter(old: uint256, new: uint256) -> bool:
+    """
+    @notice Whether a cap is no looser than before; zero is none.
+    """
+    return new != 0 and (old == 0 or new <= old)
+
+
+@internal
+@view
+def _check_stop(until: uint256):
+    """
+    @notice Who may stop, and for how long.
+    """
+    ahead: uint256 = MAX_STOP_GUARDIAN
+    if msg.sender == ownable.owner:
+        ahead = MAX_STOP_OWNER
+    elif msg.sender == self.breakers:
+        ahead = MAX_STOP_BREAKERS
+    else:
+        authority._check(True)
+    assert block.timestamp < until and until <= block.timestamp + ahead, "registry: stop out of range"
+
+
+@internal
+@pure
+def _check_levels(levels: uint256):
+    assert levels != 0 and levels >> LEVELS == 0, "registry: unknown level"
+
+
+@internal
+def _stop_underlying(underlying: uint16, until: uint256):
+    word: uint256 = self._underlyings[convert(underlying, uint256)]
+    self._underlyings[convert(underlying, uint256)] = (until << 224) | (word & MASK_224)
+    log UnderlyingStopSet(underlying=underlying, by=msg.sender, old_until=word >> 224, until=until)
 
 
 @internal

@@ -67,6 +67,7 @@ _sums: uint256  # positive cash u128 | negative cash u128 [wad], as of `since`
 _kept: uint256  # [wad] of interest that is the fund's and was not claimed
 _outflow: uint256  # profit that left u128 [wad] | as of u128 [s]
 _batch: transient(uint256)  # the account whose check waits for the end of a multicall
+_has_left: transient(bool)  # whether anything was taken out of it
 liquidator: address
 fund: address
 
@@ -600,15 +601,17 @@ def _assess(account: uint256) -> IRiskOracle.Assessment:
 
 
 @internal
-@view
-def _check_left(account: uint256):
+def _check_left(account: uint256, is_leaving: bool):
     """
     @notice What must hold after something was taken out of an account; in a
             batch, at its end. Profit of the last `lag` does not count, wherever
             it goes: another account of the owner's may need no margin, and let
-            it out.
+            it out. An account that needs none is not asked anything.
+    @param is_leaving Whether a stop of withdrawals holds it up: not what the
+           liquidator moves.
     """
     if account == self._batch:
+        self._has_left = self._has_left or is_leaving
         return
     words: DynArray[uint256, MAX_POSITIONS] = self._positions[account]
     ledger: int256 = self._sum(account)
@@ -616,7 +619,7 @@ def _check_left(account: uint256):
         return
     after: IRiskOracle.Assessment = staticcall ORACLE.assess(words, ledger)
     after.equity_haircut -= convert(staticcall HISTORY.unpaid(words), int256)
-    self._check_healthy(after, staticcall REGISTRY.account_limits())
+    self._check_healthy(after, staticcall REGISTRY.limits_of_leaving(is_leaving))
 
 
 @internal
@@ -646,6 +649,7 @@ def _fill(
             surfaces afterwards and within its limits; or when it reduces risk:
             IM does not rise, E_h - MM does not fall, E_m is not negative, and
             the price is not worse than the mark by more than the reduce band.
+            While risk is stopped nothing but the latter passes, in a batch too.
             Profit of the last `lag` pays no price that is worse than the mark,
             and neither it nor profit that is not settled buys on credit: what
             nobody has paid yet would leave by the other side.
@@ -656,7 +660,7 @@ def _fill(
     book: DynArray[uint256, MAX_POSITIONS] = instruments._changed(words, id, change)
     limits: uint256 = terms.account_limits
     reduces: bool = False
-    if account != self._batch:
+    if account != self._batch or terms.reduce_only:
         ledger: int256 = self._sum(account)
         after: IRiskOracle.Assessment = staticcall ORACLE.assess(book, ledger + money)
         late: int256 = 0
@@ -670,7 +674,8 @@ def _fill(
             late = max(late, self._linear(account) + now)
         after.equity_haircut -= late
         if (
-            after.equity_haircut < convert(after.im, int256)
+            terms.reduce_only
+            or after.equity_haircut < convert(after.im, int256)
             or not after.fresh
             or (after.mm > 0 and after.equity_haircut < convert(limits >> 160, int256))
         ):
@@ -683,6 +688,8 @@ def _fill(
             )
             if not reduces:
                 self._check_healthy(after, limits)
+                # healthy, so it is the stop that it is here for
+                raise "clearinghouse: only reducing is allowed"
             assert not (is_against and is_far), "clearinghouse: price worse than allowed"
     assert len(book) <= len(words) or len(book) <= (limits >> 24) & 255, "clearinghouse: too many positions"
     self._positions[account] = book

@@ -23,7 +23,7 @@ from typing import Final, Protocol
 
 from plimsoll.spec import interest
 from plimsoll.spec.atomic import atomic
-from plimsoll.spec.errors import require
+from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.history import History
 from plimsoll.spec.instruments import (
@@ -232,6 +232,7 @@ class Book:
         self.kept = 0
         self.flowed: tuple[int, int] = (0, 0)  # [wad], [s]
         self.batch = 0
+        self.has_left = False  # whether anything was taken out of the account of the batch
         self.liquidator = 0
         self.fund = 0
         self.log: list[Event] = []
@@ -272,7 +273,7 @@ class Book:
                 own = min(self.brought_in(account), worth)
                 self._bring_in(account, -own)
                 self._flow_out(0 if sender == self.fund else worth - own, now)
-            self._check_left(account, now)
+            self._check_left(account, now, is_leaving=True)
             require(self.known[token].balance_of(self.address) >= amount, "clearinghouse: cash not there")
             require(to != self.address, OTHER_AMOUNT)
             self.known[token].transfer(self.address, to, amount)
@@ -296,7 +297,7 @@ class Book:
             else:
                 instrument_id, _, _ = self.registry.collateral(token)
                 self._hold(target, instrument_id, worth)
-            self._check_left(source, now)
+            self._check_left(source, now, is_leaving=sender != self.liquidator)
             self._emit("Transferred", source=source, target=target, token=token, amount=amount)
 
     def multicall(self, account: int, calls: Sequence[Callable[[], object]], *, sender: int, now: int) -> None:
@@ -307,13 +308,13 @@ class Book:
             NOT_THE_ACCOUNTS,
         )
         with self._whole(*self.known):
-            self.batch = account
+            self.batch, self.has_left = account, False
             for call in calls:
                 call()
             self.batch = 0
             self._accrue(now)
             self._touch(account, now)
-            self._check_left(account, now)
+            self._check_left(account, now, is_leaving=self.has_left)
 
     def settle(self, account: int, *, now: int) -> None:
         """Move realised profit or loss between `linear` and `cash`, against the pool."""
@@ -458,13 +459,14 @@ class Book:
         """One side of a trade: healthy on fresh surfaces afterwards, or with less risk at no bad price.
 
         Profit of the last `lag` pays no price that is worse than the mark, and neither it nor any profit that is not
-        settled buys on credit: what nobody has paid yet would leave by the other side.
+        settled buys on credit: what nobody has paid yet would leave by the other side. While risk is stopped nothing
+        but less risk passes, in a batch too.
         """
         words = self.books.get(account, ())
         book = changed(words, instrument.pack(), change)
         limits = terms.account_limits
         reduces = False
-        if account != self.batch:
+        if account != self.batch or terms.reduce_only:
             ledger = sum(self._ledger(account))
             after = self.oracle.assess(book, ledger + money, now)
             on_credit = instrument.is_option and self._ledger(account)[0] + min(money, 0) < 0
@@ -472,11 +474,13 @@ class Book:
             if on_credit:
                 late = max(late, self._ledger(account)[1] + self.history.variation(words, now)[0])
             counted = replace(after, equity_haircut=after.equity_haircut - late)
-            if counted.equity_haircut < after.im or not after.fresh or _is_too_small(counted, limits):
+            is_healthy = counted.equity_haircut >= after.im and after.fresh and not _is_too_small(counted, limits)
+            if terms.reduce_only or not is_healthy:
                 before = self.oracle.assess(words, ledger, now)
                 reduces = reduces_risk(before, after)
                 if not reduces:
                     self._check_healthy(counted, limits)
+                    raise Refused("clearinghouse: only reducing is allowed")
                 require(not (is_against and is_far), "clearinghouse: price worse than allowed")
         require(len(book) <= len(words) or len(book) <= limits >> 24 & 0xFF, TOO_MANY)
         self.books[account] = book
@@ -779,9 +783,10 @@ class Book:
     def _check_right(self, account: int, right: int, sender: int, now: int) -> None:
         require(self.mandates.may_act(account, sender, right, now=now), NOT_THE_ACCOUNTS)
 
-    def _check_left(self, account: int, now: int) -> None:
+    def _check_left(self, account: int, now: int, *, is_leaving: bool) -> None:
         """What must hold, late profit not counted, after something was taken out; in a batch, at its end."""
         if account == self.batch:
+            self.has_left = self.has_left or is_leaving
             return
         words, ledger = self.books.get(account, ()), sum(self._ledger(account))
         if not is_risky(words, ledger):
@@ -790,7 +795,7 @@ class Book:
         late = self.history.unpaid(words, now)
         self._check_healthy(
             replace(after, equity_haircut=after.equity_haircut - late),
-            self.registry.account_limits(),
+            self.registry.limits_of_leaving(is_leaving, now),
         )
 
     @staticmethod

@@ -204,7 +204,9 @@ class Liquidator:
 
     def start(self, account: int, *, now: int) -> None:
         """Open the auction of an account that was called and did not come back, or whose equity is negative."""
-        require(not self.auction(account, now), "liquidator: already in auction")
+        until = self._check_running(now)
+        # one that was stopped starts anew
+        require(not self.auction(account, now) or self.auctions[account][0] < until, "liquidator: already in auction")
         found = self.book.margin(account, now)
         ripe, deadline, _ = self.calls.get(account, (0, 0, 0))
         is_called = self._is_called(account, now)
@@ -239,7 +241,9 @@ class Liquidator:
         may_act = self.book.mandates.may_act
         require(account != bidder, "liquidator: bidder is the account")
         require(may_act(bidder, sender, BID, now=now), NOT_THE_BIDDERS)
-        require(self.auction(account, now) != 0, "liquidator: no auction")
+        opened = self.auction(account, now)
+        require(opened != 0, "liquidator: no auction")
+        require(opened >= self._check_running(now), "liquidator: auction was stopped")
         require(fraction > 0, "liquidator: zero fraction")
         if state != ANY_STATE:
             require(state == self.fingerprint(account, now), "liquidator: another state")
@@ -332,6 +336,12 @@ class Liquidator:
         )
         self._emit("ConfigSet", old=astuple(self.config), new=astuple(config))
         self.config = config
+
+    def _check_running(self, now: int) -> int:
+        """Refuse while liquidations are stopped; until when they last were [s]."""
+        until = self.book.registry.stops() >> 128
+        require(now >= until, "liquidator: liquidations are stopped")
+        return until
 
     def _is_called(self, account: int, now: int) -> bool:
         return account in self.calls and now <= self.calls[account][2]

@@ -11,7 +11,8 @@ it was, or commits as a whole. `sender` and `now` stand for `msg.sender` and `bl
 
     fee rate       = min(cap, ceil(base (1 + ceil(vol_scale volatility) + ceil(util_scale utilisation)))) [ppm]
 
-A cap of zero is none.
+A cap of zero is none. `guardians` says who may tighten beside the owner (`plimsoll.spec.authority`). A level is stopped
+before the second that `stops` holds for it; `stops` is one word: liquidation u64 | leave u64 | risk u64.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from plimsoll.spec import authority
+from plimsoll.spec.authority import NOBODY, Guardians
 from plimsoll.spec.errors import FormatError, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.instruments import CALL, MAX_POSITIONS, PERP, PUT, SPOT, Instrument, unpack
@@ -39,6 +42,14 @@ OUTFLOW_WINDOW: Final = (3_600, 7 * 86_400)  # [s]
 MAX_RATE: Final = 10 * PPM  # a year
 MAX_FEE: Final = 50_000  # [ppm]
 MAX_LIQUIDATION_FEE: Final = 200_000  # [ppm] of MM
+
+RISK: Final = 1  # levels that can be stopped
+LEAVE: Final = 2
+LIQUIDATION: Final = 4
+LEVELS: Final = (RISK, LEAVE, LIQUIDATION)
+MAX_STOP_OWNER: Final = 30 * 86_400  # [s] ahead
+MAX_STOP_GUARDIAN: Final = 7 * 86_400  # [s]
+MAX_STOP_BREAKERS: Final = 86_400  # [s]
 
 ZERO_ADDRESS: Final = "registry: zero address"
 ALREADY_LISTED: Final = "registry: already listed"
@@ -137,6 +148,7 @@ class TradeTerms:
     taker_fee: int
     account_limits: int
     pool_limits: int
+    reduce_only: bool = False
 
 
 def pack_account_limits(limits: AccountLimits) -> int:
@@ -206,12 +218,26 @@ def fee_rate(base: int, volatility: int, utilisation: int, cap: int, *, vol_scal
     return min(cap, mul_div_up(base, factor, PPM))
 
 
+def _is_tighter(old: int, new: int) -> bool:
+    """Whether a cap is no looser than before; zero is none."""
+    return new != 0 and (old == 0 or new <= old)
+
+
 class Registry:
     """The state of one `Registry`; `tokens` maps the addresses of all tokens there are to their twins."""
 
-    def __init__(self, owner: int, quote: int, feed: Underlyings, oracle: Posted, tokens: Mapping[int, Token]) -> None:
+    def __init__(
+        self,
+        owner: int,
+        quote: int,
+        feed: Underlyings,
+        oracle: Posted,
+        tokens: Mapping[int, Token],
+        guardians: Guardians = NOBODY,
+    ) -> None:
         require(quote != 0 and oracle.address != 0, ZERO_ADDRESS)
         self.owner = owner
+        self.guardians = guardians
         self.quote = quote
         self.feed = feed
         self.oracle = oracle
@@ -228,6 +254,9 @@ class Registry:
         self.pool_word = 0
         self.curve_word = 0
         self.fees_word = 0
+        self.breakers = 0
+        self.ends: dict[int, int] = {}  # by level, until when it is stopped [s]
+        self.underlying_ends: dict[int, int] = {}  # likewise, by underlying
         self.log: list[Event] = []
         self._set_bands(100_000, 10_000)
         self._set_limits(pack_account_limits(AccountLimits()), pack_pool_limits(PoolLimits()))
@@ -268,22 +297,22 @@ class Registry:
 
     def set_venue(self, venue: int, admitted: bool, *, sender: int) -> None:  # noqa: FBT001 - as the contract has it
         """Admit a venue, or dismiss it."""
-        self._check_owner(sender)
+        self._check(sender, is_safer=not admitted)
         require(venue != 0, ZERO_ADDRESS)
+        self._emit("VenueSet", venue=venue, old_admitted=self.venues.get(venue, False), admitted=admitted)
         self.venues[venue] = admitted
-        self._emit("VenueSet", venue=venue, admitted=admitted)
 
     # ----------------------------------------------------------------------------------------------------- limits
 
     def set_bands(self, price_band: int, reduce_band: int, *, sender: int) -> None:
         """How far from the mark a price may lie [ppm of the index]."""
-        self._check_owner(sender)
+        self._check(sender, is_safer=price_band <= self.price_band and reduce_band <= self.reduce_band)
         require(BAND[0] <= reduce_band <= price_band <= BAND[1], "registry: bands out of range")
         self._set_bands(price_band, reduce_band)
 
     def set_collateral_cap(self, token: int, cap: int, *, sender: int) -> None:
         """How much of a token the book may hold [wad of the token]."""
-        self._check_owner(sender)
+        self._check(sender, is_safer=_is_tighter(self.collateral(token)[2], cap))
         require(token in self.listed, "registry: unknown token")
         require(cap <= MAX_CAP, "registry: cap out of range")
         instrument_id, scale, old = self.listed[token]
@@ -292,12 +321,12 @@ class Registry:
 
     def set_underlying_limits(self, underlying: int, open_interest_cap: int, min_size: int, *, sender: int) -> None:
         """How much open interest an underlying may have, and how small a trade in it may be [wad]."""
-        self._check_owner(sender)
+        old_cap, old_size = self.underlying_limits(underlying)
+        self._check(sender, is_safer=_is_tighter(old_cap, open_interest_cap) and min_size == old_size)
         require(
             self.feed.strike_unit(underlying) > 0 and min_size <= MAX_MIN_SIZE,
             "registry: underlying limits out of range",
         )
-        old_cap, old_size = self.underlying_limits(underlying)
         self.limits[underlying] = open_interest_cap, min_size
         self._emit(
             "UnderlyingLimitsSet",
@@ -310,16 +339,26 @@ class Registry:
 
     def set_instrument_cap(self, instrument_id: int, cap: int, *, sender: int) -> None:
         """How much open interest an instrument may have [wad]."""
-        self._check_owner(sender)
+        # the contract keeps it by all of the id but the row
+        old = self.instrument_caps.get(self._row_of(instrument_id), 0)
+        self._check(sender, is_safer=_is_tighter(old, cap))
         require(self._is_tradable(instrument_id), UNKNOWN)
-        old = self.instrument_cap(instrument_id)
         self.instrument_caps[instrument_id] = cap
         self._emit("InstrumentCapSet", instrument=instrument_id, old_cap=old, cap=cap)
 
     def set_limits(self, account_limits: int, pool_limits: int, *, sender: int) -> None:
         """What one account, and what all of them together, may do: packed words."""
-        self._check_owner(sender)
         account, pool = unpack_account_limits(account_limits), unpack_pool_limits(pool_limits)
+        old, old_pool = unpack_account_limits(self.account_word), unpack_pool_limits(self.pool_word)
+        self._check(
+            sender,
+            is_safer=account.min_equity >= old.min_equity
+            and account.borrow_cap <= old.borrow_cap
+            and account.max_positions <= old.max_positions
+            and pool.total_borrow_cap <= old_pool.total_borrow_cap
+            and pool.outflow_cap <= old_pool.outflow_cap
+            and pool.outflow_window >= old_pool.outflow_window,
+        )
         require(
             account.min_equity <= MAX_MIN_EQUITY
             and 0 < account.max_positions <= MAX_POSITIONS
@@ -357,7 +396,55 @@ class Registry:
         )
         self._set_fees(fees)
 
+    # ------------------------------------------------------------------------------------------------------ stops
+
+    def set_breakers(self, breakers: int, *, sender: int) -> None:
+        """The contract that may stop by rule; zero for none."""
+        self._check_owner(sender)
+        self._emit("BreakersSet", old_breakers=self.breakers, breakers=breakers)
+        self.breakers = breakers
+
+    def stop(self, levels: int, until: int, *, sender: int, now: int) -> None:
+        """Stop levels before a time [s], or as long as they are stopped already."""
+        self._check_stop(sender, until, now)
+        self._check_levels(levels)
+        self._set_stops(levels, {level: max(end, until) for level, end in self._ends().items()}, sender)
+
+    def stop_underlying(self, underlying: int, until: int, *, sender: int, now: int) -> None:
+        """No new risk in an underlying before a time [s]."""
+        self._check_stop(sender, until, now)
+        self.feed.strike_unit(underlying)
+        self._stop_underlying(underlying, max(self.underlying_stop(underlying), until), sender)
+
+    def resume(self, levels: int, *, sender: int, now: int) -> None:
+        """End stops now."""
+        self._check_owner(sender)
+        self._check_levels(levels)
+        self._set_stops(levels, {level: min(end, now) for level, end in self._ends().items()}, sender)
+
+    def resume_underlying(self, underlying: int, *, sender: int, now: int) -> None:
+        """End the stop of an underlying now."""
+        self._check_owner(sender)
+        self._stop_underlying(underlying, min(self.underlying_stop(underlying), now), sender)
+
     # ------------------------------------------------------------------------------------------------------ views
+
+    def stops(self) -> int:
+        """Until when each level is stopped [s], in one word."""
+        return sum(end << 64 * place for place, end in enumerate(self._ends().values()))
+
+    def stopped(self, levels: int, now: int) -> bool:
+        """Whether any of these levels is stopped now."""
+        return any(levels & level and now < end for level, end in self.ends.items())
+
+    def underlying_stop(self, underlying: int) -> int:
+        """Until when no new risk is taken in an underlying [s], or was."""
+        return self.underlying_ends.get(underlying, 0)
+
+    def limits_of_leaving(self, is_leaving: bool, now: int) -> int:  # noqa: FBT001 - as the contract has it
+        """The word of an account's limits, for what is taken out of it."""
+        require(not (is_leaving and self.stopped(LEAVE, now)), "registry: withdrawals are stopped")
+        return self.account_word
 
     def trade_terms(self, venue: int, instrument_id: int, utilisation: int, now: int) -> TradeTerms:
         """What binds a trade now; `utilisation` of the pool [ppm] raises fees."""
@@ -382,6 +469,7 @@ class Registry:
             taker_fee=taker,
             account_limits=self.account_word,
             pool_limits=self.pool_word,
+            reduce_only=self.stopped(RISK, now) or now < self.underlying_stop(instrument.underlying),
         )
 
     def liquidation_fee(self, volatility: int, utilisation: int) -> int:
@@ -437,7 +525,44 @@ class Registry:
     # ---------------------------------------------------------------------------------------------------- helpers
 
     def _check_owner(self, sender: int) -> None:
-        require(sender == self.owner, "ownable: caller is not the owner")
+        self._check(sender, is_safer=False)
+
+    def _check(self, sender: int, *, is_safer: bool) -> None:
+        authority.check(self.owner, sender, is_safer, self.guardians)
+
+    def _check_stop(self, sender: int, until: int, now: int) -> None:
+        """Who may stop, and for how long."""
+        ahead = MAX_STOP_GUARDIAN
+        if sender == self.owner:
+            ahead = MAX_STOP_OWNER
+        elif sender == self.breakers:
+            ahead = MAX_STOP_BREAKERS
+        else:
+            self._check(sender, is_safer=True)
+        require(now < until <= now + ahead, "registry: stop out of range")
+
+    @staticmethod
+    def _check_levels(levels: int) -> None:
+        require(0 < levels <= sum(LEVELS), "registry: unknown level")
+
+    def _ends(self) -> dict[int, int]:
+        return {level: self.ends.get(level, 0) for level in LEVELS}
+
+    def _set_stops(self, levels: int, ends: Mapping[int, int], sender: int) -> None:
+        old = self.stops()
+        self.ends |= {level: end for level, end in ends.items() if levels & level}
+        self._emit("StopsSet", by=sender, old_stops=old, stops=self.stops())
+
+    def _stop_underlying(self, underlying: int, until: int, sender: int) -> None:
+        old = self.underlying_stop(underlying)
+        self.underlying_ends[underlying] = until
+        self._emit("UnderlyingStopSet", underlying=underlying, by=sender, old_until=old, until=until)
+
+    def _row_of(self, instrument_id: int) -> int:
+        """The listed id that is this one but for its row; or the id itself."""
+        found = unpack(instrument_id)
+        rows = self.listings.get((found.underlying, found.expiry), [])
+        return next((known for known in rows if known >> 16 == instrument_id >> 16), instrument_id)
 
     def _is_tradable(self, instrument_id: int) -> bool:
         return unpack(instrument_id).kind != SPOT and self.is_listed(instrument_id)
