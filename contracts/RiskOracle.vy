@@ -13,15 +13,18 @@
         above the last, and its market time is neither old nor in the future. It
         is refused whole, with a named error, or swaps in at once.
         Units: money [wad], rates [ppm], time [s]. Requirements round up.
-        Trusts: the owner for signers and governance numbers, IndexFeed for live
-        prices, `quorum` of the signers for everything posted. It trusts no
-        caller: anyone may store a surface or carry a report.
-@custom:security Scalars are bound by range only; steps per hour, floors and the
-        band of reference prices around the index are not enforced here yet. A
-        funding rate is clamped to governance's limit, and stops a day after it
-        was posted.
-@custom:kill The owner replaces the signers; the last surfaces stand and go stale
-        after `max_age`, from when on only risk reduction passes.
+        Trusts: the owner for signers and governance numbers, Guardrails for
+        what a report may say, IndexFeed for live prices, `quorum` of the signers
+        for everything posted. It trusts no caller: anyone may store a surface
+        or carry a report.
+@custom:security What is posted is checked here only so far as the arithmetic
+        needs it; whether it is plausible, Guardrails says: at `store`, what
+        follows from a surface alone, at `post`, what depends on the last report
+        and the index. A funding rate is clamped to governance's limit, and
+        stops a day after it was posted.
+@custom:kill A guardian halts Guardrails or removes signers; the last surfaces
+        stand and go stale after `max_age`, from when on only risk reduction
+        passes.
 """
 
 
@@ -34,9 +37,11 @@ from snekmate.utils import ecdsa
 from snekmate.utils import eip712_domain_separator
 
 from interfaces import IClearinghouse
+from interfaces import IGuardrails
 from interfaces import IIndexFeed
 from interfaces import IRiskOracle
 
+from modules import authority
 from modules import fixed
 from modules import instruments
 from modules import margin
@@ -44,6 +49,7 @@ from modules import surface
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
+initializes: authority[ownable := ownable]
 initializes: eip712_domain_separator
 
 exports: (
@@ -59,7 +65,7 @@ exports: (
 
 
 REPORT_TYPEHASH: constant(bytes32) = keccak256(
-    "Report(uint64 sequence,uint64 market_time,bytes32 model,bytes32 config,bytes32 snapshot,bytes32[] surfaces,uint256[] scalars,uint256[] classes)"
+    "Report(uint64 sequence,uint64 market_time,bool urgent,bytes32 model,bytes32 config,bytes32 snapshot,bytes32[] surfaces,uint256[] scalars,uint256[] classes)"
 )
 
 MAX_POSITIONS: constant(uint256) = instruments.MAX_POSITIONS
@@ -77,21 +83,15 @@ CREATE_TAIL: constant(Bytes[7]) = x"80604a3d393df3"
 MIN_DEPTH: constant(uint256) = 10**15  # [wad] keeps the concentration charge in range
 MAX_KAPPA: constant(uint256) = 10**7  # [ppm] ten times the notional per depth over depth
 MAX_SOM: constant(uint256) = 10**6  # [ppm] the whole notional
-MIN_CALL_BUFFER: constant(uint256) = 10**4  # [ppm] 1 %: some room between call and liquidation
-MAX_CALL_BUFFER: constant(uint256) = 10**6  # [ppm]
-MIN_MOVE_GATE: constant(uint256) = 10**3  # [ppm] 0.1 %: under it every tick would close trading
-MAX_MOVE_GATE: constant(uint256) = 2 * 10**5  # [ppm] past 20 % a surface says little
-MIN_MAX_AGE: constant(uint256) = 60  # [s]
-MAX_MAX_AGE: constant(uint256) = 7 * 86_400  # [s]
-MIN_FLOOR_RATE: constant(uint256) = 10**5  # [ppm] a lost row is charged like a risky one
-MAX_LEG_COST: constant(uint256) = 10**24  # [wad]
-MAX_FUNDING: constant(uint256) = 2**15 - 1  # [ppm a day] more than a word can say is no limit
+LANE_PRICE: constant(int256) = 10**23  # a lane unit of 1e-5 by a wad of contracts
+MAX_OVERLAP: constant(uint256) = 86_400  # [s] for reports that are under way when signers change
 
 
 # ------------------------------------------------------------------ immutables
 
 
 FEED: immutable(IIndexFeed)
+GUARD: immutable(IGuardrails)
 
 
 # --------------------------------------------------------------------- storage
@@ -100,15 +100,19 @@ FEED: immutable(IIndexFeed)
 sequence: public(uint64)  # of the last report that was believed
 market_time: public(uint64)  # [s] of it
 quorum: public(uint256)
+urgent_quorum: public(uint256)  # of reports that may go faster
 _signers: DynArray[address, MAX_SIGNERS]  # ascending
-is_signer: public(HashMap[address, bool])
+valid_until: public(HashMap[address, uint256])  # [s] before when a signature counts
+# code hashes of surfaces whose lanes and marks were checked when they were stored
+_checked: HashMap[bytes32, bool]
 # underlying u16 | expiry u40 -> address | sequence u32 | market u32 | posted u32 [s]
 _pointers: HashMap[uint256, uint256]
 _scalars: HashMap[uint256, uint256]  # underlying -> word
 _classes: HashMap[uint256, uint256]  # class -> word
 # underlying -> cumulative int128 [wad * s / day] | since u40 [s] | slope int88 [wad a day]
 _fundings: HashMap[uint256, uint256]
-# call_buffer u24 | move_gate u24 | max_age u32 | floor_rate u24 | min_share u24 | leg_cost u96 | max_funding u16 | 0
+# call_buffer u24 | move_gate u24 | max_age u32 | floor_rate u24 | min_share u24 | leg_cost u96 | max_funding u16
+# | widen u16
 rates: public(uint256)
 floors: public(uint256)  # gross floors: base u24 x 4 | slope u24 x 4 | 0 [ppm]
 book: public(address)  # whose open interest the market term reads
@@ -125,6 +129,7 @@ event SurfaceStored:
 event ReportPosted:
     sequence: indexed(uint64)
     market_time: uint64
+    urgent: bool
     digest: bytes32
     model: bytes32
     config: bytes32
@@ -158,11 +163,23 @@ event ClassPosted:
 
 
 event SignersSet:
+    old_signers: DynArray[address, MAX_SIGNERS]
+    old_quorum: uint256
+    old_urgent_quorum: uint256
     signers: DynArray[address, MAX_SIGNERS]
     quorum: uint256
+    urgent_quorum: uint256
+    overlap: uint256
+
+
+event SignerRemoved:
+    signer: indexed(address)
+    left: uint256
 
 
 event ParamsSet:
+    old_rates: uint256
+    old_floors: uint256
     rates: uint256
     floors: uint256
 
@@ -175,31 +192,36 @@ event BookSet:
 
 
 @deploy
-def __init__(feed: address):
+def __init__(feed: address, guardrails: address):
     """
     @notice The deployer owns the oracle and sets signers and book.
     @param feed IndexFeed of live prices.
+    @param guardrails Guardrails that reports stay within.
     """
-    assert feed != empty(address), "oracle: zero address"
+    assert feed != empty(address) and guardrails != empty(address), "oracle: zero address"
     ownable.__init__()
     ownable_2step.__init__()
     eip712_domain_separator.__init__("Plimsoll RiskOracle", "1")
     FEED = IIndexFeed(feed)
-    # defaults: call buffer 10 %, gate 1 %, age 2 h, floor 50 %, share 5 %, no leg cost, funding 2 % a day
-    self.rates = (
-        (100_000 << 232) | (10_000 << 208) | (7_200 << 176) | (500_000 << 152) | (50_000 << 128) | (20_000 << 16)
-    )
-    # perp .10 %, future .15 % + .50 % a year, options .20 % + .50 % a year
-    self.floors = (
+    GUARD = IGuardrails(guardrails)
+    self._set_params(
+        # call buffer 10 %, gate 1 %, age 2 h, floor 50 %, share 5 %, no leg cost, funding 2 % a day, widen 2 % an hour
+        (100_000 << 232)
+        | (10_000 << 208)
+        | (7_200 << 176)
+        | (500_000 << 152)
+        | (50_000 << 128)
+        | (20_000 << 16)
+        | 20_000,
+        # perp .10 %, future .15 % + .50 % a year, options .20 % + .50 % a year
         (1_000 << 232)
         | (1_500 << 208)
         | (2_000 << 184)
         | (2_000 << 160)
         | (5_000 << 112)
         | (5_000 << 88)
-        | (5_000 << 64)
+        | (5_000 << 64),
     )
-    log ParamsSet(rates=self.rates, floors=self.floors)
 
 
 # ---------------------------------------------------------- external: believing
@@ -208,8 +230,10 @@ def __init__(feed: address):
 @external
 def store(code: Bytes[MAX_CODE]) -> address:
     """
-    @notice Writes a surface as the code of a new data contract. Anyone may: it
-            binds nothing until a signed report names its hash.
+    @notice Writes a surface as the code of a new data contract, where its lanes
+            and marks are possible. Anyone may: it binds nothing until a signed
+            report names its hash. So a set of any size is brought in parts, and
+            swaps in at once.
     @param code 0x00 | header | rows, see `modules/surface.vy`.
     @return Where it stands.
     """
@@ -218,6 +242,8 @@ def store(code: Bytes[MAX_CODE]) -> address:
     at: address = raw_create(self._initcode(len(code)), code)
     log SurfaceStored(surface=at, code_hash=at.codehash)
     assert surface._opened(at)[0], "oracle: surface malformed"
+    assert staticcall GUARD.check(at)  # or reverts with its reason
+    self._checked[at.codehash] = True
     return at
 
 
@@ -243,7 +269,7 @@ def post(
     assert report.market_time >= self.market_time, "oracle: market time goes back"
 
     digest: bytes32 = self._digest(report)
-    self._check_signatures(digest, signatures)
+    self._check_signatures(digest, signatures, self.urgent_quorum if report.urgent else self.quorum)
 
     targets: DynArray[address, MAX_SURFACES] = stored
     if len(fresh) > 0:
@@ -259,13 +285,15 @@ def post(
     log ReportPosted(
         sequence=report.sequence,
         market_time=report.market_time,
+        urgent=report.urgent,
         digest=digest,
         model=report.model,
         config=report.config,
         snapshot=report.snapshot,
     )
-    self._point(report, targets)
+    before: DynArray[address, MAX_SURFACES] = self._point(report, targets, len(stored))
     self._set_scalars(report)
+    extcall GUARD.admit(report.urgent, report.market_time, targets, before, report.scalars, report.classes)
 
 
 @external
@@ -281,59 +309,68 @@ def digest(report: IRiskOracle.Report) -> bytes32:
 
 
 @external
-def set_signers(signers: DynArray[address, MAX_SIGNERS], quorum: uint256):
+def set_signers(signers: DynArray[address, MAX_SIGNERS], quorum: uint256, urgent_quorum: uint256, overlap: uint256):
     """
-    @notice Owner: who may sign reports, ascending, and how many must.
+    @notice Owner: who may sign reports, ascending, and how many must. Whoever
+            leaves counts on for `overlap`, so that no report under way fails;
+            a key that was lost is removed instead.
+    @param urgent_quorum How many must sign a report that may go faster.
+    @param overlap [s]
     """
     ownable._check_owner()
-    assert 0 < quorum and quorum <= len(signers), "oracle: quorum out of range"
-    for signer: address in self._signers:
-        self.is_signer[signer] = False
+    assert (0 < quorum and quorum <= urgent_quorum and urgent_quorum <= len(signers)), "oracle: quorum out of range"
+    assert overlap <= MAX_OVERLAP, "oracle: overlap out of range"
+    old: DynArray[address, MAX_SIGNERS] = self._signers
+    for signer: address in old:
+        self.valid_until[signer] = block.timestamp + overlap
     last: uint160 = 0
     for signer: address in signers:
         assert convert(signer, uint160) > last, "oracle: signers zero or not ascending"
         last = convert(signer, uint160)
-        self.is_signer[signer] = True
+        self.valid_until[signer] = max_value(uint256)
+    log SignersSet(
+        old_signers=old,
+        old_quorum=self.quorum,
+        old_urgent_quorum=self.urgent_quorum,
+        signers=signers,
+        quorum=quorum,
+        urgent_quorum=urgent_quorum,
+        overlap=overlap,
+    )
     self._signers = signers
     self.quorum = quorum
-    log SignersSet(signers=signers, quorum=quorum)
+    self.urgent_quorum = urgent_quorum
+
+
+@external
+def remove_signer(signer: address):
+    """
+    @notice Owner or guardian, at once: a key that may be in wrong hands counts
+            no more. The quorum stays: with too few left no report is believed
+            until the owner names others.
+    """
+    authority._check(True)
+    assert self.valid_until[signer] > block.timestamp, "oracle: not a signer"
+    self.valid_until[signer] = 0
+    left: DynArray[address, MAX_SIGNERS] = []
+    for other: address in self._signers:
+        if other != signer:
+            left.append(other)
+    self._signers = left
+    log SignerRemoved(signer=signer, left=len(left))
 
 
 @external
 def set_params(rates: uint256, floors: uint256):
     """
-    @notice Owner: the governance numbers, packed as `docs/SPEC.md` lays out.
+    @notice Owner, or a guardian where no number gets looser: the governance
+            numbers, packed as `docs/SPEC.md` lays out. Once the first are set
+            they move in steps, see `Guardrails.admit_params`.
     """
-    ownable._check_owner()
-    buffer: uint256 = rates >> 232
-    gate: uint256 = (rates >> 208) & (2**24 - 1)
-    age: uint256 = (rates >> 176) & (2**32 - 1)
-    rate: uint256 = (rates >> 152) & (2**24 - 1)
-    share: uint256 = (rates >> 128) & (2**24 - 1)
-    leg_cost: uint256 = (rates >> 32) & (2**96 - 1)
-    max_funding: uint256 = (rates >> 16) & 65_535
-    sound: bool = (
-        MIN_CALL_BUFFER <= buffer
-        and buffer <= MAX_CALL_BUFFER
-        and MIN_MOVE_GATE <= gate
-        and gate <= MAX_MOVE_GATE
-        and MIN_MAX_AGE <= age
-        and age <= MAX_MAX_AGE
-        and MIN_FLOOR_RATE <= rate
-        and rate <= fixed.PPM
-        and share <= fixed.PPM
-        and leg_cost <= MAX_LEG_COST
-        and max_funding <= MAX_FUNDING
-    )
-    for kind: uint256 in range(4):
-        base: uint256 = (floors >> (232 - 24 * kind)) & (2**24 - 1)
-        slope: uint256 = (floors >> (136 - 24 * kind)) & (2**24 - 1)
-        # a base of zero would let a book of positive gross size need nothing
-        sound = sound and 0 < base and base <= fixed.PPM and slope <= fixed.PPM
-    assert sound, "oracle: params out of range"
-    self.rates = rates
-    self.floors = floors
-    log ParamsSet(rates=rates, floors=floors)
+    # a stranger is refused by name before anything else
+    authority._check(True)
+    authority._check(extcall GUARD.admit_params(self.rates, self.floors, rates, floors))
+    self._set_params(rates, floors)
 
 
 @external
@@ -507,9 +544,33 @@ def classes(klass: uint8) -> uint256:
 
 @external
 @view
+def lanes(words: DynArray[uint256, MAX_POSITIONS]) -> int256[32]:
+    """
+    @notice Profit or loss of a book in each lane [wad], down, over all its
+            underlyings: the whole of it, without offset or haircut of gains.
+            Lanes that are not common add up different things.
+    """
+    result: int256[32] = empty(int256[32])
+    rates: uint256 = self.rates
+    floors: uint256 = self.floors
+    place: uint256 = 0
+    for _: uint256 in range(MAX_POSITIONS):
+        if place == len(words):
+            break
+        found: IRiskOracle.Terms = empty(IRiskOracle.Terms)
+        sums: int256[32] = empty(int256[32])
+        found, sums, place = self._terms(words, place, rates, floors)
+        for lane: uint256 in range(32):
+            result[lane] += fixed._div_floor(convert(found.price, int256) * sums[lane], LANE_PRICE)
+    return result
+
+
+@external
+@view
 def signers() -> DynArray[address, MAX_SIGNERS]:
     """
-    @notice Who may sign reports, ascending.
+    @notice Who may sign reports, ascending; who left and still counts is in
+            `valid_until`.
     """
     return self._signers
 
@@ -521,6 +582,15 @@ def feed() -> address:
     @notice IndexFeed of live prices.
     """
     return FEED.address
+
+
+@external
+@view
+def guardrails() -> address:
+    """
+    @notice Guardrails that reports stay within.
+    """
+    return GUARD.address
 
 
 # -------------------------------------------------------- internal: believing
@@ -547,6 +617,7 @@ def _digest(report: IRiskOracle.Report) -> bytes32:
                 REPORT_TYPEHASH,
                 report.sequence,
                 report.market_time,
+                report.urgent,
                 report.model,
                 report.config,
                 report.snapshot,
@@ -561,25 +632,30 @@ def _digest(report: IRiskOracle.Report) -> bytes32:
 
 @internal
 @view
-def _check_signatures(digest: bytes32, signatures: DynArray[Bytes[65], MAX_SIGNERS]):
+def _check_signatures(digest: bytes32, signatures: DynArray[Bytes[65], MAX_SIGNERS], quorum: uint256):
     """
     @notice A quorum of signers, each once: ascending order is what forbids a
             second use, snekmate what forbids malleable and zero signatures.
     """
-    assert self.quorum > 0 and len(signatures) >= self.quorum, "oracle: below quorum"
+    assert quorum > 0 and len(signatures) >= quorum, "oracle: below quorum"
     last: uint160 = 0
     for signature: Bytes[65] in signatures:
         signer: address = ecdsa._recover_sig(digest, signature)
         assert convert(signer, uint160) > last, "oracle: signers not ascending"
-        assert self.is_signer[signer], "oracle: not a signer"
+        assert block.timestamp < self.valid_until[signer], "oracle: not a signer"
         last = convert(signer, uint160)
 
 
 @internal
-def _point(report: IRiskOracle.Report, targets: DynArray[address, MAX_SURFACES]):
+def _point(
+    report: IRiskOracle.Report, targets: DynArray[address, MAX_SURFACES], known: uint256
+) -> DynArray[address, MAX_SURFACES]:
     """
     @notice Swaps the pointers of a report in.
+    @param known How many of the targets were stored before, and checked then.
+    @return What they pointed to before.
     """
+    before: DynArray[address, MAX_SURFACES] = []
     last: surface.Header = empty(surface.Header)
     stamp: uint256 = (
         (convert(report.sequence, uint256) & (2**32 - 1)) << 64
@@ -593,11 +669,16 @@ def _point(report: IRiskOracle.Report, targets: DynArray[address, MAX_SURFACES])
         head: surface.Header = empty(surface.Header)
         is_good, head = surface._opened(at)
         assert is_good, "oracle: surface malformed"
+        if i < known:
+            assert self._checked[report.surfaces[i]], "oracle: surface not stored here"
+        else:
+            assert staticcall GUARD.check(at)
         assert head.time == convert(report.market_time, uint256), "oracle: surface time is not the report's"
         assert i == 0 or head.key > last.key, "oracle: surfaces not ascending"
         if i > 0 and head.key >> 40 == last.key >> 40:
             assert head.set_id == last.set_id and head.reference == last.reference, "oracle: mixed sets"
         last = head
+        before.append(self._surface(head.key))
         self._pointers[head.key] = (convert(at, uint256) << 96) | stamp
         log SurfacePosted(
             sequence=report.sequence,
@@ -605,6 +686,14 @@ def _point(report: IRiskOracle.Report, targets: DynArray[address, MAX_SURFACES])
             expiry=convert(head.key & (2**40 - 1), uint40),
             surface=at,
         )
+    return before
+
+
+@internal
+def _set_params(rates: uint256, floors: uint256):
+    log ParamsSet(old_rates=self.rates, old_floors=self.floors, rates=rates, floors=floors)
+    self.rates = rates
+    self.floors = floors
 
 
 @internal
@@ -704,6 +793,7 @@ def _terms(
     least: uint256 = 0
     least_kind: uint256 = max_value(uint256)
     paid: int256 = 0  # [wad a contract] funding, of the kind under way
+    oldest: uint256 = block.timestamp  # [s] market time of the oldest surface that was read
     place: uint256 = start
 
     for i: uint256 in range(start, len(words), bound=MAX_POSITIONS):
@@ -736,6 +826,7 @@ def _terms(
             if at != empty(address):
                 head = surface._header(at)
                 ahead = surface._ahead(price, head.forward)
+                oldest = min(oldest, head.time)
                 result.common = min(result.common, head.common)
                 distance: uint256 = price - head.reference if price > head.reference else head.reference - price
                 if (
@@ -832,7 +923,10 @@ def _terms(
     else:
         depth: uint256 = (posted >> 144) & (2**96 - 1)
         som = (posted >> 96) & (2**24 - 1)
-        im_factor = (posted >> 72) & (2**24 - 1)
+        # old data, more room: over the IM factor it grows without end
+        im_factor = ((posted >> 72) & (2**24 - 1)) + fixed._mul_div_up(
+            rates & 65_535, unsafe_sub(block.timestamp, oldest), 3_600
+        )
         result.concentration = margin._concentration(
             price, sums.delta, sums.size, (rates >> 128) & (2**24 - 1), depth, (posted >> 120) & (2**24 - 1)
         )

@@ -156,6 +156,7 @@ def params(source: Source) -> Params:
         min_share=edge(source, 0, PPM),
         leg_cost=edge(source, 0, MAX_LEG_COST),
         max_funding=edge(source, 0, MAX_FUNDING),
+        widen=edge(source, 0, 2**16 - 1),
         gross_base=four(1),
         gross_slope=four(0),
     )

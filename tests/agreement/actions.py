@@ -707,6 +707,7 @@ class Player:
         return Report(
             sequence=self.pair.twin.oracle.sequence + self.source.integer(1, 3),
             market_time=time,
+            urgent=self.bad(5),
             model=self.source.blob(32),
             config=ZERO,
             snapshot=self.source.blob(32),
@@ -1160,12 +1161,16 @@ class Player:
                 floor_rate=source.integer(90_000, 600_000),
                 leg_cost=source.integer(0, 10**18),
                 max_funding=self.pick((20_000, 0, 2**15 - 1, 1_000)),
+                widen=edge(source, 0, 2**16 - 1),
             )
             self.step("oracle", "set_params", pack_rates(params), pack_floors(params), sender=admin)
         elif way == 1:
             signers = sorted(address_of(name) for name in self.pair.signers)
             signers = self.pick((signers, signers[::-1], [0, *signers], [*signers, signers[-1]], []))
-            self.step("oracle", "set_signers", signers, self.pair.quorum, sender=admin)
+            quorum = self.pair.quorum
+            urgent, overlap = self.pick((quorum, len(signers), quorum - 1)), self.pick((0, HOUR, DAY, DAY + 1))
+            self.step("oracle", "set_signers", signers, quorum, urgent, overlap, sender=admin)
+            self.step("oracle", "remove_signer", self.pick((0, ATTACKER)), sender=admin)
         elif way == 2:
             self.step("oracle", "set_book", self.pick((0, at.book)), sender=admin)
         elif way == 3:

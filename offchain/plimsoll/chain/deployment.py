@@ -30,6 +30,7 @@ from plimsoll.spec.report import pack_floors, pack_rates
 BOOK_VERSION: Final = 2
 CONTRACTS: Final = {
     "feed": "IndexFeed",
+    "guard": "Guardrails",
     "oracle": "RiskOracle",
     "history": "History",
     "registry": "Registry",
@@ -92,6 +93,7 @@ class System:
 
     chain: Chain
     feed: Contract
+    guard: Contract
     oracle: Contract
     history: Contract
     registry: Contract
@@ -153,7 +155,8 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
 
     quote = put("MockToken", config.quote_symbol, config.quote_symbol, config.quote_decimals)
     feed = put("IndexFeed")
-    oracle = put("RiskOracle", feed.address)
+    guard = put("Guardrails", feed.address)
+    oracle = put("RiskOracle", feed.address, guard.address)
     history = put("History", feed.address, oracle.address, config.lag, config.delay)
     registry = put("Registry", quote.address, feed.address, oracle.address)
     mandates = put("Mandates")
@@ -167,11 +170,12 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     lens = put("Lens", clearinghouse.address, oracle.address)
 
     feed.transact("set_witness", oracle.address, sender=owner)
+    guard.transact("set_oracle", oracle.address, sender=owner)
     oracle.transact("set_book", clearinghouse.address, sender=owner)
     mandates.transact("set_book", clearinghouse.address, sender=owner)
     oracle.transact("set_params", pack_rates(config.params), pack_floors(config.params), sender=owner)
     signers = sorted(config.signers, key=lambda address: int(address, 16))
-    oracle.transact("set_signers", signers, config.quorum, sender=owner)
+    oracle.transact("set_signers", signers, config.quorum, len(signers), 0, sender=owner)
     clearinghouse.transact("set_liquidator", liquidator.address, sender=owner)
     clearinghouse.transact("set_fund", fund.address, sender=owner)
     liquidator.transact("set_fund", fund.address, sender=owner)
@@ -205,6 +209,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     return System(
         chain,
         feed=feed,
+        guard=guard,
         oracle=oracle,
         history=history,
         registry=registry,

@@ -12,7 +12,8 @@ For every underlying `u` of a sorted book, with live index P [wad]:
     size      = max(|net delta|, min_share sum |q|)
     conc      = ceil(P kappa max(0, size - depth)^2 / depth)
     market    = ceil(P sum |q| min(1, market OI / depth))             non-spot
-    im_add    = ceil((im_factor - 1) (max(scan, short) + gross + conc)) + market
+    im_add    = ceil((im_factor + widening - 1) (max(scan, short) + gross + conc)) + market
+    widening  = ceil(widen x age of the oldest surface read, in hours)
 
 where w takes the sums of an expiry that is less than WINDOW ahead with losses whole and gains x time left / WINDOW,
 down, and those of any other as they are; and for every class of underlyings:
@@ -41,6 +42,7 @@ from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import (
     DAY,
     FORWARD_UNIT,
+    HOUR,
     LANE_UNIT,
     MARK_UNIT,
     MAX_QUANTITY,
@@ -101,6 +103,7 @@ class Params:
     min_share: int = 50_000  # [ppm]
     leg_cost: int = 0  # [wad]
     max_funding: int = 20_000  # [ppm a day]
+    widen: int = 20_000  # [ppm an hour] by which IM factors grow with the age of a surface
     gross_base: tuple[int, int, int, int] = (1_000, 1_500, 2_000, 2_000)  # [ppm] by kind PERP, FUTURE, CALL, PUT
     gross_slope: tuple[int, int, int, int] = (0, 5_000, 5_000, 5_000)  # [ppm a year of tenor]
 
@@ -250,6 +253,7 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
     by_expiry: dict[int, list[int]] = {}
     value = full = haircut = gross = short = net_delta = size = legs = 0
     set_id = None
+    oldest = view.now
     for word in words:
         instrument = unpack(id_of(word))
         quantity = quantity_of(word)
@@ -257,6 +261,7 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
         surface = view.surfaces.get((instrument.underlying, instrument.expiry))
         if surface is not None:
             result.common = min(result.common, surface.common)
+            oldest = min(oldest, surface.time)
             late = view.now > surface.time + params.max_age
             far = abs(price - surface.reference) * PPM > params.move_gate * surface.reference
             mixed = set_id is not None and set_id != surface.set_id
@@ -292,7 +297,8 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
     scalars = view.scalars.get(first.underlying)
     depth = scalars.depth if scalars else 0
     som = scalars.som if scalars else params.floor_rate
-    im_factor = scalars.im_factor if scalars else 2 * PPM
+    widening = div_up(params.widen * (view.now - oldest), HOUR)
+    im_factor = scalars.im_factor + widening if scalars else 2 * PPM
     result.fresh = result.fresh and scalars is not None
 
     acc = [0] * LANES

@@ -12,7 +12,8 @@ from typing import Final, Protocol
 
 from eth_utils.crypto import keccak
 
-from plimsoll.spec import margin
+from plimsoll.spec import authority, margin
+from plimsoll.spec.authority import NOBODY, Guardians
 from plimsoll.spec.errors import FormatError, Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.instruments import MAX_POSITIONS, id_of, unpack
@@ -29,7 +30,7 @@ from plimsoll.spec.report import (
 )
 from plimsoll.spec.signatures import HALF_ORDER, signer_of
 from plimsoll.spec.surface import LANES, MAX_ROWS, Surface, decode
-from plimsoll.spec.wad import MAX_PRICE, PPM
+from plimsoll.spec.wad import MAX_PRICE, PPM, div_floor
 
 NAME: Final = "RiskOracle"
 MAX_SURFACES: Final = 64
@@ -40,6 +41,9 @@ MAX_SCALE: Final = 10
 MAX_SOM: Final = PPM
 MAX_LEG_COST: Final = 10**24  # [wad]
 MAX_FUNDING: Final = 2**15 - 1  # [ppm a day]
+MAX_OVERLAP: Final = 86_400  # [s]
+ENDLESS: Final = 2**256 - 1
+LANE_PRICE: Final = 10**23  # a lane unit of 1e-5 by a wad of contracts
 CALL_BUFFER: Final = (10_000, PPM)  # [ppm]
 MOVE_GATE: Final = (1_000, 200_000)  # [ppm]
 MAX_AGE: Final = (60, 7 * 86_400)  # [s]
@@ -110,6 +114,7 @@ def unpack_params(rates: int, floors: int) -> Params:
         min_share=rates >> 128 & (2**24 - 1),
         leg_cost=rates >> 32 & (2**96 - 1),
         max_funding=rates >> 16 & 0xFFFF,
+        widen=rates & 0xFFFF,
         gross_base=_four(floors, 232),
         gross_slope=_four(floors, 136),
     )
@@ -136,6 +141,37 @@ def are_sound(params: Params) -> bool:
         and all(0 < base <= PPM for base in params.gross_base)
         and all(slope <= PPM for slope in params.gross_slope)
     )
+
+
+class Guard(Protocol):
+    """What the oracle asks of `Guardrails`."""
+
+    log: list[Event]
+
+    def check(self, surface: Surface) -> bool:
+        """True, or refused."""
+        ...
+
+    def admit(
+        self,
+        urgent: bool,  # noqa: FBT001 - as the contract has it
+        market_time: int,
+        surfaces: Sequence[Surface],
+        before: Sequence[Surface | None],
+        scalars: Sequence[int],
+        classes: Sequence[int],
+        *,
+        sender: int,
+        now: int,
+    ) -> None:
+        """Refused, or noted."""
+        ...
+
+    def admit_params(
+        self, old_rates: int, old_floors: int, rates: int, floors: int, *, sender: int, now: int, are_sound: bool
+    ) -> bool:
+        """Whether no number gets looser; or refused."""
+        ...
 
 
 class _Prices(Mapping[int, Index]):
@@ -195,18 +231,30 @@ class Oracle:
     """
 
     def __init__(
-        self, address: int, chain_id: int, owner: int, feed: Feed, interest: Callable[[int], int] = lambda _: 0
+        self,
+        address: int,
+        chain_id: int,
+        owner: int,
+        feed: Feed,
+        guard: Guard,
+        interest: Callable[[int], int] = lambda _: 0,
+        guardians: Guardians = NOBODY,
     ) -> None:
         self.address = address
         self.chain_id = chain_id
         self.owner = owner
         self.feed = feed
+        self.guard = guard
         self.interest = interest
+        self.guardians = guardians
         self.nonce = 1  # of the contract account: the next surface's address depends on it
         self.sequence = 0
         self.market_time = 0
         self.quorum = 0
-        self.signers: tuple[int, ...] = ()
+        self.urgent_quorum = 0
+        self.signer_list: tuple[int, ...] = ()
+        self.valid: dict[int, int] = {}  # signer -> [s] before when a signature counts
+        self.checked: set[bytes] = set()  # code hashes of surfaces that were stored
         self.book = 0
         self.rates = pack_rates(Params())
         self.floors = pack_floors(Params())
@@ -217,14 +265,19 @@ class Oracle:
         self.codes: dict[int, bytes] = {}
         self._decoded: dict[int, Surface] = {}
         self._params = Params()
-        self.log: list[Event] = [self._event("ParamsSet", rates=self.rates, floors=self.floors)]
+        self.log: list[Event] = [
+            self._event("ParamsSet", old_rates=0, old_floors=0, rates=self.rates, floors=self.floors)
+        ]
 
     # ------------------------------------------------------------------------------------------------ believing
 
     def store(self, code: bytes) -> int:
         """Write a surface as the code of a new data contract; its address."""
         found = read_surface(code)
-        return self._create(code, found)
+        self.guard.check(found)
+        at = self._create(code, found)
+        self.checked.add(keccak(code))
+        return at
 
     def post(
         self,
@@ -241,7 +294,7 @@ class Oracle:
         require(report.market_time + self._params.max_age >= now, "oracle: market time too old")
         require(report.market_time >= self.market_time, "oracle: market time goes back")
         signed = digest(report, self.chain_id, f"0x{self.address:040x}")
-        self._check_signatures(signed, signatures)
+        self._check_signatures(signed, signatures, self.urgent_quorum if report.urgent else self.quorum, now)
 
         targets = [(at, self.codes.get(at)) for at in stored]
         if fresh:
@@ -250,8 +303,19 @@ class Oracle:
             targets.append((create_address(self.address, self.nonce), fresh))
         require(len(targets) == len(report.surfaces), "oracle: surface count differs")
 
-        found = self._check_surfaces(report, targets)
+        found = self._check_surfaces(report, targets, len(stored))
         self._check_scalars(report)
+        before = [self._decoded.get(self.pointers.get((s.underlying, s.expiry), 0) >> 96) for s in found]
+        self.guard.admit(
+            report.urgent,
+            report.market_time,
+            found,
+            before,
+            report.scalars,
+            report.classes,
+            sender=self.address,
+            now=now,
+        )
 
         if fresh:
             self._create(fresh, found[-1])
@@ -261,6 +325,7 @@ class Oracle:
             "ReportPosted",
             sequence=report.sequence,
             market_time=report.market_time,
+            urgent=report.urgent,
             digest=signed,
             model=report.model,
             config=report.config,
@@ -284,22 +349,25 @@ class Oracle:
             self.classes[word >> 248] = word
             self._emit("ClassPosted", sequence=report.sequence, klass=word >> 248, word=word)
 
-    def _check_signatures(self, signed: bytes, signatures: Sequence[bytes]) -> None:
-        require(self.quorum > 0 and len(signatures) >= self.quorum, "oracle: below quorum")
+    def _check_signatures(self, signed: bytes, signatures: Sequence[bytes], quorum: int, now: int) -> None:
+        require(quorum > 0 and len(signatures) >= quorum, "oracle: below quorum")
         last = 0
         for signature in signatures:
             signer = recover(signed, signature)
             require(signer > last, "oracle: signers not ascending")
-            require(signer in self.signers, "oracle: not a signer")
+            require(now < self.valid.get(signer, 0), "oracle: not a signer")
             last = signer
 
-    @staticmethod
-    def _check_surfaces(report: Report, targets: Sequence[tuple[int, bytes | None]]) -> list[Surface]:
+    def _check_surfaces(self, report: Report, targets: Sequence[tuple[int, bytes | None]], known: int) -> list[Surface]:
         found: list[Surface] = []
-        for (_, code), signed in zip(targets, report.surfaces, strict=True):
+        for at, ((_, code), signed) in enumerate(zip(targets, report.surfaces, strict=True)):
             code_hash = bytes(32) if code is None else keccak(code)
             require(code_hash == signed, "oracle: surface is not the signed one")
             surface = read_surface(code)
+            if at < known:
+                require(signed in self.checked, "oracle: surface not stored here")
+            else:
+                self.guard.check(surface)
             require(surface.time == report.market_time, "oracle: surface time is not the report's")
             if found:
                 last = found[-1]
@@ -341,27 +409,60 @@ class Oracle:
 
     # ----------------------------------------------------------------------------------------------- governance
 
-    def set_signers(self, signers: Sequence[int], quorum: int, *, sender: int) -> None:
-        """Who may sign reports, ascending, and how many must."""
+    def set_signers(
+        self, signers: Sequence[int], quorum: int, urgent_quorum: int, overlap: int, *, sender: int, now: int
+    ) -> None:
+        """Who may sign reports, ascending, and how many must; who leaves counts for `overlap` [s] more."""
         self._check_owner(sender)
-        require(0 < quorum <= len(signers), "oracle: quorum out of range")
+        require(0 < quorum <= urgent_quorum <= len(signers), "oracle: quorum out of range")
+        require(overlap <= MAX_OVERLAP, "oracle: overlap out of range")
         require(
             all(low < high for low, high in zip((0, *signers), signers, strict=False)),
             "oracle: signers zero or not ascending",
         )
-        self.signers = tuple(signers)
-        self.quorum = quorum
-        self._emit("SignersSet", signers=self.signers, quorum=quorum)
+        old = self.signer_list
+        self.valid.update(dict.fromkeys(old, now + overlap))
+        self.valid.update(dict.fromkeys(signers, ENDLESS))
+        self._emit(
+            "SignersSet",
+            old_signers=old,
+            old_quorum=self.quorum,
+            old_urgent_quorum=self.urgent_quorum,
+            signers=tuple(signers),
+            quorum=quorum,
+            urgent_quorum=urgent_quorum,
+            overlap=overlap,
+        )
+        self.signer_list, self.quorum, self.urgent_quorum = tuple(signers), quorum, urgent_quorum
 
-    def set_params(self, rates: int, floors: int, *, sender: int) -> None:
+    def remove_signer(self, signer: int, *, sender: int, now: int) -> None:
+        """A key that counts no more, at once."""
+        authority.check(self.owner, sender, True, self.guardians)
+        require(self.valid.get(signer, 0) > now, "oracle: not a signer")
+        self.valid[signer] = 0
+        self.signer_list = tuple(other for other in self.signer_list if other != signer)
+        self._emit("SignerRemoved", signer=signer, left=len(self.signer_list))
+
+    def signers(self) -> tuple[int, ...]:
+        """Who may sign reports, ascending."""
+        return self.signer_list
+
+    def valid_until(self, signer: int) -> int:
+        """Before when a signer's signature counts [s]."""
+        return self.valid.get(signer, 0)
+
+    def set_params(self, rates: int, floors: int, *, sender: int, now: int) -> None:
         """The governance numbers, packed."""
-        self._check_owner(sender)
+        authority.check(self.owner, sender, True, self.guardians)
         params = unpack_params(rates, floors)
-        require(are_sound(params), "oracle: params out of range")
+        tightens = self.guard.admit_params(
+            self.rates, self.floors, rates, floors, sender=self.address, now=now, are_sound=are_sound(params)
+        )
+        authority.check(self.owner, sender, tightens, self.guardians)
+        self._emit("ParamsSet", old_rates=self.rates, old_floors=self.floors, rates=rates, floors=floors)
         self.rates = rates
         self.floors = floors
         self._params = params
-        self._emit("ParamsSet", rates=rates, floors=floors)
 
     def set_book(self, book: int, *, sender: int) -> None:
         """The book whose open interest the market term reads; once."""
@@ -398,6 +499,15 @@ class Oracle:
         found, _ = margin.terms(first, view)
         require(len(first) == len(words), "oracle: words of several underlyings")
         return found
+
+    def lanes(self, words: Sequence[int], now: int) -> tuple[int, ...]:
+        """Profit or loss of a book in each lane over all its underlyings [wad], down."""
+        view = self.view(now)
+        total = [0] * LANES
+        for group in margin.groups(words):
+            _, sums = margin.terms(group, view)
+            total = [t + div_floor(pnl, LANE_PRICE) for t, pnl in zip(total, sums, strict=True)]
+        return tuple(total)
 
     def funding(self, underlying: int, now: int) -> int:
         """What a perp's long has paid for one contract since the first rate [wad], down."""

@@ -12,7 +12,7 @@ from plimsoll.spec.margin import ClassOffset, Params, Scalars
 from plimsoll.spec.wad import PPM
 
 REPORT_TYPE: Final = (
-    b"Report(uint64 sequence,uint64 market_time,bytes32 model,bytes32 config,bytes32 snapshot,"
+    b"Report(uint64 sequence,uint64 market_time,bool urgent,bytes32 model,bytes32 config,bytes32 snapshot,"
     b"bytes32[] surfaces,uint256[] scalars,uint256[] classes)"
 )
 DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -26,6 +26,7 @@ class Report:
 
     sequence: int
     market_time: int
+    urgent: bool  # signed by the urgent quorum, and may go faster
     model: bytes
     config: bytes
     snapshot: bytes
@@ -99,9 +100,10 @@ def pack_rates(params: Params) -> int:
         ("min_share", 24),
         ("leg_cost", 96),
         ("max_funding", 16),
+        ("widen", 16),
     ):
         word = word << bits | _field(name, getattr(params, name), bits)
-    return word << 16
+    return word
 
 
 def pack_floors(params: Params) -> int:
@@ -138,6 +140,7 @@ def struct_hash(report: Report) -> bytes:
         keccak(REPORT_TYPE)
         + report.sequence.to_bytes(32, "big")
         + report.market_time.to_bytes(32, "big")
+        + int(report.urgent).to_bytes(32, "big")
         + report.model
         + report.config
         + report.snapshot

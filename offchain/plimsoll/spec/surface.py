@@ -6,7 +6,8 @@ Twin of `contracts/modules/surface.vy`.
 
     header 0  version u8 | underlying u16 | expiry u40 | rows u16 | scale u8 | common u8 | time u40 | set_id u64
               | forward u32 | zero u24
-    header 1  reference u128 [wad] | psr u32 [ppm] | vol_up u32 [ppm] | vol_down u32 [ppm] | zero u32
+    header 1  reference u128 [wad] | psr u32 [ppm] | vol_up u32 [ppm] | vol_down u32 [ppm]
+              | 3 damps u8 [1e-2] | zero u8
     header 2  13 nodes int16 [1e-4 PSR] | 3 extremes u16 [1e-2 PSR]
     row 0     lanes 0..15, int16 each, lane 0 in the highest bits
     row 1     lanes 16..31
@@ -66,6 +67,7 @@ class Surface:
     nodes: tuple[int, ...]
     extremes: tuple[int, ...]
     rows: tuple[Row, ...]
+    damps: tuple[int, ...] = (60, 45, 33)
 
 
 def _uint(name: str, value: int, bits: int) -> int:
@@ -143,11 +145,12 @@ def encode(surface: Surface) -> bytes:
             (_uint("psr", surface.psr, 32), 32),
             (_uint("vol_up", surface.vol_up, 32), 32),
             (_uint("vol_down", surface.vol_down, 32), 32),
-            (0, 32),
+            *((_uint("damp", damp, 8), 8) for damp in surface.damps),
+            (0, 8),
         ]
     )
-    if len(surface.nodes) != 13 or len(surface.extremes) != 3:
-        msg = "surface: a set has 13 nodes and 3 extremes"
+    if len(surface.nodes) != 13 or len(surface.extremes) != 3 or len(surface.damps) != 3:
+        msg = "surface: a set has 13 nodes, 3 extremes and 3 damps"
         raise FormatError(msg)
     head2 = _pack(
         [(_int("node", node, 16), 16) for node in surface.nodes]
@@ -198,5 +201,6 @@ def decode(code: bytes) -> Surface:
         vol_down=head1 >> 32 & (2**32 - 1),
         nodes=tuple(_signed(head2 >> (240 - 16 * k) & 0xFFFF, 16) for k in range(13)),
         extremes=tuple(head2 >> (32 - 16 * k) & 0xFFFF for k in range(3)),
+        damps=tuple(head1 >> (24 - 8 * k) & 0xFF for k in range(3)),
         rows=tuple(decode_row(code[start + ROW_BYTES * i : start + ROW_BYTES * (i + 1)]) for i in range(rows)),
     )

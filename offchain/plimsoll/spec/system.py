@@ -16,6 +16,7 @@ from plimsoll.spec.events import Event
 from plimsoll.spec.exchange import Exchange
 from plimsoll.spec.feed import IndexFeed
 from plimsoll.spec.fund import InsuranceFund
+from plimsoll.spec.guardrails import Guardrails, OpenGuardrails
 from plimsoll.spec.history import History
 from plimsoll.spec.liquidator import Liquidator
 from plimsoll.spec.mandates import Mandates
@@ -84,6 +85,7 @@ class Addresses:
 
     owner: int
     feed: int
+    guard: int
     oracle: int
     history: int
     registry: int
@@ -115,15 +117,19 @@ class System:
         tokens: Mapping[int, PlainToken],
         aggregators: Mapping[int, PlainAggregator],
         waits: Waits = Waits(),
+        *,
+        guarded: bool = True,
     ) -> None:
         self.at = at
+        self.guarded = guarded  # without: guardrails that let everything pass
         self.clock = clock
         self.tokens = tokens
         self.aggregators = aggregators
         self.waits = waits
         witnesses: dict[int, Oracle] = {}
         self.feed = IndexFeed(at.owner, aggregators, witnesses)
-        self.oracle = Oracle(at.oracle, chain_id, at.owner, self.feed)
+        self.guard: Guardrails | OpenGuardrails = Guardrails(at.owner, self.feed) if guarded else OpenGuardrails()
+        self.oracle = Oracle(at.oracle, chain_id, at.owner, self.feed, self.guard)
         witnesses[at.oracle] = self.oracle
         self.history = History(at.owner, self.feed, self.oracle, waits.lag, waits.delay)
         self.registry = Registry(at.owner, at.quote, self.feed, self.oracle, tokens)
@@ -150,6 +156,8 @@ class System:
         """Name the parts to each other, as the deployment script does."""
         owner = self.at.owner
         self.feed.set_witness(self.at.oracle, sender=owner)
+        if isinstance(self.guard, Guardrails):
+            self.guard.set_oracle(self.at.oracle, sender=owner)
         self.oracle.set_book(self.at.book, sender=owner)
         self.mandates.set_book(self.at.book, sender=owner)
         self.registry.set_venue(self.at.exchange, True, sender=owner)
@@ -164,6 +172,7 @@ class System:
             part.log
             for part in (
                 self.feed,
+                self.guard,
                 self.oracle,
                 self.history,
                 self.registry,

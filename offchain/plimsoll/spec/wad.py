@@ -13,6 +13,7 @@ PPM: Final = 10**6  # every factor, haircut, offset and rate is in parts per mil
 MARK_UNIT: Final = 10**12  # a row's mark is in 1e-12 of the reference index price
 FORWARD_UNIT: Final = 10**9  # a header's forward is in 1e-9 of the index price
 LANE_UNIT: Final = 10**5  # lanes are summed in 1e-5 of the index price
+HOUR: Final = 3_600  # [s]
 DAY: Final = 86_400  # [s]
 YEAR: Final = 365 * 86_400  # [s]
 

@@ -46,8 +46,8 @@ PRICES = [1, 1_000 * WAD, 1_999 * WAD, 2_000 * WAD, 2_001 * WAD + 1, 2_300 * WAD
 @pytest.fixture
 def real(bench):
     """A RiskOracle that believes two surfaces and a rate of funding, and a history over it."""
-    oracle = bench.put("RiskOracle", bench.feed.address)
-    oracle.transact("set_signers", [SIGNER], 1, sender=text(OWNER))
+    oracle = bench.put("RiskOracle", bench.feed.address, bench.put("OpenGuardrails").address)
+    oracle.transact("set_signers", [SIGNER], 1, 1, 0, sender=text(OWNER))
     surfaces = [
         make_surface(ETH, 0, make_row(PERP, gamma=3_000), make_row(SPOT, 1, mark=99 * 10**10)),
         make_surface(
@@ -66,7 +66,7 @@ def real(bench):
     for code in codes:
         receipt = oracle.transact("store", code, sender=text(OWNER))
         stored.append(oracle.decode("store", receipt))
-    report = Report(1, START, ZERO, ZERO, ZERO, tuple(map(keccak, codes)), (pack_scalars(SCALARS),), ())
+    report = Report(1, START, False, ZERO, ZERO, ZERO, tuple(map(keccak, codes)), (pack_scalars(SCALARS),), ())
     signature = KEY.sign_msg_hash(digest(report, bench.chain.chain_id, oracle.address))
     signed = b"".join(n.to_bytes(32, "big") for n in (signature.r, signature.s)) + bytes([27 + signature.v])
     oracle.transact("post", report, [signed], stored, b"", sender=text(OWNER))

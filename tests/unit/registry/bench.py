@@ -76,7 +76,7 @@ class Bench:
     def __init__(self) -> None:
         self.chain = EmbeddedChain(time=NOW)
         self.feed = self.put("IndexFeed")
-        self.oracle = self.put("RiskOracle", self.feed.address)
+        self.oracle = self.put("RiskOracle", self.feed.address, self.put("OpenGuardrails").address)
         self.known: dict[int, Known] = {}
         self.usd, self.weth, self.wbtc, self.unlisted, self.long_decimals = (
             self.token(decimals) for decimals in (6, 18, 8, 18, 19)
@@ -91,7 +91,7 @@ class Bench:
         posted = Posted(number(self.oracle.address))
         self.contract = self.put("Registry", text(self.usd), self.feed.address, self.oracle.address)
         self.twin = Registry(OWNER, self.usd, feed, posted, self.known)
-        self.oracle.transact("set_signers", [SIGNER.public_key.to_checksum_address()], 1, sender=text(OWNER))
+        self.oracle.transact("set_signers", [SIGNER.public_key.to_checksum_address()], 1, 1, 0, sender=text(OWNER))
         self.sequence = 0
         self.post({ETH: 600_000, BTC: 400_000})
         self.perp = self.add(ETH, 0, PERP)
@@ -121,7 +121,7 @@ class Bench:
             for underlying, volatility in volatilities.items()
         ]
         self.sequence += 1
-        report = Report(self.sequence, self.chain.now, ZERO, ZERO, ZERO, (), tuple(words), ())
+        report = Report(self.sequence, self.chain.now, False, ZERO, ZERO, ZERO, (), tuple(words), ())
         signature = SIGNER.sign_msg_hash(digest(report, self.chain.chain_id, self.oracle.address))
         raw = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([27 + signature.v])
         self.oracle.transact("post", report, [raw], [], b"", sender=text(OTHER))

@@ -71,7 +71,7 @@ def test_any_change_changes_the_digest(report: Report, data: st.DataObject) -> N
 
 
 def test_a_digest_is_of_one_chain_and_one_oracle() -> None:
-    report = Report(1, 2, bytes(32), bytes(32), bytes(32), (), (), ())
+    report = Report(1, 2, False, bytes(32), bytes(32), bytes(32), (), (), ())
     digests = {digest(report, chain, at) for chain in (1, 2) for at in ("0x" + "11" * 20, "0x" + "22" * 20)}
     assert len(digests) == 4
 
