@@ -3,8 +3,8 @@
 The contract's checks in its order, its log, its state. What an operation calls is handed to `run`, which whoever builds
 the twin sets: it carries a call of the timelock out on the twin of the target, or refuses as that does.
 
-    delay_of(target, function) = longest                                               of the timelock itself, but revokeRole
-                               = max(minimum, named for any target, named for this)    of all else
+    delay_of(target, function) = longest                               of the timelock itself, but revokeRole
+                               = max(minimum, named for any target, named for this)            of all else
 
 An operation is known by the keccak of the ABI encoding of what it calls; a batch likewise.
 """
@@ -17,7 +17,6 @@ from typing import Final
 from eth_utils.crypto import keccak
 
 from plimsoll.spec.atomic import atomic
-from plimsoll.spec.authority import Guardians
 from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
 
@@ -50,10 +49,16 @@ def selector(signature: str) -> bytes:
 
 REVOKE: Final = selector("revokeRole(bytes32,address)")
 
-# What waits longest, on any target: what lists collateral, changes a feed or who signs, or hands a contract over.
+# What waits longest, on any target, by name: what lists collateral, changes a feed or who signs, or hands a contract
+# over.
 SLOWEST: Final = (
-    "list_collateral(address,uint16)",
-    "transfer_ownership(address)",
+    "list_collateral",
+    "set_feed",
+    "set_quote_route",
+    "set_route",
+    "set_sequencer",
+    "set_signers",
+    "transfer_ownership",
 )
 
 
@@ -91,7 +96,7 @@ def _nothing(_: int, __: bytes) -> None:
 
 
 class Timelock:
-    """The state of one `Timelock`; `guardians` says by owner who they are, and shares this one's."""
+    """The state of one `Timelock`."""
 
     def __init__(
         self,
@@ -121,11 +126,6 @@ class Timelock:
         self.run: Run = _nothing
         self.parts: Sequence[object] = ()  # twins that `run` may change
         self.log: list[Event] = []
-
-    @property
-    def guardians(self) -> Guardians:
-        """By owner, who its guardians are: what `plimsoll.spec.authority` asks for."""
-        return {self.address: self.guards}
 
     # ------------------------------------------------------------------------------------------------- operations
 
@@ -232,7 +232,7 @@ class Timelock:
         self.run(target, selector("accept_ownership()"))
         self._emit("Adopted", target=target)
 
-    def grantRole(self, role: bytes, account: int, *, sender: int) -> None:  # noqa: N802 - as the ABI has it
+    def grantRole(self, role: bytes, account: int, *, sender: int) -> None:
         """Let an account hold a role; for the timelock alone."""
         require(sender in self.admins, NO_ROLE)
         holders = self._holders(role)
@@ -240,17 +240,21 @@ class Timelock:
             holders.add(account)
             self._emit("RoleGranted", role=role, account=account, sender=sender)
 
-    def revokeRole(self, role: bytes, account: int, *, sender: int) -> None:  # noqa: N802
+    def revokeRole(self, role: bytes, account: int, *, sender: int) -> None:
         """Take a role from an account; for the timelock alone."""
         require(sender in self.admins, NO_ROLE)
         self._revoke(role, account, sender)
 
-    def renounceRole(self, role: bytes, account: int, *, sender: int) -> None:  # noqa: N802
+    def renounceRole(self, role: bytes, account: int, *, sender: int) -> None:
         """Give a role up, at once."""
         require(account == sender, "access_control: can only renounce roles for itself")
         self._revoke(role, account, sender)
 
     # ------------------------------------------------------------------------------------------------------ views
+
+    def guards_for(self, owner: int, who: int) -> bool:
+        """Whether somebody is a guardian of what an owner owns: what `plimsoll.spec.authority` asks."""
+        return owner == self.address and self.is_guardian(who)
 
     def is_guardian(self, who: int) -> bool:
         """Whether `who` may make things safer at once."""
