@@ -21,6 +21,7 @@ from eth_utils.crypto import keccak
 
 from plimsoll.market.bars import YEAR, Bars, FloatArray, IntArray
 from plimsoll.market.errors import SnapshotError
+from plimsoll.market.portable import DIGITS, log
 from plimsoll.spec.errors import FormatError
 from plimsoll.spec.instruments import CALL, KINDS, PERP, PUT, SPOT, Instrument, unpack
 from plimsoll.spec.wad import MAX_PRICE, WAD
@@ -31,7 +32,7 @@ MAX_VOLATILITY: Final = 20.0  # [1 a year] beyond it a quote is an error, not a 
 
 def to_wad(price: float) -> int:
     """A price as WAD, exactly the decimal that its shortest form shows, further digits cut."""
-    return int(Decimal(repr(float(price))) * WAD)
+    return int(DIGITS.multiply(Decimal(repr(float(price))), WAD))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +88,16 @@ class History:
         return YEAR / self.interval if span == 0 else (len(self.time) - 1) * YEAR / span
 
     @cached_property
+    def logs(self) -> FloatArray:
+        """Logarithms of the closes, shape (n,), the same bits on every machine."""
+        found = log(self.close)
+        found.flags.writeable = False
+        return found
+
+    @cached_property
     def returns(self) -> FloatArray:
         """Logarithmic returns from close to close, shape (n - 1,)."""
-        found = np.diff(np.log(self.close))
+        found = np.diff(self.logs)
         found.flags.writeable = False
         return found
 

@@ -47,9 +47,11 @@ import numpy as np
 import numpy.typing as npt
 
 from plimsoll.market.bars import FloatArray
+from plimsoll.market.portable import log
 from plimsoll.market.snapshot import Market
 from plimsoll.risk import black
 from plimsoll.risk.errors import LaneRangeError, ListingError, ModelError
+from plimsoll.risk.rounding import nearest, nearest_int, upward
 from plimsoll.risk.scenarios import (
     COARSE,
     FINE,
@@ -64,8 +66,8 @@ from plimsoll.spec.instruments import CALL, FUTURE, PUT, SPOT, Instrument
 from plimsoll.spec.surface import LANES, MAX_ROWS, Row
 from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, PPM, YEAR, div_up, mul_div_down
 
-# A mark has 1e-12 of the index in its field but is rounded to 1e-9: two machines whose logarithms differ in the last
-# bit agree on it unless it lies within 1e-7 of a half, while 1e-9 of an index is less than any price's last digit.
+# A mark has 1e-12 of the index in its field but is rounded to 1e-9, which is less than any price's last digit, so that
+# implementations with other logarithms agree on it too (`plimsoll.risk.rounding`).
 MARK_GRAIN: Final = 1_000
 GAP_PARTS: Final = 4  # each stretch between nodes is looked at in quarters
 BETWEEN: Final = (0.0, 0.25, 0.5, 0.75)  # and volatility on the way from down to up likewise; up is a lane
@@ -202,7 +204,7 @@ def forward_ratios(market: Market) -> dict[int, int]:
     found = {}
     for expiry in sorted({item.expiry for item in market.listed}):
         price = market.forwards.get(expiry) if expiry else None
-        ratio = FORWARD_UNIT if price is None else round(price / market.index * FORWARD_UNIT)
+        ratio = FORWARD_UNIT if price is None else nearest_int(price / market.index * FORWARD_UNIT)
         if not 0 < ratio < 2**32:
             raise LaneRangeError(f"expiry {expiry}: forward {price} is {ratio}e-9 of the index; below 2**32 is right")
         found[expiry] = ratio
@@ -348,12 +350,12 @@ def _options(
     quoted = np.array([market.marks.get(i, np.nan) for i in ids]) / market.index
     mark = np.where(np.isnan(quoted), base, quoted)
     delta = (near[:, 2] - near[:, 1]) / (2 * config.bump)
-    gamma = np.maximum((near[:, 2] + near[:, 1] - 2 * base) / config.bump**2, 0.0)
+    gamma = np.maximum((near[:, 2] + near[:, 1] - 2 * base) / (config.bump * config.bump), 0.0)
     vega = black.greeks(call, forward, strike, sigma, tau).vega
     theta = tomorrow[:, 0] - base
 
     psr = scenarios.psr / PPM
-    moved = _moved(call, forward, strike, sigma, tau, config.basis_move(psr, tau), up - sigma, config)
+    moved = _moved(call, forward, strike, sigma, tau, config.basis_move(psr, tau), up - sigma, base, config)
     gap = np.maximum(_gap(grid_up), _gap(grid_down))
     between = np.max(
         [
@@ -374,27 +376,25 @@ def _moved(
     tau: FloatArray,
     basis: FloatArray,
     shift: FloatArray,
+    base: FloatArray,
     config: ArrayConfig,
 ) -> FloatArray:
     """What basis, skew and term structure can cost one option, long or short, together as independent moves.
 
     All arguments but the last of shape (m,); `basis` the relative move of the forward, `shift` that of volatility in
-    the lanes of volatility up. The larger side of each is taken: a short option loses more by gamma than a long one.
+    the lanes of volatility up, `base` the price as it is. The larger side of each is taken: a short option loses more
+    by gamma than a long one.
     """
     root = sigma * np.sqrt(tau)
-    out = np.minimum(np.abs(np.log(forward / strike)) / np.maximum(root, 1e-9), 1.0)  # standard deviations, at most 1
+    out = np.minimum(np.abs(log(forward / strike)) / np.maximum(root, 1e-9), 1.0)  # standard deviations, at most 1
     skew = out * np.maximum(config.skew_floor, config.skew_share * shift)
     term = np.maximum(config.term_floor, config.term_share * shift)
-    base = black.price(call, forward, strike, sigma, tau)
-    total = np.zeros(len(base))
-    for forwards, vols in ((basis, None), (None, skew), (None, term)):
-        worst = np.zeros(len(base))
-        for sign in (-1, 1):
-            f = forward if forwards is None else forward * np.maximum(1 + sign * forwards, 0.0)
-            v = sigma if vols is None else np.maximum(sigma + sign * vols, 0.0)
-            worst = np.maximum(worst, np.abs(black.price(call, f, strike, v, tau) - base))
-        total += worst**2
-    found: FloatArray = np.sqrt(total)
+    still, both = np.zeros_like(sigma), np.array([[-1.0], [1.0]])
+    forwards = forward * np.maximum(1 + np.concatenate([both * move for move in (basis, still, still)]), 0.0)
+    vols = np.maximum(sigma + np.concatenate([both * move for move in (still, skew, term)]), 0.0)
+    moved = np.abs(black.price(call, forwards, strike, vols, tau) - base)  # (6, m): down and up of each
+    worst = np.square(np.maximum(moved[0::2], moved[1::2]))
+    found: FloatArray = np.sqrt(worst[0] + worst[1] + worst[2])
     return found
 
 
@@ -427,13 +427,7 @@ def fitting_scale(pnl: FloatArray) -> Scale:
     largest = float(np.max(np.abs(pnl), initial=0.0)) * PPM / LANE_PPM
     if not largest <= MAX_LANE * COARSE:  # a NaN is refused too
         raise LaneRangeError(f"a lane of {largest / 1e5:.4f} of the index; at most {MAX_LANE / 1e4} fits")
-    return FINE if largest <= MAX_LANE else COARSE
-
-
-def nearest(values: FloatArray) -> npt.NDArray[np.int64]:
-    """Nearest integers, halves away from zero."""
-    found: npt.NDArray[np.int64] = (np.sign(values) * np.floor(np.abs(values) + 0.5)).astype(np.int64)
-    return found
+    return FINE if nearest_int(largest) <= MAX_LANE else COARSE
 
 
 def quantise(revaluation: Revaluation) -> tuple[Row, ...]:
@@ -455,7 +449,7 @@ def quantise(revaluation: Revaluation) -> tuple[Row, ...]:
     rounding = scenarios.scale * LANE_PPM
     spot = np.array([item.kind == SPOT for item in revaluation.instruments], dtype=np.bool_)
     # up: a charge, and a haircut, err against the account
-    gross = np.ceil(np.round(revaluation.gross * PPM, 3)).astype(np.int64) + np.where(spot, 0, rounding)
+    gross = upward(revaluation.gross * PPM) + np.where(spot, 0, rounding)
     gross[spot] = np.minimum(gross[spot], PPM)
     fields = {
         "mark": (marks, 0, 2**48 - 1),

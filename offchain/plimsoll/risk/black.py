@@ -16,9 +16,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
 from plimsoll.market.bars import FloatArray
+from plimsoll.market.portable import exp, log, normal
 from plimsoll.risk.errors import PricingError
 
 SQRT_TWO_PI: Final = math.sqrt(2 * math.pi)
@@ -54,7 +54,7 @@ def _inputs(forward: Floats, strike: Floats, volatility: Floats, tau: Floats) ->
 def _d(forward: FloatArray, strike: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray]:
     """d1 and d2; at `total` = s sqrt(T) = 0 their limits: infinite, or zero where forward and strike are equal."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(forward / strike) / total
+        ratio = log(forward / strike) / total
     ratio = np.where(np.isnan(ratio), 0.0, ratio)
     return ratio + total / 2, ratio - total / 2
 
@@ -87,7 +87,7 @@ def price(is_call: npt.ArrayLike, forward: Floats, strike: Floats, volatility: F
     call = np.asarray(is_call, dtype=np.bool_)
     d1, d2 = _d(f, k, s * np.sqrt(t))
     sign = np.where(call, 1.0, -1.0)
-    raw = sign * (f * ndtr(sign * d1) - k * ndtr(sign * d2))
+    raw = sign * (f * normal(sign * d1) - k * normal(sign * d2))
     # rounding of the two products may leave the bounds by an ulp
     found: FloatArray = np.clip(raw, np.maximum(sign * (f - k), 0.0), np.where(call, f, k))
     return found
@@ -109,8 +109,8 @@ def greeks(is_call: npt.ArrayLike, forward: Floats, strike: Floats, volatility: 
     root = np.sqrt(t)
     total = s * root
     d1, _ = _d(f, k, total)
-    density = np.exp(-np.square(d1) / 2) / SQRT_TWO_PI
-    delta = np.where(call, ndtr(d1), ndtr(d1) - 1.0)
+    density = exp(-np.square(d1) / 2) / SQRT_TWO_PI
+    delta = np.where(call, normal(d1), normal(d1) - 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         gamma = density / (f * total)
         theta = -f * density * s / (2 * root)

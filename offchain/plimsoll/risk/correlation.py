@@ -12,8 +12,10 @@ from typing import Final
 import numpy as np
 
 from plimsoll.market.bars import DAY, FloatArray, IntArray
+from plimsoll.market.portable import log, power
 from plimsoll.market.snapshot import History, Market
 from plimsoll.risk.errors import ModelError
+from plimsoll.risk.rounding import downward_int
 from plimsoll.risk.volatility import check_returns
 from plimsoll.spec.wad import PPM
 
@@ -88,11 +90,11 @@ def ewma_correlation(first: FloatArray, second: FloatArray, decay: float) -> flo
     check_returns(second, 1, "correlation")
     if first.shape != second.shape:
         raise ModelError(f"returns of shapes {first.shape} and {second.shape}; equal is right")
-    weights = decay ** np.arange(len(first) - 1, -1, -1, dtype=np.float64)
-    scale = math.sqrt(np.sum(weights * np.square(first)) * np.sum(weights * np.square(second)))
-    if scale == 0:
-        return 0.0
-    return min(1.0, max(-1.0, float(np.sum(weights * first * second)) / scale))
+    weights = np.cumprod(np.append(1.0, np.full(len(first) - 1, decay)))[::-1]
+    products = (np.square(first), np.square(second), first * second)
+    own, other, joint = (float(np.cumsum(weights * product)[-1]) for product in products)  # in the order of time
+    scale = math.sqrt(own * other)
+    return min(1.0, max(-1.0, joint / scale)) if scale > 0 else 0.0
 
 
 def _common(histories: Sequence[History]) -> tuple[IntArray, list[FloatArray]]:
@@ -101,7 +103,7 @@ def _common(histories: Sequence[History]) -> tuple[IntArray, list[FloatArray]]:
         return histories[0].time, [history.returns for history in histories]
     time = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), (h.time for h in histories))
     closes = [h.close[np.searchsorted(h.time, time)] for h in histories]
-    return time, [np.diff(np.log(close)) for close in closes]
+    return time, [np.diff(log(close)) for close in closes]
 
 
 def class_offset(markets: Sequence[Market], config: OffsetConfig = DEFAULT_OFFSETS) -> int:
@@ -129,18 +131,18 @@ def class_offset(markets: Sequence[Market], config: OffsetConfig = DEFAULT_OFFSE
     days = (len(time) - 1) * interval / DAY
     if len(time) < 2 or days < config.least_days:
         return 0
-    decay = config.decay ** (interval / DAY)
+    decay = power(config.decay, interval / DAY)
     lowest = min(
         ewma_correlation(returns[i], returns[j], decay) for i in range(len(markets)) for j in range(i + 1, len(markets))
     )
     confidence = min(1.0, days / config.full_days)
     # down: an offset is for the account
-    return int(min(config.cap, config.share * max(0.0, lowest) * confidence) * PPM)
+    return downward_int(min(config.cap, config.share * max(0.0, lowest) * confidence) * PPM)
 
 
 def step_limited(target: int, previous: int | None, config: OffsetConfig = DEFAULT_OFFSETS) -> int:
     """An offset [ppm] on its way to `target`, no further from `previous` than a step."""
     if previous is None:
         return target
-    step = int(config.max_step * PPM)
+    step = downward_int(config.max_step * PPM)
     return min(max(target, previous - step), previous + step)

@@ -20,6 +20,7 @@ from plimsoll.risk.arrays import ArrayConfig, by_expiry, fitting_scale, quantise
 from plimsoll.risk.correlation import OffsetConfig, class_offset, step_limited
 from plimsoll.risk.errors import ModelError, ReportError
 from plimsoll.risk.models import Forecast, Posted, RiskModel, State
+from plimsoll.risk.rounding import nearest_int
 from plimsoll.risk.scenarios import FINE, ScenarioSet
 from plimsoll.spec.instruments import PERP, word
 from plimsoll.spec.margin import ClassOffset, Index, Params, Scalars, View, assess
@@ -176,6 +177,7 @@ class Engine:
         report = Report(
             sequence=number,
             market_time=snapshot.market_time,
+            urgent=False,
             model=self.model_hash,
             config=self.config_hash,
             snapshot=snapshot.content_hash,
@@ -233,6 +235,7 @@ class Engine:
                 nodes=scenarios.nodes,
                 extremes=scenarios.extremes,
                 rows=part,
+                damps=scenarios.damps,
             )
             for expiry, part in by_expiry(floats, rows).items()
         ]
@@ -242,7 +245,7 @@ class Engine:
         for market in snapshot.markets:
             members.setdefault(market.underlying >> 8, []).append(market)
         config = self.config.offsets
-        haircut = round(config.cross_haircut * PPM)
+        haircut = nearest_int(config.cross_haircut * PPM)
         last = previous.offsets if previous else {}
         return tuple(
             ClassOffset(klass, step_limited(class_offset(markets, config), last.get(klass), config), haircut)

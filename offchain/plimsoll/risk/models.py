@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-import numpy as np
-
 from plimsoll.market.bars import DAY, YEAR
+from plimsoll.market.portable import expm1, power
 from plimsoll.market.snapshot import Market, Snapshot
 from plimsoll.risk.errors import ModelError, ReturnError
+from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import Tail, check_returns, ewma_variance, fhs_tail, historical_tail
 from plimsoll.spec.margin import ClassOffset, Scalars
 from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
@@ -110,7 +110,7 @@ class Forecast:
             kappa=self.kappa,
             som=self.som,
             im_factor=self.im_factor,
-            volatility=min(round(self.volatility * PPM), 2**32 - 1),
+            volatility=min(_ppm(self.volatility), 2**32 - 1),
             market=self.market,
         )
 
@@ -185,8 +185,8 @@ def glide(target: int, previous: int | None, seconds: int, config: GlideConfig) 
     if seconds < 0:
         raise ModelError(f"{seconds} s since the last report; 0 or more is right")
     hours = seconds / HOUR
-    highest = previous + int(previous * min(config.max_rise * hours, config.max_step))
-    lowest = previous - int(previous * min(config.max_fall * hours, 1.0))
+    highest = previous + downward_int(previous * min(config.max_rise * hours, config.max_step))
+    lowest = previous - downward_int(previous * min(config.max_fall * hours, 1.0))
     return min(max(target, lowest), highest)
 
 
@@ -287,7 +287,7 @@ class EwmaFhsConfig:
 
 
 def _ppm(value: float) -> int:
-    return round(value * PPM)
+    return nearest_int(value * PPM)
 
 
 class EwmaFhs:
@@ -336,7 +336,7 @@ class EwmaFhs:
         returns = history.returns
         check_returns(returns, config.needed, f"underlying {market.underlying}")
         bars = max(1, round(config.horizon / history.interval))
-        variance = ewma_variance(returns, config.decay ** (history.interval / DAY))
+        variance = ewma_variance(returns, power(config.decay, history.interval / DAY))
         if variance[-1] <= 0:
             raise ReturnError(f"underlying {market.underlying}: its price does not move; no risk can be measured on it")
         tail = fhs_tail(
@@ -345,8 +345,7 @@ class EwmaFhs:
         scale = math.sqrt(float(variance[-1]) * bars)
         range_now = _range(*self._tail(tail), scale)
         if config.stress_weight and tail.method == "historical":
-            logs = np.log(history.close)
-            unfiltered = historical_tail(logs[bars:] - logs[:-bars], config.level, bars)
+            unfiltered = historical_tail(history.logs[bars:] - history.logs[:-bars], config.level, bars)
             stressed = _range(*self._tail(unfiltered), 1.0)
             range_now = max(range_now, (1 - config.stress_weight) * range_now + config.stress_weight * stressed)
         return math.sqrt(float(variance[-1]) * DAY / history.interval), range_now, tail
@@ -370,9 +369,9 @@ class EwmaFhs:
             vol_up=glide(_ppm(config.vol_up), last.vol_up if last else None, seconds, config.glide),
             vol_down=glide(_ppm(config.vol_down), last.vol_down if last else None, seconds, config.glide),
             im_factor=_ppm(min(factor, config.max_im_factor)),
-            depth=max(MIN_DEPTH, int(depth * 10**6) * 10**12),
-            kappa=min(int(config.kappa_share * psr), MAX_KAPPA),
-            som=max(_ppm(config.som_floor), int(config.som_share * psr)),
+            depth=max(MIN_DEPTH, decimal_down(depth, 6) * 10**12),
+            kappa=min(downward_int(config.kappa_share * psr), MAX_KAPPA),
+            som=max(_ppm(config.som_floor), downward_int(config.som_share * psr)),
             market=_ppm(config.market),
             tail=tail,
         )
@@ -380,4 +379,4 @@ class EwmaFhs:
 
 def _range(down: float, up: float, scale: float) -> float:
     """The wider of two log moves as a simple one."""
-    return max(-math.expm1(-max(down, 0.0) * scale), math.expm1(min(max(up, 0.0) * scale, 50.0)))
+    return max(-expm1(-max(down, 0.0) * scale), expm1(min(max(up, 0.0) * scale, 50.0)))

@@ -19,6 +19,7 @@ import numpy as np
 from eth_utils.crypto import keccak
 
 from plimsoll.market.bars import DAY, FloatArray
+from plimsoll.market.portable import exp, log
 from plimsoll.risk.errors import ScenarioError
 from plimsoll.spec.surface import LANES, VERSION
 from plimsoll.spec.wad import PPM
@@ -94,6 +95,11 @@ class ScenarioSet:
         return EXTREMES
 
     @property
+    def damps(self) -> tuple[int, int, int]:
+        """Shares of the extremes as a header states them [1e-2]."""
+        return DAMPS
+
+    @property
     def unit(self) -> float:
         """The lane unit as a fraction of the index price."""
         return self.scale * LANE_PPM / PPM
@@ -166,7 +172,7 @@ class ScenarioSet:
             min(cap, (30 / max(days, 1))^power), shape (n,): the shape of Deribit's and Derive's rules.
         """
         days = np.maximum(tau * 365, 1.0)
-        found: FloatArray = np.minimum((TENOR_DAYS / days) ** (self.tenor_power / PPM), self.tenor_cap / PPM)
+        found: FloatArray = np.minimum(exp(log(TENOR_DAYS / days) * (self.tenor_power / PPM)), self.tenor_cap / PPM)
         return found
 
     def shifted(self, volatility: FloatArray, tau: FloatArray) -> tuple[FloatArray, FloatArray]:

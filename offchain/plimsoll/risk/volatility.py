@@ -12,17 +12,21 @@ by the volatility of today. The residuals keep the market's own tails and asymme
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from functools import cache
 from typing import Final, Literal
 
 import numpy as np
-from scipy.signal import lfilter
 from scipy.stats import norm
 from scipy.stats import t as student
 
 from plimsoll.market.bars import FloatArray
+from plimsoll.market.portable import DIGITS, normal_density, normal_tail
 from plimsoll.risk.errors import ModelError, ReturnError, TooFewObservationsError
 
+MAX_FREEDOM: Final = 1_000
 SEED_RETURNS: Final = 25  # how many first returns stand in for a variance that nobody gave
 
 Method = Literal["historical", "student", "normal"]
@@ -70,7 +74,7 @@ def _start(returns: FloatArray, decay: float, start: float | None) -> float:
         raise ModelError(f"decay {decay}; above 0 and below 1 is right")
     check_returns(returns, 1)
     if start is None:
-        return float(np.mean(np.square(returns[:SEED_RETURNS])))
+        return _mean(np.square(returns[:SEED_RETURNS]))
     if not (math.isfinite(start) and start >= 0):
         raise ModelError(f"start variance {start}; 0 or more is right")
     return start
@@ -101,17 +105,14 @@ def ewma_variance(returns: FloatArray, decay: float = 0.94, start: float | None 
     ModelError
         `decay` or `start` is out of range.
     """
-    first = _start(returns, decay, start)
-    later, _ = lfilter([1 - decay], [1.0, -decay], np.square(returns), zi=[decay * first])
-    return np.concatenate(([first], later))
-
-
-def ewma_variance_plain(returns: FloatArray, decay: float = 0.94, start: float | None = None) -> FloatArray:
-    """The recursion of `ewma_variance` as it is written in books; slow, to hold the fast one to."""
-    variance = [_start(returns, decay, start)]
-    for value in returns:
-        variance.append(decay * variance[-1] + (1 - decay) * float(value) ** 2)
-    return np.array(variance)
+    found = np.append(_start(returns, decay, start), (1 - decay) * np.square(returns))
+    # Not by a compiled recursion, which may fuse its product and sum on one machine and not on another: each pass
+    # doubles how far back an entry looks. A weight under 1e-200 adds nothing to a variance.
+    reach, weight = 1, decay
+    while reach < len(found) and weight > 1e-200:
+        found[reach:] += weight * found[:-reach]
+        reach, weight = 2 * reach, weight * weight
+    return found
 
 
 def residuals(returns: FloatArray, variance: FloatArray, horizon: int = 1, burn_in: int = SEED_RETURNS) -> FloatArray:
@@ -152,7 +153,12 @@ def _worst(losses: FloatArray, level: float) -> tuple[float, float]:
     """Quantile and mean of the worst ceil(n (1 - level)) losses: up, so a short sample errs to the safe side."""
     count = max(1, math.ceil(len(losses) * (1 - level) - 1e-9))
     worst = np.sort(np.partition(losses, len(losses) - count)[len(losses) - count :])
-    return float(worst[0]), float(np.mean(worst))
+    return float(worst[0]), _mean(worst)
+
+
+def _mean(values: FloatArray) -> float:
+    """The exact sum, rounded once, over the count: no order of summation, so the same on every machine."""
+    return math.fsum(values.tolist()) / len(values)
 
 
 def historical_tail(sample: FloatArray, level: float, horizon: int = 1) -> Tail:
@@ -203,15 +209,77 @@ def parametric_tail(level: float, freedom: float | None, count: int = 0) -> Tail
     """
     _check_level(level)
     if freedom is None:
-        quantile = float(norm.ppf(level))
-        shortfall = float(norm.pdf(quantile)) / (1 - level)
+        quantile, density = _normal_quantile(level)
+        shortfall = density / (1 - level)
         return Tail(level, quantile, quantile, shortfall, shortfall, count, "normal")
-    if not freedom > 2:
-        raise ModelError(f"{freedom} degrees of freedom; above 2 is right, a variance must exist")
-    raw = float(student.ppf(level, freedom))
-    mean = float(student.pdf(raw, freedom)) * (freedom + raw**2) / ((freedom - 1) * (1 - level))
+    if not 2 < freedom <= MAX_FREEDOM:
+        raise ModelError(f"{freedom} degrees of freedom; above 2, as a variance must exist, to {MAX_FREEDOM} is right")
+    raw, density = _student_quantile(level, freedom)
+    mean = density * (freedom + raw * raw) / ((freedom - 1) * (1 - level))
     unit = math.sqrt((freedom - 2) / freedom)
     return Tail(level, raw * unit, raw * unit, mean * unit, mean * unit, count, "student")
+
+
+# The libraries' quantiles are where two of their builds differ; theirs is the start, decimals say the rest.
+
+
+@cache
+def _normal_quantile(level: float) -> tuple[float, float]:
+    """Quantile of the standard normal, and the density there."""
+
+    def tail(x: Decimal) -> tuple[Decimal, Decimal]:
+        return normal_tail(x), normal_density(x)
+
+    return _polished(float(norm.ppf(level)), tail, level)
+
+
+@cache
+def _student_quantile(level: float, freedom: float) -> tuple[float, float]:
+    """Quantile of a Student t, and the density there.
+
+    With t = sqrt(nu) sinh x the probability is sech(x)^nu dx over its integral over the line. It is analytic and falls
+    as exp(-nu |x|), so trapezoids of a step of h err by exp(-pi^2 / h) or exp(-2 pi^2 / (nu h^2)), less than 1e-30; so
+    for the tail from x on, by x + width exp(y - exp(-y)).
+    """
+    nu = Decimal(freedom)
+    width = min(Decimal(1), 2 / nu.sqrt(DIGITS))
+    step = width / 8
+
+    def sech(x: Decimal) -> Decimal:
+        small = DIGITS.exp(-abs(x))
+        return DIGITS.exp(DIGITS.multiply(nu, DIGITS.ln(2 * small / (1 + small * small))))
+
+    with localcontext(DIGITS):
+        whole = step * (1 + 2 * sum(sech(k * step) for k in range(1, 400)))
+        root = nu.sqrt()
+
+        def tail(t: Decimal) -> tuple[Decimal, Decimal]:
+            scaled = t / root
+            x = (scaled + (scaled * scaled + 1).sqrt()).ln()
+            total = Decimal(0)
+            for k in range(-90, 91):
+                y = Decimal(k) / 16
+                small = (-y).exp()
+                jump = width * (y - small).exp()
+                total += sech(x + jump) * jump * (1 + small)
+            slope = 1 / (root * (scaled * scaled + 1).sqrt() * whole)  # of x in t, over the whole
+            return total / 16 / whole, sech(x) * slope
+
+        return _polished(float(student.ppf(level, freedom)), tail, level)
+
+
+def _polished(start: float, tail: Callable[[Decimal], tuple[Decimal, Decimal]], level: float) -> tuple[float, float]:
+    """The quantile near `start`, and the density there, of what `tail` says: probability above, and density."""
+    with localcontext(DIGITS):
+        wanted = 1 - Decimal(level)
+        found = Decimal(start)
+        for _ in range(20):
+            above, density = tail(found)
+            change = (above - wanted) / density
+            found += change
+            if abs(change) < Decimal("1e-25"):
+                return float(found), float(density)
+    raise ModelError(f"no quantile at level {level}")
 
 
 def fhs_tail(

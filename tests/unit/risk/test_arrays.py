@@ -13,11 +13,11 @@ from plimsoll.risk.arrays import (
     by_expiry,
     fitting_scale,
     forward_ratios,
-    nearest,
     quantise,
     revalue,
 )
 from plimsoll.risk.errors import LaneRangeError, ListingError, ModelError
+from plimsoll.risk.rounding import nearest
 from plimsoll.risk.scenarios import COARSE, FINE, ScenarioSet
 from plimsoll.spec import margin
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, word
