@@ -369,13 +369,21 @@ def is_usable(underlying: uint16) -> bool:
 def grace_over() -> bool:
     """
     @notice Whether liquidation may go on: always where there is no sequencer;
-            else once it has been up for longer than the grace.
+            else once it has been up for the grace.
     """
-    sequencer: uint256 = self._sequencer
-    if sequencer == 0:
-        return True
-    since: uint256 = self._up_since(sequencer)
-    return since != 0 and block.timestamp - since > sequencer & (2**96 - 1)
+    return block.timestamp >= self._grace_until()
+
+
+@external
+@view
+@reentrant
+def grace_until() -> uint256:
+    """
+    @notice When the grace after the last outage ends, or ended [s]: zero where
+            there is no sequencer, never while it is down. An auction that began
+            before ran while nobody could act.
+    """
+    return self._grace_until()
 
 
 @external
@@ -577,6 +585,18 @@ def _up_since(sequencer: uint256) -> uint256:
 
 @internal
 @view
+def _grace_until() -> uint256:
+    sequencer: uint256 = self._sequencer
+    if sequencer == 0:
+        return 0
+    since: uint256 = self._up_since(sequencer)
+    if since == 0:
+        return max_value(uint256)
+    return since + (sequencer & (2**96 - 1))
+
+
+@internal
+@view
 def _asked(underlying: uint256) -> uint256:
     """
     @notice The live price [wad]; zero where it is dead, whatever the aggregators
@@ -616,9 +636,7 @@ def _signed(underlying: uint16) -> uint256:
 
 
 @internal
-def _set(
-    underlying: uint256, legs: DynArray[IIndexFeed.Leg, MAX_LEGS], strike_exponent: uint8, in_currency: uint256
-):
+def _set(underlying: uint256, legs: DynArray[IIndexFeed.Leg, MAX_LEGS], strike_exponent: uint8, in_currency: uint256):
     """
     @notice Binds the first route of an underlying, stages a later one.
     """

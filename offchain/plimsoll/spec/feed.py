@@ -324,11 +324,15 @@ class IndexFeed:
 
     def grace_over(self, now: int) -> bool:
         """Whether no sequencer keeps liquidation waiting."""
+        return now >= self.grace_until(now)
+
+    def grace_until(self, now: int) -> int:
+        """When the grace after the last outage ends [s]: zero where there is no sequencer, never while it is down."""
         aggregator, grace = self.uptime
         if not aggregator:
-            return True
+            return 0
         since = self._up_since(aggregator, now)
-        return since != 0 and now - since > grace
+        return since + grace if since else 2**256 - 1
 
     def strike_unit(self, underlying: int) -> int:
         """One unit of strike [wad]; raises Refused where the underlying is unknown."""

@@ -14,6 +14,8 @@ from .conftest import ETH, OWNER
 def broken(bench):
     """An aggregator that answers any bytes, behind a feed."""
     mock = deploy(bench.chain, load("MockBrokenAggregator"), sender=OWNER)
+    now = bench.chain.now
+    mock.transact("set_response", words(1, 10**8, now, now, 1), sender=OWNER)
     bench.contract.transact("set_feed", ETH, mock.address, 3600, 18, sender=OWNER)
     return mock
 

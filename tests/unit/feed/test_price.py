@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.feed import IndexFeed
 from plimsoll.spec.wad import MAX_PRICE
 
 from .conftest import ETH, Bench
@@ -89,13 +90,13 @@ def shared() -> Bench:
 def test_contract_and_twin_agree(decimals, answer, age, low, high):
     bench = shared()
     with bench.chain.isolate():
-        bench.twin.configs.clear()
-        mock = bench.aggregator(decimals)
-        bench.answer(mock, answer, age)
+        bench.twin = IndexFeed(bench.twin.owner, bench.aggregators)
+        mock = bench.aggregator(decimals, 1)
         bench.set_feed(ETH, mock)
+        bench.answer(mock, answer, age)
         bench.set_bounds(ETH, low, high)
         bench.price()
-        strike = bench.contract.call("strike_unit", ETH) if ETH in bench.twin.configs else None
+        strike = bench.contract.call("strike_unit", ETH) if ETH in bench.twin.routes else None
         assert strike == (10**18 if decimals <= 18 else None)
 
 

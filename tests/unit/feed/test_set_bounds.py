@@ -29,7 +29,11 @@ def test_out_of_range(bench, eth, low, high):
 def test_the_log_says_what_was_stored(bench, eth):
     low, high = unpack_bound(pack_bound_up(10**18 + 1)), unpack_bound(pack_bound_down(10**20 + 1))
     logged = bench.set_bounds(ETH, 10**18 + 1, 10**20 + 1)
-    assert logged == [("BoundsSet", {"underlying": ETH, "low": low, "high": high})]
+    new = {"underlying": ETH, "leg": 0, "old_low": 0, "old_high": 0, "low": low, "high": high}
+    assert logged == [("BoundsSet", new)]
+    assert bench.set_bounds(ETH, 0, 0) == [
+        ("BoundsSet", {**new, "old_low": low, "old_high": high, "low": 0, "high": 0})
+    ]
 
 
 @pytest.mark.parametrize("answer", [1_000 * E8, 5_000 * E8])
@@ -40,7 +44,7 @@ def test_beyond_a_bound(bench, eth, answer):
 
 
 def test_exactly_at_a_bound(bench):
-    fine = bench.aggregator(18)
+    fine = bench.aggregator(18, 1)
     bench.set_feed(ETH, fine)
     bench.set_bounds(ETH, LOW, HIGH)
     for price, usable in ((LOW, False), (LOW + 1, True), (HIGH - 1, True), (HIGH, False)):
@@ -58,10 +62,10 @@ def test_one_bound_alone(bench, eth):
 
 
 def test_bounds_leave_the_rest_of_the_word(bench, eth):
-    before = bench.contract.call("configs", ETH)
+    before = bench.contract.call("route", ETH)
     bench.set_bounds(ETH, LOW, HIGH)
     bench.set_bounds(ETH, 0, 0)
-    assert bench.contract.call("configs", ETH) == before
+    assert bench.contract.call("route", ETH) == before
 
 
 def test_bounds_that_no_price_meets_switch_an_underlying_off(bench, eth):
