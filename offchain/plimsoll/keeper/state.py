@@ -8,8 +8,10 @@ from typing import Any
 
 from plimsoll.chain.contract import batch
 from plimsoll.chain.deployment import System
+from plimsoll.risk.limits import Rails, charges_of
 from plimsoll.risk.models import State as RiskState
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.guardrails import NAMES, Limit, unpack_limit, unpack_scenarios
 from plimsoll.spec.margin import Assessment, ClassOffset, Index, Params, Scalars, View
 from plimsoll.spec.oracle import unpack_params
 from plimsoll.spec.report import unpack_class, unpack_scalars
@@ -32,6 +34,7 @@ class Held:
     classes: dict[int, ClassOffset] = field(default_factory=dict)
     open_interest: dict[int, int] = field(default_factory=dict)
     funding: dict[int, int] = field(default_factory=dict)  # [wad a contract] what a perp's long has paid so far
+    rails: Rails = field(default_factory=Rails)  # what the guardrails allow the next report
 
     @property
     def view(self) -> View:
@@ -61,7 +64,7 @@ class Held:
 
 
 class ChainReader:
-    """Reads what the oracle holds, two batches a time; surfaces never change, so each is fetched once.
+    """Reads what the oracle holds, a few batches a time; surfaces never change, so each is fetched once.
 
     Parameters
     ----------
@@ -101,6 +104,10 @@ class ChainReader:
                     *(system.feed.request("price", u) for u in underlyings),
                     *(system.clearinghouse.request("open_interest", u) for u in underlyings),
                     *(oracle.request("funding", u) for u in underlyings),
+                    system.guard.request("boost"),
+                    *(system.guard.request("scopes", u) for u in underlyings),
+                    *(system.guard.request("scenarios", u) for u in underlyings),
+                    *(system.guard.request("class_time", k) for k in classes),
                 ],
             )
         )
@@ -111,18 +118,45 @@ class ChainReader:
         prices = {u: next(found) for u in underlyings}
         interest = {u: next(found) for u in underlyings}
         funding = {u: next(found) for u in underlyings}
+        boost = next(found)
+        scopes = {u: next(found) for u in underlyings}
+        sets = {u: unpack_scenarios(next(found)) for u in underlyings}
+        times = {k: next(found) for k in classes}
+        surfaces = {key: self._surface(pointer >> 96) for key, pointer in pointers.items() if pointer}
+        posted = {u: unpack_scalars(word) for u, word in scalars.items() if word}
+        known = {k: unpack_class(word) for k, word in offsets.items() if word}
+        rails = Rails(
+            self._limits({0, *scopes.values()}),
+            {u: scope for u, scope in scopes.items() if scope},
+            boost,
+            {u: found for u, found in sets.items() if found.time or found.scalars_time},
+            posted,
+            known,
+            {k: time for k, time in times.items() if time},
+            charges_of(surfaces),
+        )
         return Held(
             time=chain.now,
             sequence=sequence,
             market_time=market_time,
             params=unpack_params(rates, floors),
             index={u: Index(p[0], p[2]) for u, p in prices.items() if not isinstance(p, Refused)},
-            surfaces={key: self._surface(pointer >> 96) for key, pointer in pointers.items() if pointer},
-            scalars={u: unpack_scalars(word) for u, word in scalars.items() if word},
-            classes={k: unpack_class(word) for k, word in offsets.items() if word},
+            surfaces=surfaces,
+            scalars=posted,
+            classes=known,
             open_interest=interest,
             funding=funding,
+            rails=rails,
         )
+
+    def _limits(self, scopes: set[int]) -> dict[int, dict[int, Limit]]:
+        """Every limit of these scopes, by scope and place."""
+        keys = [(scope, place) for scope in sorted(scopes) for place in range(len(NAMES))]
+        words = batch(self.system.chain, [self.system.guard.request("limit", *key) for key in keys])
+        found: dict[int, dict[int, Limit]] = {scope: {} for scope in scopes}
+        for (scope, place), word in zip(keys, words, strict=True):
+            found[scope][place] = unpack_limit(word)
+        return found
 
     def _surface(self, address: int) -> Surface:
         found = self._surfaces.get(address)
