@@ -43,6 +43,7 @@
 from interfaces import IAggregatorV3
 from interfaces import IIndexFeed
 from interfaces import IRiskOracle
+from modules import authority
 from modules import fixed
 from modules import surface
 from snekmate.auth import ownable
@@ -52,6 +53,7 @@ implements: IIndexFeed
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
+initializes: authority[ownable := ownable]
 
 # Not renounced: feeds that nobody can replace end in a book that nobody can close.
 exports: (
@@ -173,9 +175,9 @@ def set_quote_route(legs: DynArray[IIndexFeed.Leg, MAX_LEGS]):
 @external
 def cancel(underlying: uint256):
     """
-    @notice Owner: a staged route does not bind any more.
+    @notice Owner or guardian: a staged route does not bind any more.
     """
-    ownable._check_owner()
+    authority._check(True)
     staged: IIndexFeed.Staged = self._staged[underlying]
     assert staged.since != 0, "feed: nothing staged"
     self._staged[underlying] = empty(IIndexFeed.Staged)
@@ -214,9 +216,9 @@ def set_bounds(underlying: uint256, low: uint256, high: uint256, leg: uint256 = 
 def set_band(band: uint256):
     """
     @notice How far the first price of a new route may lie from an independent
-            one [ppm].
+            one [ppm]. A guardian may narrow it.
     """
-    ownable._check_owner()
+    authority._check(band <= self.band)
     assert MIN_BAND <= band and band <= MAX_BAND, "feed: band out of range"
     log IIndexFeed.BandSet(old=self.band, new=band)
     self.band = band

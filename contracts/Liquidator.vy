@@ -22,8 +22,9 @@
         Units: money and fractions [wad], rates [ppm], time [s]. The payment
         rounds down and the discount up: against the account.
         Trusts the Clearinghouse, which moves the book and checks the bidder's
-        initial margin, and the Registry for when liquidations are stopped: what
-        began before such a stop ended starts anew, at the first discount.
+        initial margin, the Registry for when liquidations are stopped, and the
+        IndexFeed for how long a rollup's outage holds them off: what began
+        before either ended starts anew, at the first discount.
         Anyone may call every function but the setters.
 @custom:security The fund pays no bidder of the account's own owner; who hides
         behind another address gains the bonus at most.
@@ -41,6 +42,7 @@ from snekmate.auth import ownable_2step
 from snekmate.auth import ownable
 
 from interfaces import IClearinghouse
+from interfaces import IIndexFeed
 from interfaces import IInsuranceFund
 from interfaces import IMandates
 from interfaces import IRegistry
@@ -83,6 +85,7 @@ MAX_POSITIONS: constant(uint256) = instruments.MAX_POSITIONS
 
 
 BOOK: immutable(IClearinghouse)
+FEED: immutable(IIndexFeed)
 ORACLE: immutable(IRiskOracle)
 REGISTRY: immutable(IRegistry)
 MANDATES: immutable(IMandates)
@@ -206,6 +209,7 @@ def __init__(book: address):
     ownable.__init__()
     ownable_2step.__init__()
     BOOK = IClearinghouse(book)
+    FEED = IIndexFeed(staticcall BOOK.feed())
     ORACLE = IRiskOracle(staticcall BOOK.oracle())
     REGISTRY = IRegistry(staticcall BOOK.registry())
     MANDATES = IMandates(staticcall BOOK.mandates())
@@ -535,12 +539,17 @@ def _set_config(config: Config):
 @view
 def _check_running() -> uint256:
     """
-    @notice Refuses while liquidations are stopped.
-    @return When they last were [s].
+    @notice Refuses while liquidations are stopped, and in the grace after an
+            outage of a rollup's sequencer, in which owners could not act. Of
+            accounts whose equity is negative too: they have no notice because
+            no report brings that about, but an outage does.
+    @return Until when either last was [s].
     """
     until: uint256 = staticcall REGISTRY.stops() >> 128
     assert block.timestamp >= until, "liquidator: liquidations are stopped"
-    return until
+    outage: uint256 = staticcall FEED.grace_until()
+    assert block.timestamp >= outage, "liquidator: in the grace after an outage"
+    return max(until, outage)
 
 
 @internal

@@ -11,6 +11,12 @@
 """
 
 
+# ------------------------------------------------------------------- constants
+
+
+FAILS: constant(uint256) = 1 << 255
+
+
 # ------------------------------------------------------------------ immutables
 
 
@@ -21,11 +27,11 @@ decimals: public(immutable(uint8))
 
 
 description: public(String[64])
-round_id: uint80
+# fails u1 | started_at u128 [s] | round id u80: one slot, so that being asked
+# costs what it costs of others
+round: uint256
 answer: int256
-started_at: uint256  # [s]
 updated_at: uint256  # [s]
-fails: public(bool)
 
 
 # ---------------------------------------------------------------------- events
@@ -85,7 +91,9 @@ def set_fails(fails: bool):
     @notice Revert when asked.
     @param fails Whether.
     """
-    self.fails = fails
+    self.round &= max_value(uint256) >> 1
+    if fails:
+        self.round |= FAILS
 
 
 @external
@@ -94,8 +102,10 @@ def latestRoundData() -> (uint80, int256, uint256, uint256, uint80):
     """
     @notice Round id, answer, start [s], update [s], round the answer is of.
     """
-    assert not self.fails, "aggregator: down"
-    return self.round_id, self.answer, self.started_at, self.updated_at, self.round_id
+    round: uint256 = self.round
+    assert round < FAILS, "aggregator: down"
+    id: uint80 = convert(round & (2**80 - 1), uint80)
+    return id, self.answer, round >> 80, self.updated_at, id
 
 
 # -------------------------------------------------------------------- internal
@@ -106,8 +116,9 @@ def _set(answer: int256, started_at: uint256, updated_at: uint256):
     """
     @notice Begin a round with an answer.
     """
-    self.round_id += 1
+    round: uint256 = self.round
+    id: uint256 = (round & (2**80 - 1)) + 1
+    self.round = (round & FAILS) | ((started_at & (2**128 - 1)) << 80) | id
     self.answer = answer
-    self.started_at = started_at
     self.updated_at = updated_at
-    log AnswerUpdated(current=answer, roundId=convert(self.round_id, uint256), updatedAt=updated_at)
+    log AnswerUpdated(current=answer, roundId=id, updatedAt=updated_at)

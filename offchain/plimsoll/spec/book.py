@@ -101,6 +101,10 @@ class Listings(Feed, Protocol):
         """One unit of strike [wad]; raises Refused where the underlying is unknown."""
         ...
 
+    def grace_until(self, now: int) -> int:
+        """When the grace after a sequencer's last outage ends [s]; zero where there is no sequencer."""
+        ...
+
 
 def held(words: Sequence[int], instrument_id: int) -> int:
     """Quantity of an instrument in a sorted book [wad], zero where it holds none."""

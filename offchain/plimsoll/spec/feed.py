@@ -20,6 +20,8 @@ from typing import Final, Protocol
 
 from eth_utils.crypto import keccak
 
+from plimsoll.spec import authority
+from plimsoll.spec.authority import NOBODY, NOT_OWNER, Guardians
 from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.surface import Surface
@@ -46,7 +48,6 @@ ON_ROLLUP: Final = 1 << 91
 UNNAMED: Final = bytes(32)
 NO_ROUTE: Final = (0,) * MAX_LEGS
 
-NOT_THE_OWNER: Final = "ownable: caller is not the owner"
 UNKNOWN: Final = "feed: unknown underlying"
 UNKNOWN_LEG: Final = "feed: unknown leg"
 NO_QUOTE: Final = "feed: no quote route"
@@ -175,6 +176,7 @@ class IndexFeed:
         self, owner: int, aggregators: Mapping[int, Aggregator], oracles: Mapping[int, Witness] | None = None
     ) -> None:
         self.owner = owner
+        self.guardians: Guardians = NOBODY  # who may tighten beside the owner
         self.aggregators = aggregators
         self.oracles = {} if oracles is None else oracles
         self.routes: dict[int, Route] = {}
@@ -192,7 +194,7 @@ class IndexFeed:
         self, underlying: int, aggregator: int, max_age: int, strike_exponent: int, *, sender: int, now: int
     ) -> None:
         """A route of one leg in quote, without bounds, whatever its aggregator calls itself."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        require(sender == self.owner, NOT_OWNER)
         self._set(underlying, [Leg(aggregator, max_age)], strike_exponent, 0, now)
 
     def set_route(
@@ -206,26 +208,26 @@ class IndexFeed:
         now: int,
     ) -> None:
         """The legs that price an underlying: bound at once where it has none, else staged."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        require(sender == self.owner, NOT_OWNER)
         require(all(leg.description != UNNAMED for leg in legs), "feed: description not named")
         self._set(underlying, legs, strike_exponent, IN_CURRENCY if in_currency else 0, now)
 
     def set_quote_route(self, legs: Sequence[Leg], *, sender: int, now: int) -> None:
         """The legs that price the quote coin in its currency."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        require(sender == self.owner, NOT_OWNER)
         require(all(leg.description != UNNAMED for leg in legs), "feed: description not named")
         self._set(QUOTE, legs, 0, 0, now)
 
     def cancel(self, underlying: int, *, sender: int) -> None:
         """A staged route does not bind any more."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        authority.check(self.owner, sender, True, self.guardians)
         require(underlying in self.waiting, NOTHING_STAGED)
         route, _ = self.waiting.pop(underlying)
         self._emit("RouteCancelled", underlying=underlying, route=route)
 
     def set_bounds(self, underlying: int, low: int, high: int, leg: int = 0, *, sender: int) -> None:
         """A leg's prices must lie strictly between `low` and `high` [wad]; 0 is none."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        require(sender == self.owner, NOT_OWNER)
         require(leg < MAX_LEGS, UNKNOWN_LEG)
         require(underlying in self.routes, UNKNOWN)
         route = self.routes[underlying]
@@ -245,14 +247,14 @@ class IndexFeed:
 
     def set_band(self, band: int, *, sender: int) -> None:
         """How far the first price of a new route may lie from an independent one [ppm]."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        authority.check(self.owner, sender, band <= self.band, self.guardians)
         require(BAND[0] <= band <= BAND[1], "feed: band out of range")
         self._emit("BandSet", old=self.band, new=band)
         self.band = band
 
     def set_witness(self, oracle: int, *, sender: int) -> None:
         """The RiskOracle; once."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        require(sender == self.owner, NOT_OWNER)
         require(oracle != 0, "feed: zero address")
         require(self.witness == 0, "feed: witness is set")
         self.witness = oracle
@@ -260,7 +262,7 @@ class IndexFeed:
 
     def set_sequencer(self, aggregator: int, grace: int, *, sender: int, now: int) -> None:
         """The uptime feed of a rollup's sequencer, which must be up; 0 for none. Grace after an outage [s]."""
-        require(sender == self.owner, NOT_THE_OWNER)
+        require(sender == self.owner, NOT_OWNER)
         new = (0, 0)
         if aggregator:
             require(GRACE[0] <= grace <= GRACE[1], "feed: grace out of range")

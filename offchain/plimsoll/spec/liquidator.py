@@ -338,10 +338,12 @@ class Liquidator:
         self.config = config
 
     def _check_running(self, now: int) -> int:
-        """Refuse while liquidations are stopped; until when they last were [s]."""
+        """Refuse while liquidations are stopped, and in the grace after an outage; until when either last was [s]."""
         until = self.book.registry.stops() >> 128
         require(now >= until, "liquidator: liquidations are stopped")
-        return until
+        outage = self.book.feed.grace_until(now)
+        require(now >= outage, "liquidator: in the grace after an outage")
+        return max(until, outage)
 
     def _is_called(self, account: int, now: int) -> bool:
         return account in self.calls and now <= self.calls[account][2]
