@@ -1,4 +1,4 @@
-"""The command line: `plimsoll demo | keeper | report | account | figures`.
+"""The command line: `plimsoll demo | keeper | node | report | account | figures`.
 
 Exit codes: 0 it went well; 1 a check failed (chain and spec differ, a keeper halted, a node or contract refuses); 2 the
 input is bad. Errors that have a name are one line on standard error, without a traceback.
@@ -7,6 +7,7 @@ input is bad. Errors that have a name are one line on standard error, without a 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,7 @@ def cli() -> None:
 )
 @click.option("--per-leg", type=click.IntRange(1, 50), help="Steps on each of a bar's three legs.")
 @click.option("--out", type=FOLDER, default=Path("build/demo"), show_default=True, help="Where page and picture go.")
+@click.option("--nodes/--no-nodes", default=True, show_default=True, help="Three risk nodes as processes; one lies.")
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON on standard output, nothing else there.")
 @click.option("--quiet", is_flag=True, help="No progress, no events.")
 def demo(
@@ -99,12 +101,15 @@ def demo(
     per_leg: int | None,
     out: Path,
     *,
+    nodes: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
     """Replay a crash through the real contracts, on a chain in this process.
 
-    Without --prices: the S&P 500 and crude oil in the autumn of 2008, real prices that come with a dependency.
+    Without --prices: the S&P 500 and crude oil in the autumn of 2008, real prices that come with a dependency. Every
+    report is recomputed and signed by risk nodes, each a process with its own key, clock and prices; from half time on
+    one of them lies. With --no-nodes the keeper signs by itself.
 
     \b
       plimsoll demo
@@ -128,7 +133,7 @@ def demo(
     screen = _Screen(show=not quiet and not as_json)
     replay = Replay(
         markets,
-        ReplayConfig(first, last, max(history, 1), per_leg),
+        ReplayConfig(first, last, max(history, 1), per_leg, nodes=nodes),
         on_event=screen.event,
         on_progress=screen.progress,
     )
@@ -292,6 +297,63 @@ def _round_text(done: Round, *, as_json: bool) -> str:
     acted = f", {len(steps)} liquidation steps" if steps else ""
     acted += f", {len(done.chores)} chores" if done.chores else ""
     return f"{_moment(done.time)}  {posted}{why}{acted}" + (f"  FAILED: {done.error}" if done.error else "")
+
+
+# ---------------------------------------------------------------------------------------------------------------- node
+
+
+@cli.command(epilog=EPILOG)
+@click.option("--settings", type=FILE, required=True, help="Settings file; see plimsoll/keeper/cosigner.py.")
+@click.option("--once", is_flag=True, help="Look once and say what this node would sign; listen to nobody.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def node(settings: Path, *, once: bool, as_json: bool) -> int:
+    """Run a risk node: recompute what a proposer asks it to sign, and sign only what it finds itself.
+
+    \b
+      plimsoll node --settings node.yaml --once
+      plimsoll node --settings node.yaml
+    """  # noqa: D301 - \b is what click wants: keep these lines
+    from plimsoll.keeper.cosigner import build_node, load_node_settings  # noqa: PLC0415
+    from plimsoll.nodes.service import Service  # noqa: PLC0415
+
+    found = load_node_settings(settings)
+    signer = build_node(found)
+    if once:
+        sight = signer.observer.look()
+        built = signer.engine.report(sight.snapshot(sight.now), sight.previous, sight.sequence + 1, rails=sight.rails)
+        said = {
+            "signer": signer.address,
+            "oracle": signer.oracle,
+            "sequence": built.report.sequence,
+            "market_time": built.report.market_time,
+            "margin": {str(u): {"mm": r.mm, "im": r.im, "psr": r.psr} for u, r in built.summary.items()},
+        }
+        if as_json:
+            click.echo(json.dumps(said))
+            return OK
+        click.echo(f"{signer.address} would sign report {said['sequence']}, {_moment(built.report.market_time)} UTC")
+        for underlying, rate in built.summary.items():
+            click.echo(f"{underlying:<12} MM {rate.mm:.2%}  IM {rate.im:.2%}  scan range {rate.psr:.2%}")
+        return OK
+    try:
+        service = Service(signer, found.listen.host, found.listen.port, found.listen.timeout)
+    except OSError as error:
+        raise InputError(f"listen {found.listen.host}:{found.listen.port}: {error.strerror or error}") from error
+    what = {"listening": service.url, "signer": signer.address, "oracle": signer.oracle, "chain_id": signer.chain_id}
+    click.echo(json.dumps(what) if as_json else f"{signer.address} listens on {service.url}")
+    signal.signal(signal.SIGTERM, lambda *_: _interrupt())
+    try:
+        service.serve_forever()
+    except KeyboardInterrupt:
+        return OK
+    finally:
+        service.server_close()
+    return OK
+
+
+def _interrupt() -> None:
+    """Stop as by hand: every promise is on disk."""
+    raise KeyboardInterrupt
 
 
 # -------------------------------------------------------------------------------------------------------------- report

@@ -15,14 +15,15 @@ from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent
 from plimsoll.keeper.loop import Keeper, LoopConfig
 from plimsoll.keeper.metrics import Metrics
-from plimsoll.keeper.poster import Poster
+from plimsoll.keeper.poster import LocalKeys, Poster, Signing, quorum_of
 from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder
-from plimsoll.keeper.settings import KeeperSettings, key_from
+from plimsoll.keeper.settings import KeeperSettings, MarketSettings, key_from
 from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.triggers import TriggerConfig
 from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
 from plimsoll.market.sources import load_bars
+from plimsoll.nodes.proposer import Peers
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.models import EwmaFhs
 from plimsoll.risk.signing import address_of
@@ -63,30 +64,12 @@ def build_keeper(
     liquidator_key = key_from(keys.liquidator, environment) if keys.liquidator else None
     if settings.liquidation is not None and liquidator_key is None:
         raise SettingsError("liquidation is set, keys.liquidator is not")
-    for market in settings.markets:
-        load_bars(market.prices)  # a file that cannot be read is met now
     used = chain or NodeChain(settings.node, [poster_key, *([liquidator_key] if liquidator_key else [])])
     system = load_book(settings.book, used)
-    _check_signers(system, signer_keys)
+    _check_signers(system, signer_keys, len(settings.nodes.peers) if settings.nodes else 0)
     first_block = book_block(settings.book) if settings.first_block is None else settings.first_block
-    asked = any(market.expiries is None for market in settings.markets)
-    listed = listed_expiries(system, first_block) if asked else {}
+    source = source_of(system, settings.markets, first_block)
     journal = recorder or JsonLinesRecorder(settings.journal)
-    source = FeedSource(
-        system,
-        [
-            MarketSource(
-                m.underlying,
-                m.name,
-                Path(m.prices),
-                listed.get(m.underlying, ()) if m.expiries is None else tuple(m.expiries),
-                m.depth,
-                m.max_history_age,
-                m.window,
-            )
-            for m in settings.markets
-        ],
-    )
     agent, upkeep = None, None
     accounts: Callable[[], Sequence[int]] = tuple
     watcher = AccountWatcher(system, first_block)
@@ -124,7 +107,7 @@ def build_keeper(
         source,
         Engine(EwmaFhs()),
         ChainReader(system, source.expiries(used.now)),
-        Poster(system, address_of(poster_key), signer_keys, journal),
+        Poster(system, address_of(poster_key), _signing(settings, system, signer_keys, journal), journal),
         journal,
         agent=agent,
         upkeep=upkeep,
@@ -141,13 +124,52 @@ def _accounts(watcher: AccountWatcher, extra: Sequence[int]) -> list[int]:
     return list(dict.fromkeys([*watcher.update(), *extra]))
 
 
-def _check_signers(system: System, keys: list[str]) -> None:
-    """Enough of the keys are the oracle's signers."""
+def source_of(system: System, markets: Sequence[MarketSettings], first_block: int) -> FeedSource:
+    """Where snapshots come from, by the settings; expiries that they do not name are what the registry lists.
+
+    Raises
+    ------
+    SourceError
+        A file of prices cannot be used.
+    NodeError
+        Where the endpoint does not answer.
+    """
+    for market in markets:
+        load_bars(market.prices)  # a file that cannot be read is met now
+    asked = any(market.expiries is None for market in markets)
+    listed = listed_expiries(system, first_block) if asked else {}
+    return FeedSource(
+        system,
+        [
+            MarketSource(
+                m.underlying,
+                m.name,
+                Path(m.prices),
+                listed.get(m.underlying, ()) if m.expiries is None else tuple(m.expiries),
+                m.depth,
+                m.max_history_age,
+                m.window,
+            )
+            for m in markets
+        ],
+    )
+
+
+def _signing(settings: KeeperSettings, system: System, keys: list[str], journal: Recorder) -> Signing:
+    nodes = settings.nodes
+    if nodes is None:
+        return LocalKeys(keys)
+    return Peers(nodes.peers, quorum_of(system), nodes.name, keys, nodes.timeout, journal.record)
+
+
+def _check_signers(system: System, keys: list[str], peers: int) -> None:
+    """The keys are the oracle's signers, and with the peers, who are asked later, enough."""
     quorum = int(system.oracle.call("quorum"))
     signers = set(system.oracle.call("signers"))
     addresses = [address_of(key) for key in keys]
     strangers = [address for address in addresses if address not in signers]
     if strangers:
         raise SettingsError(f"{', '.join(strangers)} is no signer of the oracle")
-    if len(set(addresses)) < quorum:
-        raise SettingsError(f"{len(set(addresses))} signing keys; the oracle's quorum is {quorum}")
+    if len(set(addresses)) + peers < quorum:
+        also = f" and {peers} peers" if peers else ""
+        raise SettingsError(f"{len(set(addresses))} signing keys{also}; the oracle's quorum is {quorum}")

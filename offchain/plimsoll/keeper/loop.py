@@ -212,7 +212,8 @@ class Keeper:
         if held.sequence and held.time <= held.market_time:
             return None, ()
         snapshot, previous = self.source.snapshot(held), held.risk_state
-        built = self.engine.report(snapshot, previous, held.sequence + 1)
+        number = self.poster.signing.next_sequence(held.sequence)
+        built = self.engine.report(snapshot, previous, number, rails=held.rails)
         reasons = due(held, built, self.triggers)
         if reasons and self.archive is not None and not self.config.dry_run:
             self.archive.keep(built.report.sequence, snapshot, previous)

@@ -1,4 +1,7 @@
-"""The poster: signs a report with the nodes' keys, stores its surfaces, posts it.
+"""The poster: has a report signed by a quorum, stores its surfaces, posts it.
+
+Who signs is a `Signing`: keys that are here (`LocalKeys`), or other nodes that look for themselves
+(`plimsoll.nodes.proposer.Peers`). Nothing is stored for a report that no quorum signed.
 
 A report of n surfaces takes n transactions: n - 1 stores, and a post that brings the last surface along. Surfaces are
 kept by hash, so a post that failed does not store them again. What the chain refuses is recorded and counted; the next
@@ -7,9 +10,9 @@ round builds anew, with a new sequence and a new time, because a report that was
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from eth_utils.crypto import keccak
 
@@ -17,12 +20,60 @@ from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.recorder import Recorder
+from plimsoll.nodes.errors import QuorumError
+from plimsoll.nodes.proposer import Quorum
 from plimsoll.risk.engine import BuiltReport
 from plimsoll.risk.signing import sign_all
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.report import digest
 
 KEPT: Final = 1_000  # stored surfaces remembered by hash
+
+
+class Signing(Protocol):
+    """Who signs."""
+
+    def sign(self, built: BuiltReport, digest: bytes) -> Sequence[bytes]:
+        """Signatures of a report's digest by rising address of their signers; raises QuorumError for too few."""
+
+    def next_sequence(self, last: int) -> int:
+        """What to number a report, the oracle holding one numbered `last`."""
+
+
+class LocalKeys:
+    """Keys of risk nodes that are here; at least the quorum.
+
+    Raises
+    ------
+    SettingsError
+        Without a key.
+    """
+
+    def __init__(self, keys: Sequence[str | bytes]) -> None:
+        if not keys:
+            raise SettingsError("no signing key; a report takes as many as the oracle's quorum")
+        self._keys = list(keys)
+
+    def sign(self, built: BuiltReport, digest: bytes) -> Sequence[bytes]:
+        """Every key's signature."""
+        del built
+        return sign_all(digest, self._keys)
+
+    def next_sequence(self, last: int) -> int:
+        """One more."""
+        return last + 1
+
+
+def quorum_of(system: System) -> Callable[[BuiltReport], Quorum]:
+    """What the oracle demands of a report, as it stands when the report is to be signed."""
+
+    def counts(signer: str) -> bool:
+        return int(system.oracle.call("valid_until", signer)) > system.chain.now
+
+    def demanded(built: BuiltReport) -> Quorum:
+        return Quorum(int(system.oracle.call("urgent_quorum" if built.report.urgent else "quorum")), counts)
+
+    return demanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,32 +100,28 @@ class Poster:
         The deployment.
     sender
         Who pays; anyone may post what is signed.
-    keys
-        Private keys of the risk nodes that sign here; at least the quorum.
+    signing
+        Who signs.
     recorder
         The journal.
-
-    Raises
-    ------
-    SettingsError
-        Without a key.
     """
 
-    def __init__(self, system: System, sender: str, keys: Sequence[str | bytes], recorder: Recorder) -> None:
-        if not keys:
-            raise SettingsError("no signing key; a report takes as many as the oracle's quorum")
+    def __init__(self, system: System, sender: str, signing: Signing, recorder: Recorder) -> None:
         self.system = system
         self.sender = sender
-        self.keys = list(keys)
+        self.signing = signing
         self.recorder = recorder
         self.failures = 0  # in a row
         self._stored: dict[bytes, str] = {}
 
     def post(self, built: BuiltReport) -> Posted:
-        """Store and post; never raises for what the chain or the node refuses."""
+        """Have it signed, store and post; never raises for what risk nodes, chain or endpoint refuse."""
         system, report = self.system, built.report
         signed = digest(report, system.chain.chain_id, system.oracle.address)
-        signatures = sign_all(signed, self.keys)
+        try:
+            signatures = self.signing.sign(built, signed)
+        except QuorumError as error:
+            return self._failed(built, 0, error)
         self.recorder.record(
             "post-intent",
             system.chain.now,

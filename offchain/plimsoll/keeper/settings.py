@@ -4,8 +4,9 @@
     book: build/deployment.json          # address book, see plimsoll.chain.deployment
     keys:                                # names of environment variables; keys themselves never stand in a file
       poster: PLIMSOLL_POSTER_KEY
-      signers: [PLIMSOLL_SIGNER_1, PLIMSOLL_SIGNER_2]
+      signers: [PLIMSOLL_SIGNER_1]       # may be left out where `nodes` has enough
       liquidator: PLIMSOLL_LIQUIDATOR_KEY
+    nodes: {peers: ["http://10.0.0.2:9560", "http://10.0.0.3:9560"], timeout: 5, name: keeper}
     markets:
       - {underlying: 257, name: BTC, prices: data/btc.csv, expiries: [1798704000], depth: 1000}
     triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8}
@@ -17,35 +18,39 @@
     metrics_port: 9464
 
 Paths are relative to the file. Where a market names no expiries, those that the registry lists are taken. Chores are
-done by the poster's key; `upkeep: null` leaves them to others. A name that is not known is refused: a misspelt limit
+done by the poster's key; `upkeep: null` leaves them to others. Reports are signed by the signers' keys here, by the
+risk nodes (`plimsoll node`) that are named as peers, or by both. A name that is not known is refused: a misspelt limit
 would be no limit.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from plimsoll.keeper.errors import SettingsError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VERSION: Final = 1
+Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """Settings that know every name they are given, and do not change."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class KeySettings(_Strict):
+class KeySettings(Strict):
     """Environment variables that hold private keys."""
 
     poster: Name
-    signers: list[Name] = Field(min_length=1)
+    signers: list[Name] = Field(default_factory=list, description="of risk nodes that sign here")
     liquidator: Name | None = None
 
     @field_validator("signers")
@@ -56,7 +61,25 @@ class KeySettings(_Strict):
         return names
 
 
-class MarketSettings(_Strict):
+Peer = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")]
+
+
+class PeerSettings(Strict):
+    """Risk nodes that are asked to sign, and look for themselves; see `plimsoll.nodes`."""
+
+    peers: list[Peer] = Field(min_length=1)
+    timeout: float = Field(default=5.0, gt=0, le=60, description="for all their answers [s]")
+    name: str = Field(default="keeper", min_length=1, max_length=64, description="what they are told who asks")
+
+    @field_validator("peers")
+    @classmethod
+    def _distinct(cls, peers: list[str]) -> list[str]:
+        if len({peer.rstrip("/") for peer in peers}) != len(peers):
+            raise ValueError("a peer is named twice")
+        return peers
+
+
+class MarketSettings(Strict):
     """One underlying."""
 
     underlying: int = Field(ge=0, lt=2**16)
@@ -68,7 +91,7 @@ class MarketSettings(_Strict):
     window: int | None = Field(default=None, gt=1)
 
 
-class TriggerSettings(_Strict):
+class TriggerSettings(Strict):
     """When to post; see `plimsoll.keeper.triggers`."""
 
     heartbeat: int = Field(default=3_600, gt=0, description="0 is refused: it would mean always")
@@ -76,7 +99,7 @@ class TriggerSettings(_Strict):
     gate_share: float = Field(default=0.8, gt=0, le=1)
 
 
-class LiquidationSettings(_Strict):
+class LiquidationSettings(Strict):
     """The bidding account of the liquidator key and its rule."""
 
     account: int | None = Field(default=None, ge=0, lt=2**96, description="number; none: never bid")
@@ -89,27 +112,28 @@ class LiquidationSettings(_Strict):
     accounts: list[int] = Field(default_factory=list, description="to watch besides those that events name")
 
 
-class UpkeepSettings(_Strict):
+class UpkeepSettings(Strict):
     """Chores anyone may do; see `plimsoll.keeper.upkeep`."""
 
     every: int = Field(default=86_400, gt=0, description="between looks at what is to be settled and collected [s]")
     least: float = Field(default=100.0, ge=0, description="amount worth the gas [quote]")
 
 
-class LoopSettings(_Strict):
+class LoopSettings(Strict):
     """How the loop runs."""
 
     interval: float = Field(default=15.0, ge=0)
     max_failures: int = Field(default=5, ge=1)
 
 
-class KeeperSettings(_Strict):
+class KeeperSettings(Strict):
     """The whole file."""
 
     version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
     node: str = Field(pattern=r"^https?://")
     book: Path
     keys: KeySettings
+    nodes: PeerSettings | None = None
     markets: list[MarketSettings] = Field(min_length=1)
     triggers: TriggerSettings = TriggerSettings()
     liquidation: LiquidationSettings | None = None
@@ -128,6 +152,12 @@ class KeeperSettings(_Strict):
             raise ValueError("an underlying is named twice")
         return markets
 
+    @model_validator(mode="after")
+    def _signed(self) -> KeeperSettings:
+        if not self.keys.signers and self.nodes is None:
+            raise ValueError("nobody signs: keys.signers, nodes.peers, or both are needed")
+        return self
+
 
 def load_settings(path: Path) -> KeeperSettings:
     """Read and check a settings file; its paths come back relative to where it stands.
@@ -137,6 +167,17 @@ def load_settings(path: Path) -> KeeperSettings:
     SettingsError
         Naming every field that is wrong.
     """
+    return parse_settings(read_yaml(path), path)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a file holds.
+
+    Raises
+    ------
+    SettingsError
+        There is no such file, or it holds none.
+    """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -145,7 +186,7 @@ def load_settings(path: Path) -> KeeperSettings:
         raise SettingsError(f"{path}: no YAML ({' '.join(str(error).split())})") from error
     if not isinstance(data, dict):
         raise SettingsError(f"{path}: a mapping of names to values is right")
-    return parse_settings(data, path)
+    return data
 
 
 def parse_settings(data: Mapping[str, Any], path: Path) -> KeeperSettings:
@@ -156,22 +197,39 @@ def parse_settings(data: Mapping[str, Any], path: Path) -> KeeperSettings:
     SettingsError
         As `load_settings`.
     """
-    try:
-        found = KeeperSettings.model_validate(data)
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
-        )
-        raise SettingsError(f"{path}: {wrong}") from error
+    found = checked(KeeperSettings, data, path)
     folder = path.parent
     return found.model_copy(
         update={
             "book": folder / found.book,
             "journal": folder / found.journal,
             "archive": None if found.archive is None else folder / found.archive,
-            "markets": [m.model_copy(update={"prices": folder / m.prices}) for m in found.markets],
+            "markets": beside(folder, found.markets),
         }
     )
+
+
+def beside(folder: Path, markets: Sequence[MarketSettings]) -> list[MarketSettings]:
+    """Markets with their files relative to a folder."""
+    return [m.model_copy(update={"prices": folder / m.prices}) for m in markets]
+
+
+def checked(model: type[Model], data: Mapping[str, Any], path: Path) -> Model:
+    """Settings of a kind from plain values.
+
+    Raises
+    ------
+    SettingsError
+        Naming every field that is wrong.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        )
+        raise SettingsError(f"{path}: {wrong}") from error
 
 
 def key_from(variable: str, environment: Mapping[str, str] | None = None) -> str:

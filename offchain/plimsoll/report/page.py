@@ -31,6 +31,7 @@ th { color: var(--muted); font-weight: 600; font-size: 13px; } th:first-child, t
 table.left td, table.left th { text-align: left; } tr:last-child td { border-bottom: 0; }
 .scroll { max-height: 520px; overflow-y: auto; }
 .k { font-weight: 600; } .k-liquidated, .k-insolvent, .k-shortfall, .k-recorded { color: var(--rust); }
+.k-lie { color: #8a2f8f; }
 .k-called { color: #a66b00; }
 .k-recovered { color: #2d7d46; } .k-auction, .k-closed { color: var(--muted); }
 """
@@ -49,6 +50,26 @@ def _table(head: tuple[str, ...], body: list[tuple[str, ...]], css: str = "") ->
     return f'<table class="{css}"><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>'
 
 
+def _node_text(nodes: Mapping[str, Any] | None) -> str:
+    if nodes is None:
+        return ""
+    return f"""
+The nodes are processes of their own, with their own keys, clocks and prices, and recompute what they sign. From
+{moment(nodes["lies_from"])} on one of them lies: it signs no true report, and before each of them pushes a forged one,
+with the scan range halved, lanes of zero or marks doubled, to the other nodes and to the chain."""
+
+
+def _node_tiles(nodes: Mapping[str, Any] | None) -> list[str]:
+    if nodes is None:
+        return []
+    return [
+        _tile(f"{nodes['quorum']} of {nodes['nodes']}", "risk nodes sign a report"),
+        _tile(f"{nodes['told']:,}", "forged reports from a node that lies"),
+        _tile(f"{nodes['cosigned']:,}", "of them co-signed by others", bad=nodes["cosigned"] > 0),
+        _tile(f"{nodes['believed']:,}", "of them believed by the chain", bad=nodes["believed"] > 0),
+    ]
+
+
 def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
     """The page, complete."""
     names = " and ".join(item["name"] for item in summary["coverage"])
@@ -63,6 +84,7 @@ def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
             _tile(f"{summary['bad_debt']:,.0f}", "bad debt", bad=summary["bad_debt"] > 0),
             _tile(f"{summary['comparisons']:,}", "margins compared with the spec"),
             _tile(f"{summary['mismatches']:,}", "mismatches", bad=summary["mismatches"] > 0),
+            *_node_tiles(summary["nodes"]),
         ]
     )
     markets = _table(
@@ -150,7 +172,7 @@ risk nodes when one is due, calls accounts under their call line, brings in what
 opens auctions of those still under maintenance margin when their notice has passed; bidders take what part brings an
 account back to initial margin. Owners top up, cut, or do nothing. Trades and liquidations pay fees into an insurance
 fund, which pays what a liquidated account cannot. After every report each account's margin and state on chain is
-compared, to the last unit, with the integer specification in Python.</p>
+compared, to the last unit, with the integer specification in Python.{_node_text(summary["nodes"])}</p>
 <p>Risk is measured on bars that had closed. The grey area is the largest move, either way, over the trading day after
 each moment: where it stands above a margin line, that margin would not have covered a day without acting. A static MM
 is the first day's, kept for ever.</p>

@@ -80,6 +80,7 @@ def summarise(outcome: Outcome) -> dict[str, Any]:
         "end": outcome.end,
         "reports": outcome.reports,
         "failed_rounds": outcome.failed_rounds,
+        "nodes": None if outcome.nodes is None else {**asdict(outcome.nodes), "ok": outcome.nodes.ok},
         "surfaces_per_report": outcome.surfaces,
         "gas_per_report": round(outcome.post_gas / outcome.reports) if outcome.reports else 0,
         "accounts": len(outcome.accounts),

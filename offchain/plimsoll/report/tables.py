@@ -25,7 +25,11 @@ COLOURS = {
     "shortfall": "bold red",
     "recorded": "bold red",
     "fund": "blue",
+    "lie": "bold magenta",
 }
+COSIGNED = "  co-signed by an honest node"
+BELIEVED = "  believed by the chain"
+NONE_OF = frozenset({"mismatches", COSIGNED.strip(), BELIEVED.strip()})  # bad unless 0
 
 
 def date(time: int) -> str:
@@ -54,6 +58,7 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("replayed [UTC]", f"{date(summary['start'])} .. {date(summary['end'])}"),
         ("reports posted", f"{summary['reports']:,}"),
         ("  rounds of the keeper that failed", f"{summary['failed_rounds']:,}"),
+        *_node_rows(summary["nodes"]),
         (f"gas a report of {summary['surfaces_per_report']} surfaces", f"{summary['gas_per_report']:,}"),
         ("accounts", f"{summary['accounts']:,}"),
         ("  called at least once", f"{summary['accounts_called']:,} ({summary['margin_calls']:,} calls)"),
@@ -73,13 +78,26 @@ def rows(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _node_rows(nodes: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """What the risk nodes did, where there were any beside the keeper."""
+    if nodes is None:
+        return []
+    return [
+        (f"  signed by {nodes['quorum']} of {nodes['nodes']} nodes, all honest", f"{nodes['reports_before']:,}"),
+        (f"  signed while one lies, from {moment(nodes['lies_from'])}", f"{nodes['reports_after']:,}"),
+        ("forged reports pushed by the node that lies", f"{nodes['told']:,}"),
+        (COSIGNED, f"{nodes['cosigned']:,}"),
+        (BELIEVED, f"{nodes['believed']:,}"),
+    ]
+
+
 def result_table(summary: Mapping[str, Any]) -> Table:
     """What the replay came to."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(justify="right")
     for name, value in rows(summary):
-        bad = (name.strip() == "mismatches" and value != "0") or value == "NO"
+        bad = (name.strip() in NONE_OF and value != "0") or value == "NO"
         table.add_row(name, Text(value, style="bold red" if bad else "bold"))
     return table
 

@@ -22,7 +22,7 @@ from plimsoll.chain.deployment import FeedConfig, SystemConfig, TokenConfig, dep
 from plimsoll.chain.embedded import EmbeddedChain
 from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent, Step, Taken
 from plimsoll.keeper.loop import Keeper, LoopConfig
-from plimsoll.keeper.poster import Poster
+from plimsoll.keeper.poster import LocalKeys, Poster, Signing
 from plimsoll.keeper.recorder import MemoryRecorder
 from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.keeper.triggers import TriggerConfig
@@ -36,6 +36,7 @@ from plimsoll.simulate.agreement import Agreement, Mismatch
 from plimsoll.simulate.books import conserved, flows
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.market import FEED_DECIMALS, Party, Venue, key_of
+from plimsoll.simulate.nodes import LIAR, NodeCast, Story
 from plimsoll.simulate.traders import STRIKES, Reaction, Trader, cast
 from plimsoll.simulate.walk import Point, between, merge, per_leg_for, steps_of
 from plimsoll.spec.errors import Refused
@@ -95,6 +96,9 @@ class ReplayConfig:
         Steps on each of a bar's three legs; None: about 600 in all.
     heartbeat
         Of the keeper [s].
+    nodes
+        Let three processes sign, one of which lies from half time on, see `plimsoll.simulate.nodes`; otherwise the
+        keeper has the keys.
     """
 
     start: int
@@ -102,13 +106,14 @@ class ReplayConfig:
     warm: int | None = None
     per_leg: int | None = None
     heartbeat: int = 3_600
+    nodes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """What happened, for people.
 
-    `kind`: posted, called, topped up, cut, auction, liquidated, recovered, insolvent, shortfall, recorded, fund.
+    `kind`: posted, called, topped up, cut, auction, liquidated, recovered, insolvent, shortfall, recorded, fund, lie.
     """
 
     time: int  # [unix s]
@@ -174,6 +179,7 @@ class Outcome:
     socialised: float = 0.0  # losses borne by all positive cash
     recorded: float = 0.0  # bad debt on record
     conserved: bool = True
+    nodes: Story | None = None  # of the risk nodes, where they are processes
 
     @property
     def called(self) -> int:
@@ -192,8 +198,8 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether chain and spec agreed everywhere, and money was conserved."""
-        return not self.mismatches and self.conserved
+        """Whether chain and spec agreed everywhere, money was conserved, and no lie of a node got anywhere."""
+        return not self.mismatches and self.conserved and (self.nodes is None or self.nodes.ok)
 
 
 class ReplaySource:
@@ -264,6 +270,7 @@ class Replay:
     bid_rules: tuple[BidConfig, ...] = BIDDERS
     fund_deposit = FUND  # [quote]
     look_after = LOOK_AFTER  # [s]
+    feed_age = FEED_AGE  # [s]
 
     def __init__(
         self,
@@ -309,6 +316,7 @@ class Replay:
         self._auctioned: set[int] = set()
         self._left: dict[int, float] = {}
         self._insolvent: set[int] = set()
+        self._cast: NodeCast | None = None
 
     # ------------------------------------------------------------------------------------------------------ set-up
 
@@ -328,7 +336,7 @@ class Replay:
                         m.name,
                         _feed_answer(self.first_prices[u]),
                         FEED_DECIMALS,
-                        FEED_AGE,
+                        self.feed_age,
                         _strike_exponent(self.first_prices[u]),
                     )
                     for u, m in self.markets.items()
@@ -388,7 +396,7 @@ class Replay:
             source,
             Engine(self.model),
             reader,
-            Poster(system, keeper.address, self._signers[:QUORUM], self.recorder),
+            Poster(system, keeper.address, self._signing(source, reader), self.recorder),
             self.recorder,
             upkeep=Upkeep(
                 system, keeper.address, self.recorder, list(self.markets), config=UpkeepConfig(every=self.look_after)
@@ -399,6 +407,20 @@ class Replay:
         )
         self.agreement = Agreement(reader)
         self.clips = clips
+
+    def _signing(self, source: ReplaySource, reader: ChainReader) -> Signing:
+        """Who signs: nodes of their own, or keys at hand."""
+        if not self.config.nodes:
+            return LocalKeys(self._signers[:QUORUM])
+        half = self.points[len(self.points) // 2].time
+        self._cast = NodeCast(
+            self.venue.system, reader, source, self.model, self._signers, half, self.recorder, self._tell_lie
+        )
+        self.outcome.nodes = self._cast.story
+        return self._cast
+
+    def _tell_lie(self, kind: str, said: str) -> None:
+        self._say(Event(self.chain.now, "lie", LIAR, f"{kind}; an honest node refuses: {said}"))
 
     def _open_accounts(self) -> None:
         self.maker = Party.of("market maker")
@@ -486,19 +508,23 @@ class Replay:
         """
         self._wallets: dict[int, int] = {}
         self._reactions: dict[int, Reaction] = {}
-        self._deploy()
-        self._start_keeper()
-        self.venue.set_index(self.first_prices)
-        self._post_round()
-        self._open_accounts()
-        self._agree()
-        before = Point(self.chain.now, self.first_prices)
-        for k, point in enumerate(self.points):
-            self._inner_steps(before, point)
-            self._arrive(point)
-            before = point
-            self.on_progress((k + 1) / len(self.points), point.time)
-        self._finish()
+        try:
+            self._deploy()
+            self._start_keeper()
+            self.venue.set_index(self.first_prices)
+            self._post_round()
+            self._open_accounts()
+            self._agree()
+            before = Point(self.chain.now, self.first_prices)
+            for k, point in enumerate(self.points):
+                self._inner_steps(before, point)
+                self._arrive(point)
+                before = point
+                self.on_progress((k + 1) / len(self.points), point.time)
+            self._finish()
+        finally:
+            if self._cast is not None:
+                self._cast.close()
         return self.outcome
 
     def _inner_steps(self, a: Point, b: Point) -> None:
@@ -512,12 +538,16 @@ class Replay:
     def _arrive(self, point: Point, *, inner: bool = False) -> None:
         if point.time > self.chain.now:
             self.chain.set_time(point.time)
-        self.venue.set_index(point.prices)
+        self._show(point.prices)
         self._inner_prices = dict(point.prices)
         if not inner:
             self.outcome.path.append(point)
         self._owners(self._post_round())
         self._enforce()
+
+    def _show(self, prices: Mapping[int, float]) -> None:
+        """Let the index say these prices [quote]."""
+        self.venue.set_index(prices)
 
     def _post_round(self) -> dict[int, Assessment]:
         found = self.keeper.round()
@@ -716,6 +746,11 @@ class Replay:
         return next(iter(self.markets))
 
     # ------------------------------------------------------------------------------------------------------ the end
+
+    def _record_losses(self) -> None:
+        """Put what every account is short of on record."""
+        for account in self.parties:
+            self.venue.system.liquidator.transact("record", account, sender=Party.of("keeper").address)
 
     def _finish(self) -> None:
         outcome = self.outcome

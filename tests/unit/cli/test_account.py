@@ -13,7 +13,7 @@ from rich.console import Console
 from plimsoll import cli
 from plimsoll.chain.deployment import FeedConfig, SystemConfig, TokenConfig, deploy_system, save_book
 from plimsoll.chain.embedded import EmbeddedChain
-from plimsoll.keeper.poster import Poster
+from plimsoll.keeper.poster import LocalKeys, Poster
 from plimsoll.keeper.recorder import MemoryRecorder
 from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.report.account import (
@@ -92,7 +92,7 @@ class World:
             history = History(time, 100 * np.exp(path - path[-1]), DAY)
             markets.append(Market(number, 100.0, history, tuple(listed), strike_unit=10**16))
         built = Engine(EwmaFhs()).report(Snapshot(START, tuple(markets)))
-        posted = Poster(self.system, Party.of("poster").address, SIGNERS[:2], MemoryRecorder()).post(built)
+        posted = Poster(self.system, Party.of("poster").address, LocalKeys(SIGNERS[:2]), MemoryRecorder()).post(built)
         assert posted.ok, posted.error
 
     def read(self):

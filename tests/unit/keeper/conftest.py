@@ -9,7 +9,7 @@ from plimsoll.chain.deployment import FeedConfig, SystemConfig, TokenConfig, dep
 from plimsoll.chain.embedded import EmbeddedChain
 from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent
 from plimsoll.keeper.loop import Keeper, LoopConfig
-from plimsoll.keeper.poster import Poster
+from plimsoll.keeper.poster import LocalKeys, Poster
 from plimsoll.keeper.recorder import MemoryRecorder
 from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
@@ -85,13 +85,13 @@ class World:
         return Upkeep(self.system, sender, self.recorder, [UNDERLYING], holders, UpkeepConfig(**config))
 
     def keeper(
-        self, *, agent=None, upkeep=None, accounts=(), keys=SIGNERS[:2], dry_run=False, max_failures=3, **triggers
+        self, *, agent=None, upkeep=None, accounts=(), keys=SIGNERS[:2], signing=None, dry_run=False, max_failures=3, **triggers
     ):
         return Keeper(
             self.source,
             Engine(EwmaFhs()),
             self.reader,
-            Poster(self.system, Party.of("poster").address, keys, self.recorder),
+            Poster(self.system, Party.of("poster").address, signing or LocalKeys(keys), self.recorder),
             self.recorder,
             agent=agent,
             upkeep=upkeep,
