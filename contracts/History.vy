@@ -17,7 +17,7 @@
         Units: money and prices [wad], time [s]. Sums of a book round down:
         against the account.
         Trusts IndexFeed for live prices and RiskOracle for surfaces and funding.
-        Owner and guardian can withdraw a price that is not final; the owner
+        The owner and his guardians can withdraw a price that is not final; the owner
         names one where it was withdrawn or too little was seen, within a factor
         of two of the index. It trusts no caller: the first price of a bucket is
         the bucket's, whoever brings it.
@@ -25,7 +25,7 @@
         a price that nobody follows up stands for all the minutes after it. Where
         nobody touches an underlying, the lagged price is older than `lag`. With
         a `delay` of 0 there is nothing to dispute.
-@custom:kill The guardian disputes; an expiry so disputed waits for the owner.
+@custom:kill A guardian disputes; an expiry so disputed waits for the owner.
 """
 
 
@@ -39,6 +39,7 @@ from interfaces import IHistory
 from interfaces import IIndexFeed
 from interfaces import IRiskOracle
 
+from modules import authority
 from modules import fixed
 from modules import instruments
 from modules import settlement_price
@@ -48,6 +49,7 @@ implements: IHistory
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
+initializes: authority[ownable := ownable]
 
 exports: (
     ownable_2step.owner,
@@ -103,7 +105,6 @@ struct Sight:
 # --------------------------------------------------------------------- storage
 
 
-guardian: public(address)  # may dispute, as the owner may
 _checkpoints: HashMap[uint256, uint256]  # underlying -> word as above
 # underlying u16 | expiry u40 -> prices [wad] u128, two a word, the earlier one low
 _observed: HashMap[uint256, uint256[BUCKETS // 2]]
@@ -206,7 +207,8 @@ def dispute(underlying: uint16, expiry: uint40):
     @param underlying Class u8 | index u8.
     @param expiry [s]
     """
-    assert msg.sender == ownable.owner or msg.sender == self.guardian, "history: neither owner nor guardian"
+    # it waits for the owner, and settles nothing
+    authority._check(True)
     key: uint256 = self._key(underlying, expiry)
     word: uint256 = self._settlements[key]
     assert word >> 128 != 0, "history: nothing to dispute"
@@ -238,20 +240,6 @@ def resolve(underlying: uint16, expiry: uint40, price: uint256):
     assert 2 * price >= live and price <= 2 * live, "history: price too far from the index"
     ready_at: uint256 = self._set(key, price)
     log IHistory.Resolved(underlying=underlying, expiry=expiry, price=price, ready_at=ready_at)
-
-
-# ------------------------------------------------------- external: governance
-
-
-@external
-def set_guardian(guardian: address):
-    """
-    @notice Owner: who may dispute besides.
-    @param guardian Zero for nobody.
-    """
-    ownable._check_owner()
-    log IHistory.GuardianSet(old=self.guardian, guardian=guardian)
-    self.guardian = guardian
 
 
 # ------------------------------------------------------------ external: views

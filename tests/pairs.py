@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
+from eth_abi.abi import decode as abi_decode
 from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -20,8 +21,10 @@ from eth_utils.crypto import keccak
 from plimsoll.chain import artifacts
 from plimsoll.chain.contract import Contract, Function, deploy, events_of
 from plimsoll.chain.embedded import EmbeddedChain
+from plimsoll.chain.governance import slowest
 from plimsoll.spec import lens
 from plimsoll.spec.atomic import atomic
+from plimsoll.spec.breakers import Limits
 from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.events import Event
 from plimsoll.spec.fund import Income
@@ -30,9 +33,10 @@ from plimsoll.spec.liquidator import Config
 from plimsoll.spec.margin import Params, groups
 from plimsoll.spec.report import Report, digest
 from plimsoll.spec.surface import Surface, encode
-from plimsoll.spec.system import Addresses, PlainAggregator, PlainToken, System, Waits
+from plimsoll.spec.system import Addresses, PlainAggregator, PlainToken, Roles, System, Waits
 
 MAX = 2**256 - 1
+GUARDIANS = ("guardian", "other guardian")
 ZERO = bytes(32)
 
 
@@ -125,8 +129,8 @@ def state_of(system: System) -> dict[tuple[str, str], Any]:
         (part, key): value.copy() if isinstance(value, dict | list | set) else value
         for part in PARTS
         for key, value in vars(getattr(system, part)).items()
-        if key not in {"known", "aggregators", "wallets", "funds", "oracles"}
-        and isinstance(value, int | tuple | dict | list | set | Params | Pool | Config | Income)
+        if key not in {"known", "aggregators", "wallets", "funds", "oracles", "parts"}
+        and isinstance(value, int | tuple | dict | list | set | Params | Pool | Config | Income | Limits)
     }
 
 
@@ -143,14 +147,17 @@ def fork(system: System) -> System:
         {at: dataclasses.replace(aggregator) for at, aggregator in system.aggregators.items()},
         system.waits,
         guarded=system.guarded,
+        roles=system.roles,
     )
     for (part, key), value in state_of(system).items():
         setattr(getattr(new, part), key, value)
     new.liquidator.fund = new.fund if system.liquidator.fund else None
+    new.timelock.run = system.timelock.run
     return new
 
 
 PARTS = {
+    "timelock": "Timelock",
     "feed": "IndexFeed",
     "guard": "Guardrails",
     "oracle": "RiskOracle",
@@ -162,7 +169,9 @@ PARTS = {
     "liquidator": "Liquidator",
     "standing": "StandingOrders",
     "fund": "InsuranceFund",
+    "breakers": "Breakers",
 }
+OWNED = [part for part in PARTS if part not in {"timelock", "exchange", "standing"}]
 
 
 # what of a twin's state, by key, which views of the chain tell
@@ -194,14 +203,19 @@ BY_KEY = {
     ("registry", "limits"): ("underlying_limits",),
     ("registry", "listed"): ("collateral",),
     ("registry", "listings"): ("listing",),
+    ("registry", "underlying_ends"): ("underlying_stop",),
     ("oracle", "valid"): ("valid_until",),
     ("standing", "filled"): ("filled",),
     ("standing", "floors"): ("floor",),
+    ("timelock", "delays"): ("delay_of",),
+    ("timelock", "times"): ("get_timestamp",),
 }
 # likewise what is one value: the twin's view or attribute, the chain's view
 BY_NAME = {
     ("book", "flowed"): ("outflow", "outflow"),
     ("book", "sums"): ("utilisation", "utilisation"),
+    ("breakers", "config"): ("config", "config"),
+    ("breakers", "peaks"): ("peak", "peak"),
     ("feed", "band"): ("band", "band"),
     ("feed", "order"): ("underlyings", "underlyings"),
     ("feed", "uptime"): ("sequencer", "sequencer"),
@@ -212,7 +226,6 @@ BY_NAME = {
     ("fund", "held"): ("cover", "cover"),
     ("fund", "supply"): ("totalSupply", "totalSupply"),
     ("fund", "underlying_cap"): ("underlying_cap", "underlying_cap"),
-    ("history", "guardian"): ("guardian", "guardian"),
     ("guard", "boost"): ("boost", "boost"),
     ("guard", "halted_until"): ("halted_until", "halted_until"),
     ("guard", "index_band"): ("index_band", "index_band"),
@@ -224,6 +237,9 @@ BY_NAME = {
     ("oracle", "urgent_quorum"): ("urgent_quorum", "urgent_quorum"),
     ("oracle", "signer_list"): ("signers", "signers"),
     ("oracle", "rates"): ("rates", "rates"),
+    ("registry", "breakers"): ("breakers", "breakers"),
+    ("registry", "ends"): ("stops", "stops"),
+    ("timelock", "minimum"): ("minimum", "get_minimum_delay"),
     ("registry", "account_word"): ("account_limits", "account_limits"),
     ("registry", "curve_word"): ("curve", "curve"),
     ("registry", "fees_word"): ("fees", "fees"),
@@ -239,6 +255,17 @@ def _viewed(twin: Any, view: str, args: Sequence[Any], now: int) -> Any:
     if isinstance(found, dict):
         return found.get(*args, 0)
     return found(*args, now) if "now" in _asks_for(type(twin), view) else found(*args)
+
+
+@cache
+def slow_functions() -> tuple[bytes, ...]:
+    """Selectors of what waits longest in the timelock."""
+    return tuple(slowest())
+
+
+def text_of(value: Any) -> Any:
+    """Addresses in a constructor's argument as the chain layer writes them."""
+    return [text(item) if isinstance(item, int) else item for item in value] if isinstance(value, tuple) else value
 
 
 class Pair:
@@ -263,6 +290,7 @@ class Pair:
         lag: int = 0,
         delay: int = 0,
         guarded: bool = False,
+        delays: tuple[int, int] = (3_600, 86_400),
         replaced: Mapping[str, artifacts.Artifact] | None = None,
     ) -> None:
         self.chain = EmbeddedChain(time=now)
@@ -270,6 +298,14 @@ class Pair:
         quote = self.put("MockToken", "Quote", "QUOTE", quote_decimals)
         tokens = [self.put("MockToken", "Token", "TOKEN", d) for d in decimals]
         aggregators = {u: self.put("MockAggregator", aggregator_decimals, "") for u in underlyings}
+        roles = Roles(
+            (address_of("proposer"),),
+            (address_of("executor"),),
+            tuple(sorted(map(address_of, GUARDIANS))),
+            *delays,
+            slowest=slow_functions(),
+        )
+        timelock = self.put("Timelock", *map(text_of, dataclasses.astuple(roles)))
         feed = self.put("IndexFeed")
         # most tests post surfaces that no engine would: the margin must hold over them too
         guard = self.put("Guardrails", feed.address) if guarded else self.put("OpenGuardrails")
@@ -284,8 +320,10 @@ class Pair:
         liquidator = self.put("Liquidator", book.address)
         standing = self.put("StandingOrders", book.address, liquidator.address)
         fund = self.put("InsuranceFund", book.address, liquidator.address)
+        breakers = self.put("Breakers", book.address, fund.address)
         self.lens = self.put("Lens", book.address, oracle.address)
         self.contracts = {
+            "timelock": timelock,
             "feed": feed,
             "guard": guard,
             "oracle": oracle,
@@ -297,6 +335,7 @@ class Pair:
             "liquidator": liquidator,
             "standing": standing,
             "fund": fund,
+            "breakers": breakers,
         }
         self.token_contracts = {number(token.address): token for token in (quote, *tokens)}
         self.tokens = list(self.token_contracts)  # the quote token first
@@ -315,7 +354,10 @@ class Pair:
             {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts},
             Waits(lag, delay),
             guarded=guarded,
+            roles=roles,
         )
+        self.twin.timelock.run = self._run
+        self.pending: dict[str, int] = {}  # by part, whom it was handed to
         self.changed = True  # whether anything happened since the last comparison
         self.known: dict[tuple[str, str], Any] = {}  # the twin's state at that
         self.margins: dict[int, tuple[Any, Any]] = {}  # by account, what its margin was compared at, and the margin
@@ -335,11 +377,60 @@ class Pair:
             ("mandates", "set_book", at.book),
             ("registry", "set_venue", at.exchange, True),
             ("registry", "set_venue", at.standing, True),
+            ("registry", "set_breakers", at.breakers),
             ("book", "set_liquidator", at.liquidator),
             ("book", "set_fund", at.fund),
             ("liquidator", "set_fund", at.fund),
         ):
             self.must(part, name, *args, sender=self.owner)
+
+    def govern(self) -> None:
+        """Hand every part over to the timelock, in whose name the owner acts from then on."""
+        for part in OWNED:
+            if hasattr(getattr(self.twin, part), "owner"):
+                self.hand_over(part, self.twin.at.timelock)
+                self.must("timelock", "adopt", number(self.contracts[part].address))
+        self.owner = self.twin.at.timelock
+
+    def hand_over(self, part: str, to: int) -> None:
+        """The first of the two steps by which a part changes its owner."""
+        self.contracts[part].transact("transfer_ownership", text(to), sender=text(self.owner))
+        self.pending[part] = to
+
+    def operation(self, part: str, name: str, *args: Any) -> tuple[Any, ...]:
+        """A call of the timelock: target, amount, payload, predecessor, salt."""
+        contract = self.contracts[part]
+        return number(contract.address), 0, encode_call(contract.interface.function(name, len(args)), args), ZERO, ZERO
+
+    def announce(self, operation: Sequence[Any], delay: int, sender: int = address_of("proposer")) -> Any:
+        """Schedule a call of the timelock on both."""
+        return self.step("timelock", "schedule", *operation, delay, sender=sender)
+
+    def carry_out(self, operation: Sequence[Any], sender: int = address_of("executor")) -> Any:
+        """Execute a call of the timelock on both."""
+        return self.step("timelock", "execute", *operation, sender=sender)
+
+    def _run(self, target: int, data: bytes) -> None:
+        """What the timelock calls, for the twin."""
+        at = {number(contract.address): part for part, contract in self.contracts.items()}
+        if target not in at:
+            return  # nothing stands there
+        part = at[target]
+        twin = getattr(self.twin, part)
+        functions = [f for named in self.contracts[part].interface.functions.values() for f in named.values()]
+        function = next((f for f in functions if f.selector == data[:4]), None)
+        require(function is not None, "")
+        assert function is not None
+        args = [from_chain(value) for value in abi_decode(function.types, data[4:])]
+        me = self.twin.at.timelock
+        if function.name == "accept_ownership":
+            require(self.pending.get(part) == me, "ownable_2step: caller is not the new owner")
+            event = Event(PARTS[part], "OwnershipTransferred", {"previous_owner": twin.owner, "new_owner": me})
+            twin.log.append(event)
+            twin.owner = me
+            del self.pending[part]
+        else:
+            self._call(twin, function.name, args, me)
 
     @contextmanager
     def isolated(self) -> Iterator[None]:

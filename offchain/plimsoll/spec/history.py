@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
-from plimsoll.spec import margin
+from plimsoll.spec import authority, margin
+from plimsoll.spec.authority import NOBODY, Guardians
 from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
 from plimsoll.spec.instruments import FUTURE, MAX_POSITIONS, PERP, WINDOW, Instrument, id_of, quantity_of, unpack
@@ -92,15 +93,17 @@ def middle_half(prices: Sequence[int]) -> int:
 class History:
     """The state of one `History`."""
 
-    def __init__(self, owner: int, feed: Feed, oracle: Oracle, lag: int, delay: int) -> None:
+    def __init__(
+        self, owner: int, feed: Feed, oracle: Oracle, lag: int, delay: int, guardians: Guardians = NOBODY
+    ) -> None:
         require(lag <= MAX_LAG, "history: lag out of range")
         require(delay <= MAX_DELAY, "history: delay out of range")
         self.owner = owner
+        self.guardians = guardians
         self.feed = feed
         self.oracle = oracle
         self.lag = lag
         self.delay = delay
-        self.guardian = 0
         self.remembered: dict[int, Checkpoints] = {}
         self.observed: dict[tuple[int, int], tuple[int, ...]] = {}
         self.settlements: dict[tuple[int, int], Settlement] = {}
@@ -140,8 +143,8 @@ class History:
         self._set("Proposed", underlying, expiry, price, now)
 
     def dispute(self, underlying: int, expiry: int, *, sender: int, now: int) -> None:
-        """Withdraw a price that is not final; for owner and guardian."""
-        require(sender in {self.owner, self.guardian}, "history: neither owner nor guardian")
+        """Withdraw a price that is not final; for the owner and his guardians."""
+        authority.check(self.owner, sender, True, self.guardians)
         price, ready_at, _ = self.settlement(underlying, expiry)
         require(price != 0, "history: nothing to dispute")
         require(now < ready_at, "history: price is final")
@@ -159,14 +162,6 @@ class History:
         live = self._live(underlying, now)
         require(live <= 2 * price and price <= 2 * live, "history: price too far from the index")
         self._set("Resolved", underlying, expiry, price, now)
-
-    # ---------------------------------------------------------------------------------------------------- governance
-
-    def set_guardian(self, guardian: int, *, sender: int) -> None:
-        """Who may dispute besides the owner."""
-        self._check_owner(sender)
-        self._emit("GuardianSet", old=self.guardian, guardian=guardian)
-        self.guardian = guardian
 
     # --------------------------------------------------------------------------------------------------------- views
 
@@ -255,7 +250,7 @@ class History:
         self._emit(name, underlying=underlying, expiry=expiry, price=price, ready_at=ready_at)
 
     def _check_owner(self, sender: int) -> None:
-        require(sender == self.owner, "ownable: caller is not the owner")
+        authority.check(self.owner, sender, False, self.guardians)
 
     def _emit(self, name: str, **args: object) -> None:
         self.log.append(Event(NAME, name, args))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from plimsoll.spec.book import Book
+from plimsoll.spec.breakers import Breakers
 from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
 from plimsoll.spec.exchange import Exchange
@@ -23,6 +24,7 @@ from plimsoll.spec.mandates import Mandates
 from plimsoll.spec.oracle import Oracle
 from plimsoll.spec.registry import Registry
 from plimsoll.spec.standing import StandingOrders
+from plimsoll.spec.timelock import Timelock
 
 ENDLESS: Final = 2**256 - 1  # an allowance that is not used up
 
@@ -96,6 +98,8 @@ class Addresses:
     standing: int
     fund: int
     quote: int
+    timelock: int = 0
+    breakers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,18 @@ class Waits:
 
     lag: int = 3_600  # [s] profit younger than this does not leave
     delay: int = 3_600  # [s] between a settlement price's proposal and its finality
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who may do what in the timelock, and how long it waits [s]."""
+
+    proposers: tuple[int, ...] = (1,)
+    executors: tuple[int, ...] = (0,)  # anyone
+    guardians: tuple[int, ...] = (1, 2)
+    minimum_delay: int = 60
+    longest_delay: int = 3_600
+    slowest: tuple[bytes, ...] = ()
 
 
 class System:
@@ -119,6 +135,7 @@ class System:
         waits: Waits = Waits(),
         *,
         guarded: bool = True,
+        roles: Roles = Roles(),
     ) -> None:
         self.at = at
         self.guarded = guarded  # without: guardrails that let everything pass
@@ -126,13 +143,26 @@ class System:
         self.tokens = tokens
         self.aggregators = aggregators
         self.waits = waits
+        self.roles = roles
+        self.timelock = Timelock(
+            at.timelock,
+            roles.proposers,
+            roles.executors,
+            roles.guardians,
+            roles.minimum_delay,
+            roles.longest_delay,
+            roles.slowest,
+        )
+        guardians = self.timelock.guards_for
         witnesses: dict[int, Oracle] = {}
         self.feed = IndexFeed(at.owner, aggregators, witnesses)
-        self.guard: Guardrails | OpenGuardrails = Guardrails(at.owner, self.feed) if guarded else OpenGuardrails()
-        self.oracle = Oracle(at.oracle, chain_id, at.owner, self.feed, self.guard)
+        self.guard: Guardrails | OpenGuardrails = (
+            Guardrails(at.owner, self.feed, guardians) if guarded else OpenGuardrails()
+        )
+        self.oracle = Oracle(at.oracle, chain_id, at.owner, self.feed, self.guard, guardians=guardians)
         witnesses[at.oracle] = self.oracle
-        self.history = History(at.owner, self.feed, self.oracle, waits.lag, waits.delay)
-        self.registry = Registry(at.owner, at.quote, self.feed, self.oracle, tokens)
+        self.history = History(at.owner, self.feed, self.oracle, waits.lag, waits.delay, guardians)
+        self.registry = Registry(at.owner, at.quote, self.feed, self.oracle, tokens, guardians)
         self.mandates = Mandates(at.owner)
         self.book = Book(
             at.book,
@@ -151,6 +181,8 @@ class System:
         self.fund = InsuranceFund(at.fund, at.owner, self.book, at.liquidator, tokens)
         self.liquidator = Liquidator(at.liquidator, at.owner, self.book, {at.fund: self.fund})
         self.standing = StandingOrders(at.standing, chain_id, self.book, self.liquidator)
+        self.breakers = Breakers(at.breakers, at.owner, self.book, self.fund, guardians)
+        self.timelock.parts = self.parts()
 
     def wire(self) -> None:
         """Name the parts to each other, as the deployment script does."""
@@ -162,28 +194,32 @@ class System:
         self.mandates.set_book(self.at.book, sender=owner)
         self.registry.set_venue(self.at.exchange, True, sender=owner)
         self.registry.set_venue(self.at.standing, True, sender=owner)
+        self.registry.set_breakers(self.at.breakers, sender=owner)
         self.book.set_liquidator(self.at.liquidator, sender=owner)
         self.book.set_fund(self.at.fund, sender=owner)
         self.liquidator.set_fund(self.at.fund, sender=owner)
 
+    def parts(self) -> tuple[Any, ...]:
+        """Every part that logs."""
+        return (
+            self.timelock,
+            self.feed,
+            self.guard,
+            self.oracle,
+            self.history,
+            self.registry,
+            self.mandates,
+            self.book,
+            self.exchange,
+            self.liquidator,
+            self.standing,
+            self.fund,
+            self.breakers,
+        )
+
     def logs(self) -> tuple[list[Event], ...]:
         """The event log of each part."""
-        return tuple(
-            part.log
-            for part in (
-                self.feed,
-                self.guard,
-                self.oracle,
-                self.history,
-                self.registry,
-                self.mandates,
-                self.book,
-                self.exchange,
-                self.liquidator,
-                self.standing,
-                self.fund,
-            )
-        )
+        return tuple(part.log for part in self.parts())
 
     def conserved(self) -> tuple[int, int]:
         """Sums of cash and of linear over all accounts [wad]: what deposits less withdrawals brought, and zero."""

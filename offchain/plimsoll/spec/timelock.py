@@ -17,7 +17,7 @@ from typing import Final
 from eth_utils.crypto import keccak
 
 from plimsoll.spec.atomic import atomic
-from plimsoll.spec.errors import require
+from plimsoll.spec.errors import Refused, require
 from plimsoll.spec.events import Event
 
 NAME: Final = "Timelock"
@@ -36,6 +36,7 @@ GUARDIAN_ROLE: Final = keccak(b"GUARDIAN_ROLE")
 
 NO_ROLE: Final = "access_control: account is missing role"
 NOT_READY: Final = "timelock_controller: operation is not ready"
+REVERTED: Final = "timelock_controller: underlying transaction reverted"
 MISMATCH: Final = "timelock_controller: length mismatch"
 DELAY_RANGE: Final = "timelock: delay out of range"
 
@@ -298,11 +299,17 @@ class Timelock:
         require(is_free, "timelock_controller: missing dependency")
         with atomic(self, *self.parts):
             for index, (target, amount, payload) in enumerate(calls):
-                require(amount == 0, "timelock_controller: underlying transaction reverted")
-                self.run(target, payload)
+                require(amount == 0, REVERTED)
+                self._carry_out(target, payload)
                 self._emit("CallExecuted", id=key, index=index, target=target, amount=amount, payload=payload)
             require(self._is_ready(key, now), NOT_READY)
             self.times[key] = DONE
+
+    def _carry_out(self, target: int, payload: bytes) -> None:
+        try:
+            self.run(target, payload)
+        except Refused as refused:
+            raise Refused(refused.reason or REVERTED) from None
 
     def _is_ready(self, key: bytes, now: int) -> bool:
         return DONE < self.times.get(key, 0) <= now
