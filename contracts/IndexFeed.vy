@@ -69,7 +69,6 @@ exports: (
 
 QUOTE: public(constant(uint256)) = 2**16  # the quote coin, where an underlying's number is asked for
 MAX_LEGS: constant(uint256) = 3  # a wrapped token, a staked one, its coin, say
-MAX_UNDERLYINGS: constant(uint256) = 256  # keeps what walks over all of them within a block
 
 MIN_MAX_AGE: constant(uint32) = 60  # [s] about five blocks: less would refuse honest prices
 MAX_MAX_AGE: constant(uint32) = 604_800  # [s] a week: a weekend and a holiday of a slow feed
@@ -98,8 +97,17 @@ BOUNDS_MASK: constant(uint256) = 2**48 - 1
 DIVIDES: constant(uint256) = 1 << 88
 IS_LONG: constant(uint256) = 1 << 89  # a second leg follows
 IN_CURRENCY: constant(uint256) = 1 << 90  # the quote coin's route divides
-ON_ROLLUP: constant(uint256) = 1 << 91  # the sequencer is asked
 FLAGS_MASK: constant(uint256) = 255 << 88  # none set: one leg, as it is
+
+DEFAULT_GRACE: constant(uint256) = 3_600  # [s]
+
+
+# ------------------------------------------------------------------ immutables
+
+
+# whether there is a sequencer to ask: in code, so that where there is none,
+# asking costs nothing
+ON_ROLLUP: immutable(bool)
 
 
 # --------------------------------------------------------------------- storage
@@ -108,7 +116,6 @@ FLAGS_MASK: constant(uint256) = 255 << 88  # none set: one leg, as it is
 # underlying, or QUOTE -> words of its legs, in their order; zero behind the last
 _routes: HashMap[uint256, uint256[MAX_LEGS]]
 _staged: HashMap[uint256, IIndexFeed.Staged]
-_underlyings: DynArray[uint256, MAX_UNDERLYINGS]  # that have a route, QUOTE among them
 _sequencer: uint256  # uptime aggregator u160 | grace u96 [s]; zero where there is none
 band: public(uint256)  # [ppm] of the first price of a new route
 witness: public(address)  # RiskOracle, whose signed references stop a change
@@ -118,9 +125,16 @@ witness: public(address)  # RiskOracle, whose signed references stop a change
 
 
 @deploy
-def __init__():
+def __init__(sequencer: address):
+    """
+    @param sequencer Uptime feed of the sequencer where the chain is a rollup;
+           empty where it is none.
+    """
     ownable.__init__()
     ownable_2step.__init__()
+    ON_ROLLUP = sequencer != empty(address)
+    if sequencer != empty(address):
+        self._set_sequencer(sequencer, DEFAULT_GRACE)
     self.band = 20_000
     log IIndexFeed.BandSet(old=0, new=20_000)
 
@@ -239,31 +253,15 @@ def set_witness(oracle: address):
 @external
 def set_sequencer(aggregator: address, grace: uint256):
     """
-    @notice The uptime feed of a rollup's sequencer, which must say now that it
-            is up. From then on it is asked at every price.
-    @param aggregator Answers 0 while it is up, since `startedAt`; empty for none.
+    @notice Another uptime feed, on a rollup only, and never none: it is asked at
+            every price.
+    @param aggregator Answers 0 while the sequencer is up, since `startedAt`; it
+           must say now that it is.
     @param grace For how long after an outage nobody is liquidated [s].
     """
     ownable._check_owner()
-    new: uint256 = 0
-    if aggregator != empty(address):
-        assert MIN_GRACE <= grace and grace <= MAX_GRACE, "feed: grace out of range"
-        assert aggregator.is_contract, "feed: no code at the aggregator"
-        new = (convert(aggregator, uint256) << AGGREGATOR_SHIFT) | grace
-        assert self._up_since(new) != 0, "feed: sequencer is down"
-    old: uint256 = self._sequencer
-    self._sequencer = new
-    if (old == 0) != (new == 0):
-        # a bit of the word that every price reads anyway: where there is no
-        # sequencer, asking for one costs nothing
-        for underlying: uint256 in self._underlyings:
-            self._routes[underlying][0] ^= ON_ROLLUP
-    log IIndexFeed.SequencerSet(
-        old=convert(old >> AGGREGATOR_SHIFT, address),
-        new=aggregator,
-        old_grace=old & (2**96 - 1),
-        new_grace=new & (2**96 - 1),
-    )
+    assert ON_ROLLUP, "feed: not on a rollup"
+    self._set_sequencer(aggregator, grace)
 
 
 # ------------------------------------------------------------ external: binding
@@ -287,8 +285,7 @@ def bind(underlying: uint256, by: uint16 = 0):
     staged: IIndexFeed.Staged = self._staged[underlying]
     assert staged.since != 0, "feed: nothing staged"
     assert block.timestamp <= staged.since + LAPSE, "feed: staged route lapsed"
-    route: uint256[MAX_LEGS] = self._flagged(staged.route)
-    price: uint256 = self._price(route)[0]
+    price: uint256 = self._price(staged.route)[0]
     against: uint256 = self._asked(underlying)
     if against == 0 and underlying == QUOTE:
         held: uint256[MAX_LEGS] = self._routes[convert(by, uint256)]
@@ -304,7 +301,7 @@ def bind(underlying: uint256, by: uint16 = 0):
         distance: uint256 = max(price, against) - min(price, against)
         assert distance * fixed.PPM <= self.band * against, "feed: first price outside the band"
     self._staged[underlying] = empty(IIndexFeed.Staged)
-    self._bind(underlying, route, price, against)
+    self._bind(underlying, staged.route, price, against)
 
 
 # -------------------------------------------------------------- external: views
@@ -328,7 +325,7 @@ def price(underlying: uint16) -> (uint256, uint256, uint256):
     assert first != 0, "feed: unknown underlying"
     price: uint256 = 0
     updated_at: uint256 = 0
-    if first & FLAGS_MASK == 0:
+    if first & FLAGS_MASK == 0 and not ON_ROLLUP:
         price, updated_at = self._leg(first)
     else:
         price, updated_at = self._price(self._loaded(convert(underlying, uint256)))
@@ -435,16 +432,6 @@ def staged(underlying: uint256) -> IIndexFeed.Staged:
 @external
 @view
 @reentrant
-def underlyings() -> DynArray[uint256, MAX_UNDERLYINGS]:
-    """
-    @notice All that have a route, QUOTE among them, in the order they came.
-    """
-    return self._underlyings
-
-
-@external
-@view
-@reentrant
 def sequencer() -> (address, uint256):
     """
     @notice The uptime feed of the sequencer, and the grace after an outage [s].
@@ -500,7 +487,7 @@ def _price(route: uint256[MAX_LEGS]) -> (uint256, uint256):
     """
     @notice What a route gives [wad], and when its oldest leg was updated [s].
     """
-    if route[0] & ON_ROLLUP != 0:
+    if ON_ROLLUP:
         assert self._up_since(self._sequencer) != 0, "feed: sequencer is down"
     price: uint256 = 0
     updated_at: uint256 = 0
@@ -588,13 +575,26 @@ def _up_since(sequencer: uint256) -> uint256:
 @internal
 @view
 def _grace_until() -> uint256:
-    sequencer: uint256 = self._sequencer
-    if sequencer == 0:
+    if not ON_ROLLUP:
         return 0
+    sequencer: uint256 = self._sequencer
     since: uint256 = self._up_since(sequencer)
     if since == 0:
         return max_value(uint256)
     return since + (sequencer & (2**96 - 1))
+
+
+@internal
+def _set_sequencer(aggregator: address, grace: uint256):
+    assert MIN_GRACE <= grace and grace <= MAX_GRACE, "feed: grace out of range"
+    assert aggregator.is_contract, "feed: no code at the aggregator"
+    old: uint256 = self._sequencer
+    new: uint256 = (convert(aggregator, uint256) << AGGREGATOR_SHIFT) | grace
+    assert self._up_since(new) != 0, "feed: sequencer is down"
+    self._sequencer = new
+    log IIndexFeed.SequencerSet(
+        old=convert(old >> AGGREGATOR_SHIFT, address), new=aggregator, old_grace=old & (2**96 - 1), new_grace=grace
+    )
 
 
 @internal
@@ -653,11 +653,9 @@ def _set(underlying: uint256, legs: DynArray[IIndexFeed.Leg, MAX_LEGS], strike_e
     old: uint256[MAX_LEGS] = self._routes[underlying]
     if old[0] != 0:
         assert convert(strike_exponent, uint256) == (old[0] >> STRIKE_SHIFT) & 255, "feed: strike exponent is fixed"
-    price: uint256 = self._price(self._flagged(route))[0]
+    price: uint256 = self._price(route)[0]
     if old[0] == 0:
-        assert len(self._underlyings) < MAX_UNDERLYINGS, "feed: too many underlyings"
-        self._underlyings.append(underlying)
-        self._bind(underlying, self._flagged(route), price, 0)
+        self._bind(underlying, route, price, 0)
         return
     self._staged[underlying] = IIndexFeed.Staged(route=route, since=block.timestamp)
     log IIndexFeed.RouteStaged(underlying=underlying, old=old, new=route, lapses=block.timestamp + LAPSE)
@@ -669,18 +667,6 @@ def _bind(underlying: uint256, route: uint256[MAX_LEGS], price: uint256, against
         underlying=underlying, old=self._routes[underlying], new=route, price=price, against=against
     )
     self._routes[underlying] = route
-
-
-@internal
-@view
-def _flagged(route: uint256[MAX_LEGS]) -> uint256[MAX_LEGS]:
-    """
-    @notice A route as it would bind now: it asks for the sequencer if there is one.
-    """
-    words: uint256[MAX_LEGS] = route
-    if self._sequencer != 0:
-        words[0] |= ON_ROLLUP
-    return words
 
 
 @internal

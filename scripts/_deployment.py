@@ -39,6 +39,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 DAY: Final = 86_400
 WEEK: Final = 7 * DAY
 POLL: Final = 0.5  # [s] between looks for a block
+NO_SEQUENCER: Final = f"0x{0:040x}"  # of a chain that is no rollup
 FRIDAY: Final = DAY + 8 * 3_600  # [s] 1970-01-02 was one; 08:00 UTC
 DEVELOPMENT: Final = ("anvil", "hardhat", "ethereumtester")  # what such nodes call themselves
 KIND_NAMES: Final = {PERP: "perp", FUTURE: "future", CALL: "call", PUT: "put"}
@@ -239,7 +240,7 @@ class Deployment:
 
         past = self.config.history
         parts = ("quote", "RiskOracle", "IndexFeed", "Registry", "Mandates", "History")
-        self._contract("IndexFeed")
+        self._contract("IndexFeed", "sequencer")
         self._contract("RiskOracle", "IndexFeed")
         self._contract("History", "IndexFeed", "RiskOracle", past.lag, past.delay)
         self._contract("Registry", "quote", "IndexFeed", "RiskOracle")
@@ -474,7 +475,7 @@ class Deployment:
     def _contract(self, name: str, *of: str | int) -> None:
         """One contract of the protocol, kept or deployed; `of` are its constructor's arguments, contracts by name."""
         recorded = None if self.replace else self.book.contracts.get(name)
-        known: dict[str, str] = {**self.book.contracts, "quote": self.book.quote or ""}
+        known: dict[str, str] = {**self.book.contracts, "quote": self.book.quote or "", "sequencer": NO_SEQUENCER}
         wanted = {part: known[part] for part in of if isinstance(part, str) and known.get(part)}
         code = self._code(recorded) if recorded else b""
         if recorded and code:

@@ -30,12 +30,12 @@ from plimsoll.spec.wad import MAX_PRICE, PPM, WAD, mul_div_down
 NAME: Final = "IndexFeed"
 QUOTE: Final = 2**16
 MAX_LEGS: Final = 3
-MAX_UNDERLYINGS: Final = 256
 MAX_AGE: Final = (60, 7 * 86_400)  # [s]
 MAX_DECIMALS: Final = 18
 MAX_STRIKE_EXPONENT: Final = 18
 BAND: Final = (1_000, 100_000)  # [ppm]
 GRACE: Final = (600, 86_400)  # [s]
+DEFAULT_GRACE: Final = 3_600  # [s]
 LAPSE: Final = 7 * 86_400  # [s]
 BLIND_WAIT: Final = 3 * 86_400  # [s]
 MAX_REFERENCE_AGE: Final = 86_400  # [s]
@@ -44,7 +44,6 @@ BOUNDS_MASK: Final = 2**48 - 1
 DIVIDES: Final = 1 << 88
 IS_LONG: Final = 1 << 89
 IN_CURRENCY: Final = 1 << 90
-ON_ROLLUP: Final = 1 << 91
 UNNAMED: Final = bytes(32)
 NO_ROUTE: Final = (0,) * MAX_LEGS
 
@@ -169,23 +168,31 @@ def _in_range(price: int) -> int:
 class IndexFeed:
     """The state of one `IndexFeed`.
 
-    `aggregators` are the contracts that its words may point to, `oracles` those that may be its witness.
+    `aggregators` are the contracts that its words may point to, `oracles` those that may be its witness; `sequencer` is
+    the uptime feed where the chain is a rollup, and `now` when it was built; `guardians` may tighten beside the owner.
     """
 
     def __init__(
-        self, owner: int, aggregators: Mapping[int, Aggregator], oracles: Mapping[int, Witness] | None = None
+        self,
+        owner: int,
+        aggregators: Mapping[int, Aggregator],
+        oracles: Mapping[int, Witness] | None = None,
+        sequencer: int = 0,
+        now: int = 0,
+        guardians: Guardians = NOBODY,
     ) -> None:
         self.owner = owner
-        self.guardians: Guardians = NOBODY  # who may tighten beside the owner
+        self.guardians = guardians
         self.aggregators = aggregators
         self.oracles = {} if oracles is None else oracles
         self.routes: dict[int, Route] = {}
         self.waiting: dict[int, tuple[Route, int]] = {}  # staged: the route, since when [s]
-        self.order: list[int] = []  # underlyings in the order they came
         self.uptime = (0, 0)  # the sequencer's aggregator, the grace [s]
         self.band = 20_000  # [ppm]
         self.witness = 0
         self.log: list[Event] = []
+        if sequencer:
+            self._set_sequencer(sequencer, DEFAULT_GRACE, now)
         self._emit("BandSet", old=0, new=self.band)
 
     # ----------------------------------------------------------------------------------------------- governance
@@ -261,18 +268,10 @@ class IndexFeed:
         self._emit("WitnessSet", witness=oracle)
 
     def set_sequencer(self, aggregator: int, grace: int, *, sender: int, now: int) -> None:
-        """The uptime feed of a rollup's sequencer, which must be up; 0 for none. Grace after an outage [s]."""
+        """Another uptime feed, on a rollup only, which must say that the sequencer is up. Grace after an outage [s]."""
         require(sender == self.owner, NOT_OWNER)
-        new = (0, 0)
-        if aggregator:
-            require(GRACE[0] <= grace <= GRACE[1], "feed: grace out of range")
-            require(aggregator in self.aggregators, NO_CODE)
-            new = (aggregator, grace)
-            require(self._up_since(aggregator, now) != 0, IS_DOWN)
-        old, self.uptime = self.uptime, new
-        if bool(old[0]) != bool(new[0]):
-            self.routes = {u: (route[0] ^ ON_ROLLUP, *route[1:]) for u, route in self.routes.items()}
-        self._emit("SequencerSet", old=old[0], new=new[0], old_grace=old[1], new_grace=new[1])
+        require(self.uptime[0] != 0, "feed: not on a rollup")
+        self._set_sequencer(aggregator, grace, now)
 
     # -------------------------------------------------------------------------------------------------- binding
 
@@ -285,7 +284,6 @@ class IndexFeed:
         require(underlying in self.waiting, NOTHING_STAGED)
         route, since = self.waiting[underlying]
         require(now <= since + LAPSE, "feed: staged route lapsed")
-        route = self._flagged(route)
         price = self._price(route, now)[0]
         against = self._asked(underlying, now)
         if against == 0 and underlying == QUOTE:
@@ -354,10 +352,6 @@ class IndexFeed:
         """The route that waits to be bound, and since when [s]; zeros where there is none."""
         return self.waiting.get(underlying, (NO_ROUTE, 0))
 
-    def underlyings(self) -> tuple[int, ...]:
-        """All that have a route, in the order they came."""
-        return tuple(self.order)
-
     def sequencer(self) -> tuple[int, int]:
         """The uptime feed of the sequencer, and the grace after an outage [s]."""
         return self.uptime
@@ -379,7 +373,7 @@ class IndexFeed:
 
     def _price(self, route: Route, now: int) -> tuple[int, int]:
         """What a route gives [wad], and when its oldest leg was updated [s]."""
-        if route[0] & ON_ROLLUP:
+        if self.uptime[0]:
             require(self._up_since(self.uptime[0], now) != 0, IS_DOWN)
         price, updated_at = self._chained(route, now)
         if route[0] & IN_CURRENCY:
@@ -404,6 +398,13 @@ class IndexFeed:
         found: Uptime = self._at(aggregator)  # type: ignore[assignment]  # what governance named as one
         answer, _ = found.latest()
         return 0 if answer != 0 or found.started_at > now else found.started_at
+
+    def _set_sequencer(self, aggregator: int, grace: int, now: int) -> None:
+        require(GRACE[0] <= grace <= GRACE[1], "feed: grace out of range")
+        require(aggregator in self.aggregators, NO_CODE)
+        require(self._up_since(aggregator, now) != 0, IS_DOWN)
+        old, self.uptime = self.uptime, (aggregator, grace)
+        self._emit("SequencerSet", old=old[0], new=aggregator, old_grace=old[1], new_grace=grace)
 
     def _asked(self, underlying: int, now: int) -> int:
         """The live price [wad]; zero where it is dead."""
@@ -432,11 +433,9 @@ class IndexFeed:
         route = (*words, *NO_ROUTE)[:MAX_LEGS]
         old = self.route(underlying)
         require(old[0] == 0 or strike_exponent == old[0] >> 56 & 0xFF, "feed: strike exponent is fixed")
-        price, _ = self._price(self._flagged(route), now)
+        price, _ = self._price(route, now)
         if old[0] == 0:
-            require(len(self.order) < MAX_UNDERLYINGS, "feed: too many underlyings")
-            self.order.append(underlying)
-            self._bind(underlying, self._flagged(route), price, 0)
+            self._bind(underlying, route, price, 0)
             return
         self.waiting[underlying] = (route, now)
         self._emit("RouteStaged", underlying=underlying, old=old, new=route, lapses=now + LAPSE)
@@ -446,10 +445,6 @@ class IndexFeed:
             "RouteBound", underlying=underlying, old=self.route(underlying), new=route, price=price, against=against
         )
         self.routes[underlying] = route
-
-    def _flagged(self, route: Route) -> Route:
-        """A route as it would bind now: it asks for the sequencer if there is one."""
-        return (route[0] | (ON_ROLLUP if self.uptime[0] else 0), *route[1:])
 
     def _packed(self, leg: Leg) -> int:
         """The word of a leg, its aggregator asked who it is."""

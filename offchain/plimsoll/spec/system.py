@@ -136,6 +136,7 @@ class System:
         *,
         guarded: bool = True,
         roles: Roles = Roles(),
+        sequencer: int = 0,
     ) -> None:
         self.at = at
         self.guarded = guarded  # without: guardrails that let everything pass
@@ -155,7 +156,7 @@ class System:
         )
         guardians = self.timelock.guards_for
         witnesses: dict[int, Oracle] = {}
-        self.feed = IndexFeed(at.owner, aggregators, witnesses)
+        self.feed = IndexFeed(at.owner, aggregators, witnesses, sequencer, clock, guardians)
         self.guard: Guardrails | OpenGuardrails = (
             Guardrails(at.owner, self.feed, guardians) if guarded else OpenGuardrails()
         )

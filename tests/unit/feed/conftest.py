@@ -43,11 +43,14 @@ def leg(mock: Contract | str, *, description: str = NAME, **fields: Any) -> Leg:
 class Bench:
     """Contract and twin, driven alike; every call asserts that both answer the same, and are the same after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rollup: bool = False) -> None:
         self.chain = EmbeddedChain()
-        self.contract = deploy(self.chain, load("IndexFeed"), sender=OWNER)
         self.aggregators: dict[int, PlainAggregator] = {}
-        self.twin = IndexFeed(at(OWNER), self.aggregators)
+        self.uptime = self.aggregator(0, 0, "uptime")
+        self.since(self.uptime, 0, 86_400)
+        sequencer = self.uptime.address if rollup else f"0x{0:040x}"
+        self.contract = deploy(self.chain, load("IndexFeed"), sequencer, sender=OWNER)
+        self.twin = IndexFeed(at(OWNER), self.aggregators, {}, at(sequencer), self.chain.now)
 
     def aggregator(self, decimals: int = 8, answer: int = 0, description: str = NAME) -> Contract:
         """A new mock aggregator that answered just now."""
@@ -118,8 +121,7 @@ class Bench:
     def same(self) -> None:
         """All that the views tell of the state."""
         call, twin = self.contract.call, self.twin
-        assert tuple(call("underlyings")) == twin.underlyings()
-        for underlying in {*twin.underlyings(), *twin.waiting, ETH, QUOTE}:
+        for underlying in {*twin.routes, *twin.waiting, ETH, QUOTE}:
             assert tuple(call("route", underlying)) == twin.route(underlying)
             route, since = call("staged", underlying)
             assert (tuple(route), since) == twin.staged(underlying)
@@ -145,12 +147,17 @@ def session_bench() -> Bench:
 def bench(session_bench) -> Iterator[Bench]:
     """A feed without underlyings; what a test does to it is undone."""
     kept, known = session_bench.twin, dict(session_bench.aggregators)
-    session_bench.twin = IndexFeed(kept.owner, session_bench.aggregators)
+    session_bench.twin = copied(session_bench)
     with session_bench.chain.isolate():
         yield session_bench
     session_bench.twin = kept
     session_bench.aggregators.clear()
     session_bench.aggregators.update(known)
+
+
+def copied(bench: Bench) -> IndexFeed:
+    """The twin of a feed on which nothing happened."""
+    return IndexFeed(bench.twin.owner, bench.aggregators, {}, bench.twin.uptime[0], bench.chain.now)
 
 
 @pytest.fixture
