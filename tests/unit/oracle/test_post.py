@@ -73,7 +73,7 @@ def test_a_report_is_believed(stage):
     signed = digest(report, stage.pair.chain.chain_id, text(stage.pair.twin.at.oracle))
     told = {key: value for key, value in named.items() if key != "market_time"}
     assert log == [
-        ("ReportPosted", {"sequence": 2, "market_time": NOW + 40, "digest": signed} | told),
+        ("ReportPosted", {"sequence": 2, "market_time": NOW + 40, "urgent": False, "digest": signed} | told),
         ("SurfacePosted", {"sequence": 2, "underlying": ETH, "expiry": 0, "surface": stored[0]}),
         ("SurfacePosted", {"sequence": 2, "underlying": ETH, "expiry": EXPIRY, "surface": stored[1]}),
         ("ScalarsPosted", {"sequence": 2, "underlying": ETH, "word": scalars}),
@@ -298,14 +298,25 @@ def test_a_surface_of_another_length_version_or_start_even_if_signed(stage):
         refuses(stage, MALFORMED, report, fresh=code)
 
 
-def test_a_surface_that_another_contract_wrote_is_as_good(stage):
+def written(stage):
+    """Where another contract wrote a surface."""
     code = encode(surfaces(stage)[0])
     initcode = b"\x61" + len(code).to_bytes(2, "big") + bytes.fromhex("80600a3d393df3") + code
     receipt = stage.pair.chain.deploy(initcode, sender=text(OWNER))
     at = int(receipt.address, 16)
     stage.pair.twin.oracle.codes[at] = code
     stage.pair.twin.oracle._decoded[at] = surfaces(stage)[0]
-    report = replace(stage.pair.report()[0], surfaces=(keccak(code),))
+    return at, replace(stage.pair.report()[0], surfaces=(keccak(code),))
+
+
+def test_a_surface_that_another_contract_wrote_was_not_checked(stage):
+    at, report = written(stage)
+    refuses(stage, "oracle: surface not stored here", report, [at])
+
+
+def test_of_what_was_checked_any_copy_is_as_good(stage):
+    at, report = written(stage)
+    stage.pair.must("oracle", "store", encode(surfaces(stage)[0]))
     post(stage, report, [at])
     assert stage.ask("oracle", "pointer", ETH, 0) >> 96 == at
 

@@ -35,9 +35,12 @@ def test_only_the_owner(pair):
     assert int(pair.contracts["oracle"].call("book"), 16) == 0
 
 
-def test_no_oracle_without_a_feed(pair):
+@pytest.mark.parametrize("missing", [0, 1])
+def test_no_oracle_without_a_feed_or_guardrails(pair, missing):
+    parts = [text(pair.twin.at.feed), text(pair.twin.at.guard)]
+    parts[missing] = text(0)
     with pytest.raises(Refused, match=r"^oracle: zero address$"):
-        deploy(pair.chain, compiled("RiskOracle"), "0x" + "00" * 20, sender=text(OWNER))
+        deploy(pair.chain, compiled("RiskOracle"), *parts, sender=text(OWNER))
 
 
 def test_the_domain_of_its_signatures(stage):
@@ -45,3 +48,4 @@ def test_the_domain_of_its_signatures(stage):
     assert domain[1:4] == ("Plimsoll RiskOracle", "1", stage.pair.chain.chain_id)
     assert int(domain[4], 16) == stage.pair.twin.at.oracle
     assert stage.ask("oracle", "feed") == stage.pair.twin.at.feed
+    assert stage.ask("oracle", "guardrails") == stage.pair.twin.at.guard

@@ -1,4 +1,4 @@
-"""RiskOracle.set_params: each number at its least and most, and one beyond."""
+"""RiskOracle.set_params: each number at its least and most, and one beyond; who may, and what both are told."""
 
 from dataclasses import replace
 
@@ -7,6 +7,7 @@ import pytest
 from plimsoll.spec.margin import Params
 from plimsoll.spec.report import pack_floors, pack_rates
 from plimsoll.spec.wad import PPM
+from tests.pairs import address_of
 from tests.unit.clearinghouse.stage import ATTACKER, DELEGATE, OWNER
 
 LIMITS = {
@@ -17,8 +18,9 @@ LIMITS = {
     "min_share": (0, PPM),
     "leg_cost": (0, 10**24),
     "max_funding": (0, 2**15 - 1),
+    "widen": (0, 2**16 - 1),
 }
-OUT = "oracle: params out of range"
+OUT = "guard: params out of range"
 
 
 def words(params):
@@ -35,12 +37,19 @@ def test_at_a_limit(stage, field, end):
     rates, floors = words(replace(Params(), **{field: LIMITS[field][end]}))
     stage.pair.must("oracle", "set_params", rates, floors, sender=OWNER)
     assert (stage.ask("oracle", "rates"), stage.ask("oracle", "floors")) == (rates, floors)
-    assert stage.last("oracle") == ("ParamsSet", {"rates": rates, "floors": floors})
+    old_rates, old_floors = words(Params())
+    told = {"old_rates": old_rates, "old_floors": old_floors, "rates": rates, "floors": floors}
+    assert stage.last("oracle") == ("ParamsSet", told)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [(field, bad) for field, (low, high) in LIMITS.items() for bad in (low - 1, high + 1) if bad >= 0],
+    [
+        (field, bad)
+        for field, (low, high) in LIMITS.items()
+        for bad in (low - 1, high + 1)
+        if bad >= 0 and (field, bad) != ("widen", 2**16)  # which no word can say
+    ],
 )
 def test_beyond_a_limit(stage, field, value):
     stage.refuses(OUT, "oracle", "set_params", *words(replace(Params(), **{field: value})), sender=OWNER)
@@ -62,6 +71,8 @@ def test_gross_floors(stage, kind):
         assert stage.ask("oracle", "floors") == good[1]
 
 
-@pytest.mark.parametrize("sender", [ATTACKER, DELEGATE])
+@pytest.mark.parametrize("sender", [ATTACKER, DELEGATE, address_of("guardian")])
 def test_only_the_owner(stage, sender):
-    stage.refuses("ownable: caller is not the owner", "oracle", "set_params", *words(Params()), sender=sender)
+    # named before anything else, the bounds among them
+    for params in (Params(), replace(Params(), call_buffer=0)):
+        stage.refuses("ownable: caller is not the owner", "oracle", "set_params", *words(params), sender=sender)

@@ -62,7 +62,7 @@ def exact_terms(words: list[int], view: View) -> dict[str, Any]:
     price = Fraction(index.price, WAD)
     lanes: dict[int, list[Fraction]] = {}
     sums = dict.fromkeys(("value", "full", "haircut", "delta", "gross", "size", "short", "legs"), Fraction(0))
-    common = LANES
+    common, oldest = LANES, view.now
     for w in words:
         instrument, q = unpack(id_of(w)), Fraction(quantity_of(w), WAD)
         surface = view.surfaces.get((instrument.underlying, instrument.expiry))
@@ -70,6 +70,7 @@ def exact_terms(words: list[int], view: View) -> dict[str, Any]:
         paid = view.funding.get(underlying, 0) if instrument.kind == PERP else 0
         worth = q * Fraction(margin.mark(instrument, found, surface, index) - paid, WAD)
         common = min(common, surface.common) if surface else common
+        oldest = min(oldest, surface.time) if surface else oldest
         charge, delta = (ppm(found.gross), ppm(found.delta)) if found else (ppm(known.floor_rate), Fraction(1))
         if found and surface:
             known_lanes = lanes.get(instrument.expiry, [Fraction(0)] * LANES)
@@ -103,7 +104,8 @@ def exact_terms(words: list[int], view: View) -> dict[str, Any]:
         concentration = price * ppm(posted.kappa) * max(Fraction(0), size - depth) ** 2 / depth
         interest = Fraction(view.open_interest.get(underlying, 0), WAD)
         market = price * sums["size"] * min(Fraction(1), ppm(posted.market) * interest / depth)
-    im_factor = ppm(posted.im_factor) if posted else Fraction(2)
+    widened = ppm(known.widen) * Fraction(view.now - oldest, 3_600)
+    im_factor = ppm(posted.im_factor) + widened if posted else Fraction(2)
     return {
         "underlying": underlying,
         "value": sums["value"],

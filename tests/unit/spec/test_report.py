@@ -27,6 +27,7 @@ REPORTS = st.builds(
     Report,
     sequence=edge_integers(0, 2**64 - 1),
     market_time=edge_integers(0, 2**64 - 1),
+    urgent=st.booleans(),
     model=st.binary(min_size=32, max_size=32),
     config=st.binary(min_size=32, max_size=32),
     snapshot=st.binary(min_size=32, max_size=32),
@@ -38,6 +39,7 @@ TYPES = {
     "Report": [
         {"name": "sequence", "type": "uint64"},
         {"name": "market_time", "type": "uint64"},
+        {"name": "urgent", "type": "bool"},
         {"name": "model", "type": "bytes32"},
         {"name": "config", "type": "bytes32"},
         {"name": "snapshot", "type": "bytes32"},
@@ -61,7 +63,7 @@ def test_the_digest_is_that_of_eip_712(report: Report, chain_id: int, oracle: in
 def test_any_change_changes_the_digest(report: Report, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(list(asdict(report))))
     old = getattr(report, name)
-    new = old + 1 if isinstance(old, int) else bytes([old[0] ^ 1]) + old[1:] if isinstance(old, bytes) else (*old, 1)
+    new = not old if isinstance(old, bool) else old + 1 if isinstance(old, int) else bytes([old[0] ^ 1]) + old[1:] if isinstance(old, bytes) else (*old, 1)
     if name == "surfaces":
         new = (*old, bytes(32))
     if isinstance(new, int) and new == 2**64:
@@ -113,6 +115,8 @@ def test_words_unpack_to_what_was_packed(data: st.DataObject) -> None:
         ({"max_funding": 0}, True),
         ({"max_funding": 2**15 - 1}, True),
         ({"max_funding": 2**15}, False),
+        ({"widen": 0}, True),
+        ({"widen": 2**16 - 1}, True),
         ({"gross_base": (1, 1, 1, 1)}, True),
         ({"gross_base": (1, 1, 0, 1)}, False),
         ({"gross_base": (1, 1, 1, 10**6 + 1)}, False),
@@ -136,6 +140,7 @@ def test_governance_numbers_have_bounds(changes: dict, is_sound: bool) -> None: 
         lambda: pack_class(ClassOffset(0, 2**24, 0)),
         lambda: pack_rates(Params(leg_cost=2**96)),
         lambda: pack_rates(Params(max_funding=2**16)),
+        lambda: pack_rates(Params(widen=2**16)),
         lambda: pack_floors(Params(gross_base=(2**24, 1, 1, 1))),
     ],
 )

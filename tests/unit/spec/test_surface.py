@@ -94,10 +94,10 @@ def test_a_row_has_all_lanes(count: int) -> None:
         encode_row(replace(ROW, lanes=(1,) * count))
 
 
-@pytest.mark.parametrize(("nodes", "extremes"), [(12, 3), (14, 3), (13, 2), (13, 4)])
-def test_a_header_has_its_nodes(nodes: int, extremes: int) -> None:
-    with pytest.raises(FormatError, match="13 nodes and 3 extremes"):
-        encode(replace(SURFACE, nodes=(0,) * nodes, extremes=(0,) * extremes))
+@pytest.mark.parametrize(("nodes", "extremes", "damps"), [(12, 3, 3), (14, 3, 3), (13, 2, 3), (13, 4, 3), (13, 3, 2)])
+def test_a_header_has_its_nodes(nodes: int, extremes: int, damps: int) -> None:
+    with pytest.raises(FormatError, match="13 nodes, 3 extremes and 3 damps"):
+        encode(replace(SURFACE, nodes=(0,) * nodes, extremes=(0,) * extremes, damps=(0,) * damps))
 
 
 def test_the_most_rows_fit_a_contract() -> None:

@@ -17,7 +17,7 @@ ACCOUNT = TRADER << 96
 
 @pytest.fixture
 def system() -> System:
-    parts = ("feed", "oracle", "exchange", "liquidator", "history", "registry", "mandates", "standing", "fund")
+    parts = ("feed", "guard", "oracle", "exchange", "liquidator", "history", "registry", "mandates", "standing", "fund")
     at = Addresses(owner=OWNER, book=BOOK, quote=QUOTE, **{part: 15 + k for k, part in enumerate(parts)})
     made = System(at, 1, 1_000, {QUOTE: PlainToken(6)}, {20: PlainAggregator(8, 10**8, 1_000)})
     made.tokens[QUOTE].mint(TRADER, 100)
