@@ -7,6 +7,8 @@ of whoever asks, but a port that only the other nodes reach keeps strangers from
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from http import HTTPStatus
@@ -20,6 +22,13 @@ from plimsoll.nodes.wire import MAX_PROPOSAL, Answer, Proposal
 
 AT_ONCE: Final = 16  # connections; each takes a thread
 SECONDS: Final = 5.0  # to send a request whole, and to take the answer
+LONGEST: Final = 3  # times that, for all of a connection: who sends a byte now and then is cut off
+
+
+def _cut(connection: socket.socket) -> None:
+    """End a connection that another thread reads from."""
+    with contextlib.suppress(OSError):  # it ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class Signer(Protocol):
@@ -83,10 +92,14 @@ class Service(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """As the base class, and give the room back."""
+        """As the base class; then give the room back, at the latest when the connection has had its time."""
+        ends = threading.Timer(LONGEST * self.seconds, _cut, [request])
+        ends.daemon = True
+        ends.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            ends.cancel()
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:

@@ -27,6 +27,7 @@ MAX_CODE: Final = 1 + HEADER_BYTES + MAX_ROWS * ROW_BYTES
 MAX_PROPOSAL: Final = 2 * MAX_SURFACES * MAX_CODE + 2**16  # [bytes] of a request
 MAX_ANSWER: Final = 2**18  # [bytes]
 MAX_NAME: Final = 64
+MAX_BRACKETS: Final = 900  # a proposal has 6, an answer some dozens
 MOST: Final = 64  # disagreements that an answer lists
 HINTS: Final = get_type_hints(Report)
 COUNTS: Final = {"surfaces": MAX_SURFACES, "scalars": MAX_SCALARS, "classes": MAX_CLASSES}
@@ -181,6 +182,9 @@ def _line(text: str) -> str:
 
 
 def _json(body: bytes) -> Any:
+    # a parser that recurses for each of a hundred thousand brackets takes the whole process down
+    if body.count(b"[") + body.count(b"{") > MAX_BRACKETS:
+        raise WireError(f"more than {MAX_BRACKETS} brackets")
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -34,6 +34,7 @@ from plimsoll.nodes.service import Service
 from plimsoll.nodes.wire import Answer, Disagreement, Proposal
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.models import RiskModel
+from plimsoll.risk.scenarios import COARSE, FINE, Scale, ScenarioSet
 from plimsoll.risk.signing import address_of, order, sign
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.spec.instruments import CALL, PUT
@@ -164,9 +165,16 @@ def _rows(surface: Surface, edit: Callable[[Row], Row]) -> Surface:
 
 
 def halve_range(surface: Surface) -> Surface:
-    """Half the scan range, and lanes to match."""
-    found = _rows(surface, lambda row: replace(row, lanes=tuple(int(lane / 2) for lane in row.lanes)))
-    return replace(found, psr=surface.psr // 2)
+    """Half the scan range, and lanes to match, linear ones to the unit: what a memoryless check lets through."""
+    scale: Scale = COARSE if surface.scale == COARSE else FINE
+    full, half = (ScenarioSet(psr, surface.vol_up, surface.vol_down, scale) for psr in (surface.psr, surface.psr // 2))
+
+    def halved(row: Row) -> Row:
+        if row.lanes == full.linear_lanes:
+            return replace(row, lanes=half.linear_lanes)
+        return replace(row, lanes=tuple(int(lane / 2) for lane in row.lanes))
+
+    return replace(_rows(surface, halved), psr=half.psr, set_id=half.set_id)
 
 
 def zero_lanes(surface: Surface) -> Surface:
