@@ -100,6 +100,17 @@ NODE_UNIT: constant(uint256) = 10**4
 STEPS: constant(uint256) = 6  # nodes on each side of the middle one
 MAX_LANE: constant(uint256) = 2**15 - 1
 
+# Four numbers at a time, 64 bits apart, each under 2**40: whether one is not
+# below another is then bit 40 of 2**40 + one - other. Differences of lanes stand
+# 2**20 above zero.
+FIELDS: constant(uint256) = (1 << 192) | (1 << 128) | (1 << 64) | 1
+GAINING: constant(uint256) = (1 << 192) | (1 << 128)  # the side of the price where a long gains
+LOSING: constant(uint256) = (1 << 64) | 1
+LOWER: constant(uint256) = (1 << 128) | 1  # of the lower volatility
+YES: constant(uint256) = FIELDS << 40
+ZERO: constant(uint256) = 2**20
+PAIRS: constant(uint256) = (2**32 - 1) * FIELDS
+
 
 # ------------------------------------------------------------------ immutables
 
@@ -230,46 +241,69 @@ def check(at: address) -> bool:
         nodes[unsafe_add(k, 1)] = ahead
     assert nodes[STEPS] == NODE_UNIT, "guard: nodes malformed"
 
-    # linear lanes, and by how much an option may move from node to node at most
+    # linear lanes, and what an option's may do from node to node
     unit: uint256 = scale * 10  # [ppm] of the index
     lanes: uint256[32] = empty(uint256[32])
     widths: uint256[7] = empty(uint256[7])
-    most: uint256[7] = empty(uint256[7])  # [lane units] up, and one for rounding
-    for k: uint256 in range(STEPS):
-        at_node: uint256 = self._half_up(nodes[k + 1] * psr, NODE_UNIT * unit)
+    least_step: uint256[7] = empty(uint256[7])  # packed, with the bit that a step over it leaves
+    most_step: uint256[7] = empty(uint256[7])
+    bend: uint256[7] = empty(uint256[7])
+    for k: uint256 in range(1, 7):
+        at_node: uint256 = self._half_up(nodes[k] * psr, NODE_UNIT * unit)
         assert at_node <= MAX_LANE, "guard: lanes out of range"
-        lanes[4 * k + 2] = at_node
-        lanes[4 * k + 3] = at_node
-        lanes[4 * k + 4] = (2**16 - at_node) & MASK_16
-        lanes[4 * k + 5] = (2**16 - at_node) & MASK_16
-        widths[k + 1] = nodes[k + 1] - nodes[k]
-        most[k + 1] = (fixed._mul_div_up(widths[k + 1] * psr, forward, unit * NODE_UNIT * surface.FORWARD_UNIT) + 1)
-    damps: uint256[3] = empty(uint256[3])
-    far: uint256[3] = empty(uint256[3])  # likewise from the last node to an extreme
+        lanes[4 * k - 2] = at_node
+        lanes[4 * k - 1] = at_node
+        lanes[4 * k] = (2**16 - at_node) & MASK_16
+        lanes[4 * k + 1] = (2**16 - at_node) & MASK_16
+        width: uint256 = nodes[k] - nodes[k - 1]
+        # a slope of one, of the forward, and a unit for rounding: under 2**17
+        most: uint256 = fixed._mul_div_up(width * psr, forward, unit * NODE_UNIT * surface.FORWARD_UNIT) + 1
+        least_step[k] = YES - (ZERO - 1) * GAINING - (ZERO - most) * LOSING
+        most_step[k] = YES + (ZERO + most) * GAINING + (ZERO + 1) * LOSING
+        # convex: step / width does not fall by more than rounding, all in products under 2**35
+        bend[k] = (2**40 + widths[k - 1] + width + ZERO * width - ZERO * widths[k - 1]) * FIELDS
+        widths[k] = width
+    damps: uint256 = 0  # packed
+    extreme_least: uint256 = 0  # packed: what the side where a long gains may be at least and most
+    extreme_most: uint256 = 0
+    other_least: uint256 = 0
+    other_most: uint256 = 0
     for j: uint256 in range(3):
         extreme: uint256 = (third >> (32 - 16 * j)) & MASK_16
-        damps[j] = (second >> (24 - 8 * j)) & 255
-        assert extreme >= 100 and damps[j] <= 100, "guard: extremes malformed"
-        ahead: uint256 = self._half_up(extreme * psr * damps[j], NODE_UNIT * unit)
-        behind: uint256 = self._half_up(min(extreme * psr, 100 * fixed.PPM) * damps[j], NODE_UNIT * unit)
+        damp: uint256 = (second >> (24 - 8 * j)) & 255
+        assert extreme >= 100 and damp <= 100, "guard: extremes malformed"
+        ahead: uint256 = self._half_up(extreme * psr * damp, NODE_UNIT * unit)
+        behind: uint256 = self._half_up(min(extreme * psr, 100 * fixed.PPM) * damp, NODE_UNIT * unit)
         assert ahead <= MAX_LANE, "guard: lanes out of range"
         lanes[26 + 2 * j] = ahead
         lanes[27 + 2 * j] = (2**16 - behind) & MASK_16
-        far[j] = fixed._mul_div_up((extreme - 100) * psr, forward, unit * 100 * surface.FORWARD_UNIT) + 1
+        # from the last node to the extreme, a slope of one and a unit: under 2**23
+        far: uint256 = fixed._mul_div_up((extreme - 100) * psr, forward, unit * 100 * surface.FORWARD_UNIT) + 1
+        bits: uint256 = 192 - 64 * j
+        damps |= damp << bits
+        # 100 x lane against damp x (last node's lane + reach) +- 100, both biased by 2**15
+        bias: uint256 = 2**40 + 100 * 2**15 + 100
+        extreme_most |= (bias - damp * 2**15 + damp * far) << bits
+        other_most |= (bias - damp * 2**15 + damp) << bits
+        bias = 2**40 + 100 - 100 * 2**15
+        extreme_least |= (bias + damp * 2**15 + damp) << bits
+        other_least |= (bias + damp * 2**15 + damp * far) << bits
     linear: uint256 = 0
     linear_far: uint256 = 0
     for lane: uint256 in range(16):
         linear = (linear << 16) | lanes[lane]
         linear_far = (linear_far << 16) | lanes[lane + 16]
-
+    # what every option is held to; a lane unit is `grain` [1e-12 of the index]
+    grain: uint256 = unit * 10**6
+    call_most: uint256 = forward * 1_000 * (fixed.PPM + psr) // fixed.PPM // grain + 1
+    # as the margin takes it, see `surface._mark`: down
+    ahead: uint256 = surface._ahead(reference, forward) * surface.MARK_UNIT
     strike_unit: uint256 = 0
     for row: uint256 in range((first >> 176) & MASK_16, bound=surface.MAX_ROWS):
-        low: uint256 = 0
-        high: uint256 = 0
-        info: uint256 = 0
-        low, high, info = abi_decode(
-            slice(at.code, unsafe_add(surface.HEADER, unsafe_mul(surface.ROW, row)), 96), (uint256, uint256, uint256)
-        )
+        data: Bytes[96] = slice(at.code, unsafe_add(surface.HEADER, unsafe_mul(surface.ROW, row)), 96)
+        low: uint256 = extract32(data, 0, output_type=uint256)
+        high: uint256 = extract32(data, 32, output_type=uint256)
+        info: uint256 = extract32(data, 64, output_type=uint256)
         if info == 0:
             assert low == 0 and high == 0, "guard: lanes of no instrument"
             continue
@@ -295,28 +329,134 @@ def check(at: address) -> bool:
         if strike_unit == 0:
             strike_unit = staticcall FEED.strike_unit(convert((first >> 232) & MASK_16, uint16))
         is_call: bool = kind == instruments.CALL
-        worth: uint256 = reference * mark  # [1e-12 wad]
-        paid: uint256 = strike * strike_unit * surface.MARK_UNIT
-        # as the margin takes it, see `surface._mark`: down
-        ahead: uint256 = surface._ahead(reference, forward) * surface.MARK_UNIT
-        least: uint256 = 0
-        if is_call:
-            least = ahead - min(ahead, paid)
-        else:
-            least = paid - min(ahead, paid)
-        assert least <= worth and worth <= (ahead if is_call else paid), "guard: mark out of bounds"
-        # what a long may gain and lose at most [lane units], up
-        grain: uint256 = unit * 10**6  # a lane unit in 1e-12 of the index
-        loss: uint256 = mark // grain + 1
-        gain: uint256 = 0
-        if is_call:
-            gain = forward * 1_000 * (fixed.PPM + psr) // fixed.PPM // grain + 1
-        else:
-            gain = paid // reference // grain + 1
-        assert self._is_option(low, high, is_call, widths, most, loss, gain - min(gain, mark // grain) + 1), (
-            "guard: option lanes have an arbitrage"
+        # under 2**90 x 2**48, and 2**48 x 2**60 x 2**40
+        worth: uint256 = unsafe_mul(reference, mark)  # [1e-12 wad]
+        paid: uint256 = unsafe_mul(unsafe_mul(strike, strike_unit), surface.MARK_UNIT)
+        inside: uint256 = 0
+        most: uint256 = ahead
+        if ahead > paid:
+            inside = unsafe_sub(ahead, paid)
+        # what a long may lose and gain at most [lane units], up; no lane is past 2**15
+        loss: uint256 = min(unsafe_add(mark // grain, 1), 2**16)
+        gain: uint256 = call_most
+        if not is_call:
+            inside = unsafe_sub(paid, ahead) if ahead < paid else 0
+            most = paid
+            gain = unsafe_add(paid // reference // grain, 1)
+        assert inside <= worth and worth <= most, "guard: mark out of bounds"
+        gain = min(unsafe_sub(gain, min(gain, mark // grain)) + 1, 2**16)
+        # From the middle outward, on both sides and at both volatilities at once:
+        # lanes 4k - 2 .. 4k + 1 are node k's, up and down the price, each at the
+        # higher volatility, then the lower. A put is a call with the sides changed.
+        # Lanes are biased to be positive; their differences are what counts.
+        nearer: uint256 = ((low << 32) | (high >> 224)) ^ surface.BIAS  # lanes 2 .. 17
+        farther: uint256 = (high << 32) ^ surface.BIAS  # lanes 18 .. 25, and the extremes
+        at_node: uint256 = ((low >> 240) ^ 2**15) * (FIELDS ^ LOWER) + (((low >> 224) & MASK_16) ^ 2**15) * LOWER
+        step: uint256 = 0
+        good: uint256 = (at_node >> 64) + YES + FIELDS - at_node
+        good |= YES ^ (LOWER << 40)
+        if not is_call:
+            nearer = self._mirrored(nearer)
+            farther = self._mirrored(farther)
+        # six steps outward, written out: in a loop they cost half as much again
+        last: uint256 = step
+        four: uint256 = (
+            ((nearer >> 48) & (MASK_16 << 192))
+            | ((nearer >> 96) & (MASK_16 << 128))
+            | ((nearer >> 144) & (MASK_16 << 64))
+            | ((nearer >> 192) & MASK_16)
         )
-        assert self._is_damped(low, high, is_call, damps, far), "guard: extremes do not follow the nodes"
+        step = unsafe_sub(unsafe_add(four, ZERO * FIELDS), at_node)
+        at_node = four
+        good &= unsafe_add(step, least_step[1]) & unsafe_sub(most_step[1], step)
+        good &= unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four) | (YES ^ (LOWER << 40))
+        good &= unsafe_sub(unsafe_add(unsafe_add(step >> 128, step), YES), (2 * ZERO - 2) * LOSING) | (GAINING << 40)
+        last = step
+        four = (
+            ((nearer & (MASK_16 << 176)) << 16)
+            | ((nearer >> 32) & (MASK_16 << 128))
+            | ((nearer >> 80) & (MASK_16 << 64))
+            | ((nearer >> 128) & MASK_16)
+        )
+        step = unsafe_sub(unsafe_add(four, ZERO * FIELDS), at_node)
+        at_node = four
+        good &= unsafe_add(step, least_step[2]) & unsafe_sub(most_step[2], step)
+        good &= unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four) | (YES ^ (LOWER << 40))
+        good &= unsafe_sub(unsafe_add(unsafe_mul(step, widths[1]), bend[2]), unsafe_mul(last, widths[2]))
+        last = step
+        four = (
+            ((nearer & (MASK_16 << 112)) << 80)
+            | ((nearer & (MASK_16 << 96)) << 32)
+            | ((nearer >> 16) & (MASK_16 << 64))
+            | ((nearer >> 64) & MASK_16)
+        )
+        step = unsafe_sub(unsafe_add(four, ZERO * FIELDS), at_node)
+        at_node = four
+        good &= unsafe_add(step, least_step[3]) & unsafe_sub(most_step[3], step)
+        good &= unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four) | (YES ^ (LOWER << 40))
+        good &= unsafe_sub(unsafe_add(unsafe_mul(step, widths[2]), bend[3]), unsafe_mul(last, widths[3]))
+        last = step
+        four = (
+            ((nearer & (MASK_16 << 48)) << 144)
+            | ((nearer & (MASK_16 << 32)) << 96)
+            | ((nearer & (MASK_16 << 16)) << 48)
+            | (nearer & MASK_16)
+        )
+        step = unsafe_sub(unsafe_add(four, ZERO * FIELDS), at_node)
+        at_node = four
+        good &= unsafe_add(step, least_step[4]) & unsafe_sub(most_step[4], step)
+        good &= unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four) | (YES ^ (LOWER << 40))
+        good &= unsafe_sub(unsafe_add(unsafe_mul(step, widths[3]), bend[4]), unsafe_mul(last, widths[4]))
+        last = step
+        four = (
+            ((farther >> 48) & (MASK_16 << 192))
+            | ((farther >> 96) & (MASK_16 << 128))
+            | ((farther >> 144) & (MASK_16 << 64))
+            | ((farther >> 192) & MASK_16)
+        )
+        step = unsafe_sub(unsafe_add(four, ZERO * FIELDS), at_node)
+        at_node = four
+        good &= unsafe_add(step, least_step[5]) & unsafe_sub(most_step[5], step)
+        good &= unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four) | (YES ^ (LOWER << 40))
+        good &= unsafe_sub(unsafe_add(unsafe_mul(step, widths[4]), bend[5]), unsafe_mul(last, widths[5]))
+        last = step
+        four = (
+            ((farther & (MASK_16 << 176)) << 16)
+            | ((farther >> 32) & (MASK_16 << 128))
+            | ((farther >> 80) & (MASK_16 << 64))
+            | ((farther >> 128) & MASK_16)
+        )
+        step = unsafe_sub(unsafe_add(four, ZERO * FIELDS), at_node)
+        at_node = four
+        good &= unsafe_add(step, least_step[6]) & unsafe_sub(most_step[6], step)
+        good &= unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four) | (YES ^ (LOWER << 40))
+        good &= unsafe_sub(unsafe_add(unsafe_mul(step, widths[5]), bend[6]), unsafe_mul(last, widths[6]))
+        # no more gained than there is, no more lost than the mark
+        good &= unsafe_sub(YES + (ZERO * LOSING) + 2**15 * GAINING + unsafe_mul(gain, GAINING), at_node)
+        good &= unsafe_sub(unsafe_add(at_node, YES + unsafe_mul(loss, LOSING)), 2**15 * LOSING)
+        assert good & YES == YES, "guard: option lanes have an arbitrage"
+        # the extremes go on from the last nodes at the higher volatility, damped
+        ups: uint256 = (
+            (((high >> 80) & MASK_16) << 192) | (((high >> 48) & MASK_16) << 128) | (((high >> 16) & MASK_16) << 64)
+        ) ^ (2**15 * (FIELDS - 1))
+        downs: uint256 = (
+            (((high >> 64) & MASK_16) << 192) | (((high >> 32) & MASK_16) << 128) | ((high & MASK_16) << 64)
+        ) ^ (2**15 * (FIELDS - 1))
+        if not is_call:
+            swap: uint256 = ups
+            ups = downs
+            downs = swap
+        ups = unsafe_mul(ups, 100)
+        downs = unsafe_mul(downs, 100)
+        gaining: uint256 = unsafe_mul(at_node >> 192, damps)
+        losing: uint256 = unsafe_mul((at_node >> 64) & MASK_16, damps)
+        good = (
+            unsafe_sub(unsafe_add(gaining, extreme_most), ups)
+            & unsafe_sub(unsafe_add(ups, extreme_least), gaining)
+            & unsafe_sub(unsafe_add(losing, other_most), downs)
+            & unsafe_sub(unsafe_add(downs, other_least), losing)
+        )
+        assert good >> 104 & (YES >> 104) == YES >> 104, "guard: extremes do not follow the nodes"
     return True
 
 
@@ -540,6 +680,15 @@ def _half_up(numerator: uint256, denominator: uint256) -> uint256:
 
 @internal
 @pure
+def _mirrored(lanes: uint256) -> uint256:
+    """
+    @notice Four times four lanes with the two of up and the two of down changed.
+    """
+    return ((lanes & PAIRS) << 32) | ((lanes >> 32) & PAIRS)
+
+
+@internal
+@pure
 def _is_token(lanes: uint256, linear: uint256, mark: uint256, unit: uint256) -> bool:
     """
     @notice Whether a token worth `mark` [1e-12 of the index] gains no more than
@@ -555,131 +704,6 @@ def _is_token(lanes: uint256, linear: uint256, mark: uint256, unit: uint256) -> 
         of_index: int256 = fixed._signed((linear << bits)) >> 240
         # times 1e12; a unit for the rounding of the token's lane, one for the index's
         if (pnl - 1) * whole > (of_index + 1) * worth or pnl < -all_of_it:
-            return False
-    return True
-
-
-@internal
-@pure
-def _is_option(
-    low: uint256,
-    high: uint256,
-    is_call: bool,
-    widths: uint256[7],
-    most: uint256[7],
-    loss: uint256,
-    gain: uint256,
-) -> bool:
-    """
-    @notice Whether the 26 lanes on nodes are those of an option. It walks from
-            the middle outward, on both sides at once and at both volatilities:
-            "up" is where a long gains. Lanes are biased to be positive; their
-            differences are what counts.
-    @dev    Lanes 4k - 2 .. 4k + 1 are node k's: up and down the price, each at
-            the higher volatility, then the lower. Values are under 2**16,
-            widths under 2**14: nothing wraps.
-    """
-    nearer: uint256 = ((low << 32) | (high >> 224)) ^ surface.BIAS  # lanes 2 .. 17
-    farther: uint256 = (high << 32) ^ surface.BIAS  # lanes 18 .. 25, and the extremes
-    up_a: int256 = convert((low >> 240) ^ 32_768, int256)
-    up_b: int256 = convert(((low >> 224) & MASK_16) ^ 32_768, int256)
-    down_a: int256 = up_a
-    down_b: int256 = up_b
-    # the middle lane of the higher volatility is a gain, or nothing
-    if up_a + 1 < up_b:
-        return False
-    steps: int256[4] = empty(int256[4])  # the last ones
-    width: int256 = 0
-    for k: uint256 in range(1, 7):
-        four: uint256 = 0
-        if k < 5:
-            four = nearer >> unsafe_sub(256, unsafe_mul(64, k))
-        else:
-            four = farther >> unsafe_sub(512, unsafe_mul(64, k))
-        if not is_call:
-            # a put is a call with the sides changed
-            four = ((four & MASK_32) << 32) | ((four >> 32) & MASK_32)
-        a: int256 = convert((four >> 48) & MASK_16, int256)
-        b: int256 = convert((four >> 32) & MASK_16, int256)
-        c: int256 = convert((four >> 16) & MASK_16, int256)
-        d: int256 = convert(four & MASK_16, int256)
-        rise_a: int256 = unsafe_sub(a, up_a)
-        rise_b: int256 = unsafe_sub(b, up_b)
-        fall_c: int256 = unsafe_sub(c, down_a)
-        fall_d: int256 = unsafe_sub(d, down_b)
-        most_k: int256 = convert(most[k], int256)
-        next: int256 = convert(widths[k], int256)
-        if (
-            rise_a < -1
-            or rise_b < -1
-            or fall_c > 1
-            or fall_d > 1
-            or rise_a > most_k
-            or rise_b > most_k
-            or fall_c < -most_k
-            or fall_d < -most_k
-            # more volatility, more time: worth no less
-            or unsafe_add(a, 1) < b
-            or unsafe_add(c, 1) < d
-        ):
-            return False
-        if k == 1:
-            if unsafe_add(rise_a, fall_c) < -2 or unsafe_add(rise_b, fall_d) < -2:
-                return False
-        else:
-            slack: int256 = unsafe_add(width, next)
-            if (
-                unsafe_add(unsafe_mul(rise_a, width), slack) < unsafe_mul(steps[0], next)
-                or unsafe_add(unsafe_mul(rise_b, width), slack) < unsafe_mul(steps[1], next)
-                or unsafe_add(unsafe_mul(fall_c, width), slack) < unsafe_mul(steps[2], next)
-                or unsafe_add(unsafe_mul(fall_d, width), slack) < unsafe_mul(steps[3], next)
-            ):
-                return False
-        steps = [rise_a, rise_b, fall_c, fall_d]
-        width = next
-        up_a = a
-        up_b = b
-        down_a = c
-        down_b = d
-    return (
-        down_b >= 32_768 - convert(loss, int256)
-        and down_a >= 32_768 - convert(loss, int256)
-        and up_a <= 32_768 + convert(gain, int256)
-        and up_b <= 32_768 + convert(gain, int256)
-    )
-
-
-@internal
-@pure
-def _is_damped(low: uint256, high: uint256, is_call: bool, damps: uint256[3], far: uint256[3]) -> bool:
-    """
-    @notice Whether the six extremes are damped values of an option that goes on
-            from the last nodes, at the higher volatility: on the side where a
-            long gains between the last node's and a slope of one further, on the
-            other between a slope of one less and the last node's. To a unit.
-    """
-    ahead: int256 = fixed._signed(high << 96) >> 240  # lane 22: +1 PSR
-    behind: int256 = fixed._signed(high << 128) >> 240  # lane 24: -1 PSR
-    for j: uint256 in range(3):
-        damp: int256 = convert(damps[j], int256)
-        reach: int256 = convert(far[j], int256)
-        up: int256 = 100 * (fixed._signed(high << (160 + 32 * j)) >> 240)
-        down: int256 = 100 * (fixed._signed(high << (176 + 32 * j)) >> 240)
-        # the side where a long gains may rise, the other fall
-        if is_call:
-            if (
-                up < damp * (ahead - 1) - 100
-                or up > damp * (ahead + reach) + 100
-                or down < damp * (behind - reach) - 100
-                or down > damp * (behind + 1) + 100
-            ):
-                return False
-        elif (
-            up < damp * (ahead - reach) - 100
-            or up > damp * (ahead + 1) + 100
-            or down < damp * (behind - 1) - 100
-            or down > damp * (behind + reach) + 100
-        ):
             return False
     return True
 
