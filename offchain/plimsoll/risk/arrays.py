@@ -261,7 +261,8 @@ def revalue(
         if item.kind == SPOT:
             terms = config.spot.get(instrument, SpotTerms())
             worth = mark[i]
-            pnl[i] = worth * np.where(linear < 0, linear * (1 + terms.asymmetry), linear * (1 - terms.asymmetry))
+            moved = worth * np.where(linear < 0, linear * (1 + terms.asymmetry), linear * (1 - terms.asymmetry))
+            pnl[i] = np.maximum(moved, -worth)  # it loses no more than it is worth
             delta[i] = worth
             gross[i] = min(terms.haircut_floor + config.haircut_share * psr * (1 + terms.asymmetry), 1.0)
             exact[i] = worth == 1.0 and terms.asymmetry == 0.0
@@ -341,20 +342,25 @@ def _options(
     grid_up, grid_down, far, near, tomorrow, *inside = np.split(value, spans[:-1], axis=1)
     base = near[:, 0]
 
-    lanes = np.empty((len(items), LANES))
-    place = np.argsort(order) * GAP_PARTS  # where lane-ordered nodes stand on the grid
-    lanes[:, 0:NODE_LANES:2] = grid_up[:, place] - base[:, None]
-    lanes[:, 1:NODE_LANES:2] = grid_down[:, place] - base[:, None]
-    lanes[:, NODE_LANES:] = scenarios.damping * (far - base[:, None])
-
     quoted = np.array([market.marks.get(i, np.nan) for i in ids]) / market.index
     mark = np.where(np.isnan(quoted), base, quoted)
+    psr = scenarios.psr / PPM
+    # a quote may lie off the model: no lane may take more from a long than its mark, none bring more than there is
+    bound = np.where(call, forward * (1 + psr), strike)
+    mark = np.minimum(mark, np.maximum(bound - (np.max(grid_up, axis=1) - base), 0.0))
+    floor = -mark[:, None]
+
+    lanes = np.empty((len(items), LANES))
+    place = np.argsort(order) * GAP_PARTS  # where lane-ordered nodes stand on the grid
+    lanes[:, 0:NODE_LANES:2] = np.maximum(grid_up[:, place] - base[:, None], floor)
+    lanes[:, 1:NODE_LANES:2] = np.maximum(grid_down[:, place] - base[:, None], floor)
+    lanes[:, NODE_LANES:] = scenarios.damping * np.maximum(far - base[:, None], floor)
+
     delta = (near[:, 2] - near[:, 1]) / (2 * config.bump)
     gamma = np.maximum((near[:, 2] + near[:, 1] - 2 * base) / (config.bump * config.bump), 0.0)
     vega = black.greeks(call, forward, strike, sigma, tau).vega
     theta = tomorrow[:, 0] - base
 
-    psr = scenarios.psr / PPM
     moved = _moved(call, forward, strike, sigma, tau, config.basis_move(psr, tau), up - sigma, base, config)
     gap = np.maximum(_gap(grid_up), _gap(grid_down))
     between = np.max(

@@ -19,6 +19,7 @@ from plimsoll.market.snapshot import Market, Snapshot
 from plimsoll.risk.arrays import ArrayConfig, by_expiry, fitting_scale, quantise, revalue
 from plimsoll.risk.correlation import OffsetConfig, class_offset, step_limited
 from plimsoll.risk.errors import ModelError, ReportError
+from plimsoll.risk.limits import Rails
 from plimsoll.risk.models import Forecast, Posted, RiskModel, State
 from plimsoll.risk.rounding import nearest_int
 from plimsoll.risk.scenarios import FINE, ScenarioSet
@@ -132,7 +133,15 @@ class Engine:
         self.model_hash: bytes = keccak(text=f"{model.name}/{model.version}")
         self.config_hash: bytes = keccak(canonical({"model": dict(model.parameters), "engine": asdict(self.config)}))
 
-    def report(self, snapshot: Snapshot, previous: State | None = None, sequence: int | None = None) -> BuiltReport:
+    def report(
+        self,
+        snapshot: Snapshot,
+        previous: State | None = None,
+        sequence: int | None = None,
+        *,
+        rails: Rails | None = None,
+        urgent: bool = False,
+    ) -> BuiltReport:
         """The report of a snapshot.
 
         Parameters
@@ -143,6 +152,10 @@ class Engine:
             `BuiltReport.state` of the last report, or `State.of` what the chain holds; None for the first.
         sequence
             Of the report; one more than the last, 1 for the first, where not given.
+        rails
+            What the chain's guardrails allow: the report stays inside them. None leaves the model's answer as it is.
+        urgent
+            For the urgent quorum to sign, which lets scalars move further.
 
         Raises
         ------
@@ -156,16 +169,24 @@ class Engine:
         number = sequence if sequence is not None else (previous.sequence + 1 if previous else 1)
         if number <= (previous.sequence if previous else 0):
             raise ReportError(f"sequence {number} is not above the last")
-        forecasts = self.model.assess(snapshot, previous)
+        forecasts = dict(self.model.assess(snapshot, previous))
+        now = snapshot.market_time
         surfaces: list[Surface] = []
         scalars: list[Scalars] = []
         for market in snapshot.markets:
             if market.underlying not in forecasts:
                 raise ModelError(f"model {self.model.name} says nothing of underlying {market.underlying}")
-            forecast = forecasts[market.underlying]
-            surfaces += self._surfaces(market, forecast, snapshot.market_time)
-            scalars.append(forecast.scalars)
+            forecast, held, posted = forecasts[market.underlying], market, None
+            if rails is not None:
+                forecast = forecasts[market.underlying] = rails.hold_forecast(forecast, now, urgent=urgent)
+                held = rails.hold_market(market, now, urgent=urgent)
+                posted = rails.hold_scalars(forecast.scalars, now, urgent=urgent)
+            made = self._surfaces(held, forecast, now)
+            surfaces += made if rails is None else [rails.hold_rows(surface, now, urgent=urgent) for surface in made]
+            scalars.append(posted or forecast.scalars)
         classes = self._classes(snapshot, previous)
+        if rails is not None:
+            classes = tuple(rails.hold_class(offset, now, urgent=urgent) for offset in classes)
         for what, count, most in (
             ("surfaces", len(surfaces), MAX_SURFACES),
             ("underlyings", len(scalars), MAX_SCALARS),
@@ -177,7 +198,7 @@ class Engine:
         report = Report(
             sequence=number,
             market_time=snapshot.market_time,
-            urgent=False,
+            urgent=urgent,
             model=self.model_hash,
             config=self.config_hash,
             snapshot=snapshot.content_hash,
