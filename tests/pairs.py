@@ -217,6 +217,7 @@ BY_NAME = {
     ("breakers", "config"): ("config", "config"),
     ("breakers", "peaks"): ("peak", "peak"),
     ("feed", "band"): ("band", "band"),
+    ("feed", "order"): ("underlyings", "underlyings"),
     ("feed", "uptime"): ("sequencer", "sequencer"),
     ("feed", "witness"): ("witness", "witness"),
     ("fund", "claim_window"): ("claim_window", "claim_window"),
@@ -291,7 +292,6 @@ class Pair:
         guarded: bool = False,
         delays: tuple[int, int] = (3_600, 86_400),
         replaced: Mapping[str, artifacts.Artifact] | None = None,
-        sequencer: bool = False,
     ) -> None:
         self.chain = EmbeddedChain(time=now)
         self.replaced = replaced or {}
@@ -306,11 +306,7 @@ class Pair:
             slowest=slow_functions(),
         )
         timelock = self.put("Timelock", *map(text_of, dataclasses.astuple(roles)))
-        uptime = self.put("MockAggregator", 0, "") if sequencer else None
-        if uptime is not None:
-            uptime.transact("set_since", 0, now - 86_400, sender=text(self.owner))
-        self.sequencer = 0 if uptime is None else number(uptime.address)
-        feed = self.put("IndexFeed", text(self.sequencer))
+        feed = self.put("IndexFeed")
         # most tests post surfaces that no engine would: the margin must hold over them too
         guard = self.put("Guardrails", feed.address) if guarded else self.put("OpenGuardrails")
         oracle = self.put("RiskOracle", feed.address, guard.address)
@@ -345,10 +341,6 @@ class Pair:
         self.tokens = list(self.token_contracts)  # the quote token first
         self.aggregators = {u: number(aggregator.address) for u, aggregator in aggregators.items()}
         self.aggregator_contracts = {number(a.address): a for a in aggregators.values()}
-        plain = {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts}
-        if uptime is not None:
-            self.aggregator_contracts[self.sequencer] = uptime
-            plain[self.sequencer] = PlainAggregator(0, 0, now, now - 86_400)
         self.twin = System(
             Addresses(
                 owner=self.owner,
@@ -359,11 +351,10 @@ class Pair:
             self.chain.chain_id,
             now,
             {at: PlainToken(d) for at, d in zip(self.tokens, (quote_decimals, *decimals), strict=True)},
-            plain,
+            {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts},
             Waits(lag, delay),
             guarded=guarded,
             roles=roles,
-            sequencer=self.sequencer,
         )
         self.twin.timelock.run = self._run
         self.pending: dict[str, int] = {}  # by part, whom it was handed to
@@ -394,12 +385,11 @@ class Pair:
             self.must(part, name, *args, sender=self.owner)
 
     def govern(self) -> None:
-        """Hand every part over to the timelock, in whose name the owner acts from then on."""
+        """Hand every part over to the timelock: from then on nobody sends as the owner, who has code."""
         for part in OWNED:
             if hasattr(getattr(self.twin, part), "owner"):
                 self.hand_over(part, self.twin.at.timelock)
                 self.must("timelock", "adopt", number(self.contracts[part].address))
-        self.owner = self.twin.at.timelock
 
     def hand_over(self, part: str, to: int) -> None:
         """The first of the two steps by which a part changes its owner."""

@@ -68,7 +68,7 @@ def test_ownership_moves_in_two_steps(bench):
     contract.transact("accept_ownership", sender=text(TRADER))
     assert plain(contract.call("owner")) == TRADER
     with pytest.raises(Refused, match=r"^ownable: caller is not the owner$"):
-        contract.transact("set_guardian", text(OWNER), sender=text(OWNER))
+        contract.transact("resolve", ETH, EXPIRY, 1, sender=text(OWNER))
 
 
 def test_it_cannot_be_renounced(bench):

@@ -20,7 +20,6 @@ def resolved(price, at=EXPIRY, underlying=ETH, expiry=EXPIRY):
 @pytest.fixture
 def unseen(bench):
     """An expiry that one observation too few was made of."""
-    bench.step("set_guardian", GUARDIAN, sender=OWNER)
     bench.fill(dict.fromkeys(range(MIN_BUCKETS - 1), 2_000 * WAD))
     bench.until(EXPIRY)
     return bench
@@ -29,7 +28,6 @@ def unseen(bench):
 @pytest.fixture
 def withdrawn(bench):
     """An expiry whose price was disputed."""
-    bench.step("set_guardian", GUARDIAN, sender=OWNER)
     bench.fill_all()
     bench.until(EXPIRY)
     bench.step("propose", ETH, EXPIRY)

@@ -55,7 +55,6 @@ class Run:
         bench.begin(self.lag, pick(source, (3_600, 0, 1, 60)))
         for underlying, price in self.prices.items():
             bench.price(underlying, price)
-        bench.step("set_guardian", GUARDIAN, sender=OWNER)
         bench.until(pick(source, (EXPIRY - WINDOW - 60, EXPIRY - WINDOW, EXPIRY - 600, START)))
 
     def run(self) -> None:
