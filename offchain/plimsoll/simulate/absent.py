@@ -31,16 +31,14 @@ from plimsoll.market.sources import load_bars
 from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig
 from plimsoll.simulate.books import conserved, flows, fund_account
 from plimsoll.simulate.market import Party
+from plimsoll.simulate.paths import HOUR, MARCH_2020, START, WARM, made_up
 from plimsoll.simulate.replay import Event, Replay, ReplayConfig, ReplayMarket
 from plimsoll.simulate.traders import PUT_STRIKE, Leg, Reaction, Trader
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.instruments import CALL, PERP, PUT, SPOT, id_of, quantity_of, unpack
 from plimsoll.spec.wad import WAD
 
-HOUR: Final = 3_600
-START: Final = int(datetime(2020, 3, 12, 9, tzinfo=UTC).timestamp())  # an hour before
 END: Final = int(datetime(2020, 3, 13, 12, tzinfo=UTC).timestamp())
-WARM: Final = int(datetime(2019, 6, 1, tzinfo=UTC).timestamp())
 AWAY: Final = 6 * HOUR
 CRASH: Final = 0.1  # a bar that falls by more than this within itself begins a crash
 HORIZON: Final = 6 * HOUR  # of the margins: a day's, as the engine has it, would have covered most of what came
@@ -52,12 +50,6 @@ UNDERLYING_CAP: Final = 25_000  # [quote]
 FUND: Final = 100_000  # [quote]
 ROUNDS: Final = 6  # half hours after the end, for auctions to end and the lag to pass
 LOOPS: Final = 4  # of settlements: losers pay winners, who may be losers' creditors in turn
-# The shape of the crash, hour by hour from its first: close over the close before, low over the lower of both.
-SHAPE: Final = (
-    *((0.82, 0.91), (1.01, 0.95), (0.99, 0.98), (0.99, 0.96), (1.02, 0.98), (1.01, 0.99), (0.99, 0.98)),
-    *((1.00, 0.99), (0.98, 0.99), (1.01, 0.99), (0.95, 0.98), (1.01, 0.96), (1.00, 0.99), (0.83, 0.92)),
-    *((1.02, 0.90), (0.95, 0.85), (1.06, 0.96), (1.04, 0.97), (0.98, 0.97), (1.02, 0.98)),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,26 +110,15 @@ def accounts_of(markets: Sequence[str]) -> list[Trader]:
     return [*found, Trader("saver", (), 1.0, savings=2.0), Trader("small saver", (), 1.0, savings=0.01)]
 
 
-def made_up(name: str, seed: int) -> Bars:
-    """Hourly bars from WARM to END: quiet, then the shape of the crash; no recorded price is in them."""
-    rng = np.random.default_rng(seed)
-    quiet = (START - WARM) // HOUR + 1
-    changes = np.exp(rng.normal(0, 0.007, quiet))
-    tail = np.array([close for close, _ in SHAPE])
-    rest = (END - WARM) // HOUR - quiet - len(tail)
-    after = np.exp(rng.normal(0, 0.008, rest))
-    close = 100 * np.cumprod(np.concatenate((changes, tail, after)))
-    open_ = np.append(100.0, close[:-1])
-    dip = np.concatenate((np.full(quiet, 0.998), [low for _, low in SHAPE], np.full(rest, 0.998)))
-    low, high = np.minimum(open_, close) * dip, np.maximum(open_, close) * 1.002
-    time = WARM + HOUR * np.arange(len(close), dtype=np.int64)
-    return Bars(time, open_, high, low, close, np.ones(len(close)), HOUR, f"{name}, made up")
+def crash_of(name: str, seed: int) -> Bars:
+    """Made-up bars to the end: quiet, then the shape of the crash."""
+    return made_up(name, seed, MARCH_2020, begin=START + HOUR, end=END)
 
 
 def markets_of(folder: Path | None) -> list[ReplayMarket]:
     """Recorded hourly prices of a folder; made-up ones without it."""
     if folder is None:
-        return [ReplayMarket(name.upper(), made_up(name, 12 + k)) for k, name in enumerate(MARKETS)]
+        return [ReplayMarket(name.upper(), crash_of(name, 12 + k)) for k, name in enumerate(MARKETS)]
     return [ReplayMarket(name.upper(), load_bars(folder / f"{name}_usdt_spot_1h.csv.gz")) for name in MARKETS]
 
 
@@ -192,8 +173,7 @@ class Absent(Replay):
             self._post_round()
             self._enforce()
         system, keeper = self.venue.system, Party.of("keeper").address
-        for account in self.parties:
-            system.liquidator.transact("record", account, sender=keeper)
+        self._record_losses()
         for _ in range(LOOPS):
             for account in (*self.parties, fund_account(system)):
                 system.clearinghouse.transact("settle", account, sender=keeper)
@@ -236,26 +216,7 @@ class Absent(Replay):
         free = margin.equity_haircut - margin.im - system.history.call("unpaid", list(words))
         if price:
             return int(max(0, min(held, free)) // scale)
-        return self._most(account, token, held // scale) if free > 0 else 0
-
-    def _most(self, account: int, token: Contract, held: int) -> int:
-        """The most of a collateral that margin leaves free: found by asking, what it is worth hangs on its haircut."""
-        party, low, high = self.parties[account], 0, int(held) + 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            try:
-                self._ask(party, token, middle)
-            except Refused as refused:
-                if refused.reason != "clearinghouse: below initial margin":
-                    raise
-                high = middle
-            else:
-                low = middle
-        return low
-
-    def _ask(self, party: Party, token: Contract, units: int) -> None:
-        args = (party.account, token.address, units, party.address)
-        self.venue.system.clearinghouse.call("withdraw", *args, sender=party.address)
+        return self.venue.most(self.parties[account], token, held // scale) if free > 0 else 0
 
     def _withdraw(self, party: Party, token: Contract, units: int) -> None:
         args = (party.account, token.address, units, party.address)

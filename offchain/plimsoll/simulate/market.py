@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from eth_utils.crypto import keccak
 
@@ -12,6 +12,7 @@ from plimsoll.chain.contract import Contract
 from plimsoll.chain.deployment import System, account_id
 from plimsoll.chain.protocol import Receipt, TimedChain
 from plimsoll.risk.signing import address_of, sign
+from plimsoll.spec.errors import Refused
 from plimsoll.spec.exchange import Order, digest
 from plimsoll.spec.instruments import SPOT, id_of, quantity_of, unpack
 from plimsoll.spec.wad import WAD
@@ -19,6 +20,8 @@ from plimsoll.spec.wad import WAD
 FOREVER: Final = 2**64 - 1  # [unix s]
 UNLIMITED: Final = 2**256 - 1
 FEED_DECIMALS: Final = 8
+BELOW: Final = "clearinghouse: below initial margin"
+STALE: Final = "clearinghouse: surface not fresh"
 MIN_PRICE: Final = 10**10  # [wad] what an option that is worth nothing trades at
 
 
@@ -129,16 +132,12 @@ class Venue:
 
     # ------------------------------------------------------------------------------------------------------- trades
 
-    def trade(self, buyer: Party, seller: Party, instrument: int, quantity: int, price: int | None = None) -> Receipt:
-        """Settle two signed orders; at the mark where no price is given [wad].
-
-        Raises
-        ------
-        Refused
-            Where exchange or book refuse it.
-        """
+    def orders(
+        self, buyer: Party, seller: Party, instrument: int, quantity: int, price: int | None = None
+    ) -> tuple[Any, ...]:
+        """Arguments of `Exchange.settle` for two signed orders; at the mark where no price is given [wad]."""
         at = max(self.mark(instrument), MIN_PRICE) if price is None else price
-        sides = []
+        sides: list[Any] = []
         for party, signed in ((seller, -quantity), (buyer, quantity)):
             party.nonce += 1
             order = Order(
@@ -147,11 +146,42 @@ class Venue:
             hashed = digest(order, self.chain.chain_id, self.system.exchange.address)
             signature = sign(hashed, party.key)
             fields = (order.account, party.address, instrument, signed, at, order.expires, order.nonce)
-            sides.append((fields, signature))
-        (maker, maker_signature), (taker, taker_signature) = sides
-        return self.system.exchange.transact(
-            "settle", maker, maker_signature, taker, taker_signature, quantity, sender=buyer.address
-        )
+            sides += [fields, signature]
+        return (*sides, quantity)
+
+    def trade(self, buyer: Party, seller: Party, instrument: int, quantity: int, price: int | None = None) -> Receipt:
+        """Settle two signed orders; at the mark where no price is given [wad].
+
+        Raises
+        ------
+        Refused
+            Where exchange or book refuse it.
+        """
+        orders = self.orders(buyer, seller, instrument, quantity, price)
+        return self.system.exchange.transact("settle", *orders, sender=buyer.address)
+
+    def most(self, party: Party, token: Contract, held: int, reasons: Collection[str] = (BELOW,)) -> int:
+        """The most of what an account holds of a token that it may withdraw now [token]: found by asking.
+
+        Raises
+        ------
+        Refused
+            Where a withdrawal is refused for a reason that is none of `reasons`.
+        """
+        low, high = 0, held + 1
+        while high - low > 1:
+            # all of it, then one unit: what is free is often one or nothing
+            middle = held if high > held else 1 if not low else (low + high) // 2
+            args = (party.account, token.address, middle, party.address)
+            try:
+                self.system.clearinghouse.call("withdraw", *args, sender=party.address)
+            except Refused as refused:
+                if refused.reason not in reasons:
+                    raise
+                high = middle
+            else:
+                low = middle
+        return low
 
     def positions(self, account: int) -> list[tuple[int, int]]:
         """Instrument ids and quantities [wad] of an account, collateral included."""

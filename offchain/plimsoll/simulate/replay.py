@@ -271,6 +271,7 @@ class Replay:
     fund_deposit = FUND  # [quote]
     look_after = LOOK_AFTER  # [s]
     feed_age = FEED_AGE  # [s]
+    auction_step = AUCTION_STEP  # [s]
 
     def __init__(
         self,
@@ -528,9 +529,9 @@ class Replay:
         return self.outcome
 
     def _inner_steps(self, a: Point, b: Point) -> None:
-        """While somebody is called or auctioned, look every ten minutes on the way to the next point."""
+        """While somebody is called or auctioned, look more often on the way to the next point."""
         for k in range(1, MAX_INNER + 1):
-            time = a.time + k * AUCTION_STEP
+            time = a.time + k * self.auction_step
             if time >= b.time or not (self._called or self._auctioned):
                 return
             self._arrive(between(a, b, time), inner=True)

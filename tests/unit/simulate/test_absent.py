@@ -5,16 +5,15 @@ import pytest
 from plimsoll.simulate.absent import (
     AWAY,
     END,
-    HOUR,
-    START,
     UNDERLYING_CAP,
     Numbers,
     accounts_of,
+    crash_of,
     crash_start,
-    made_up,
     march_2020,
     markets_of,
 )
+from plimsoll.simulate.paths import HOUR, START
 
 
 def check(found: Numbers) -> None:
@@ -56,14 +55,14 @@ def test_march_2020_as_it_was(data_folder):
 
 
 def test_the_made_up_crash_has_the_shape_of_the_real_one():
-    bars = made_up("btc", 1)
+    bars = crash_of("btc", 1)
     assert crash_start(bars, START) == START + HOUR
     before = float(bars.close[bars.time < START + HOUR][-1])
     six_hours = bars.close[(bars.time >= START + HOUR) & (bars.time < START + HOUR + AWAY)]
     assert 0.75 < float(six_hours[-1]) / before < 0.9
     assert 0.4 < float(bars.low[bars.time >= START].min()) / before < 0.6
     assert int(bars.time[-1]) + HOUR == END
-    assert (made_up("btc", 1).close == bars.close).all()
+    assert (crash_of("btc", 1).close == bars.close).all()
 
 
 def test_some_take_no_risk_at_all():
