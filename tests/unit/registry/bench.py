@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,13 @@ from plimsoll.spec.registry import Registry
 from plimsoll.spec.report import Report, digest, pack_scalars
 from plimsoll.spec.system import PlainAggregator
 from plimsoll.spec.wad import PPM, WAD
+from tests.guardians import named
 
 NOW = 1_700_000_000
 DAY = 86_400
 EXPIRY = NOW + 30 * DAY
 BTC, ETH, SOL, UNFED = 0x0101, 0x0102, 0x0201, 0x0999
-OWNER, VENUE, ATTACKER, OTHER = (k << 152 | k for k in range(1, 5))
+OWNER, VENUE, ATTACKER, OTHER, GUARDIAN, BREAKERS = (k << 152 | k for k in range(1, 7))
 SIGNER = PrivateKey(b"\1" * 32)
 ZERO = bytes(32)
 NOT_THE_OWNER = "ownable: caller is not the owner"
@@ -41,6 +43,11 @@ class Known:
     """As much of a token's twin as is read here."""
 
     decimals: int
+
+
+def guards(owner: int, who: int) -> bool:
+    """Whom the owner names his guardian."""
+    return (owner, who) == (OWNER, GUARDIAN)
 
 
 class Posted:
@@ -75,7 +82,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.chain = EmbeddedChain(time=NOW)
-        self.feed = self.put("IndexFeed", text(0))
+        self.feed = self.put("IndexFeed")
         self.oracle = self.put("RiskOracle", self.feed.address, self.put("OpenGuardrails").address)
         self.known: dict[int, Known] = {}
         self.usd, self.weth, self.wbtc, self.unlisted, self.long_decimals = (
@@ -90,7 +97,7 @@ class Bench:
             feed.set_feed(underlying, number(aggregator.address), DAY, 18, sender=OWNER, now=NOW)
         posted = Posted(number(self.oracle.address))
         self.contract = self.put("Registry", text(self.usd), self.feed.address, self.oracle.address)
-        self.twin = Registry(OWNER, self.usd, feed, posted, self.known)
+        self.twin = Registry(OWNER, self.usd, feed, posted, self.known, guards)
         self.oracle.transact("set_signers", [SIGNER.public_key.to_checksum_address()], 1, 1, 0, sender=text(OWNER))
         self.sequence = 0
         self.post({ETH: 600_000, BTC: 400_000})
@@ -137,8 +144,10 @@ class Bench:
         """A function on both: its result, or the reason of its refusal."""
         logged = len(self.twin.log)
         expected = self._twin(name, args, sender)
+        given = self._args(name, args)
         try:
-            receipt = self.contract.transact(name, *self._args(name, args), sender=text(sender))
+            with nullcontext() if sender == OWNER else named(self.chain, text(OWNER), GUARDIAN):
+                receipt = self.contract.transact(name, *given, sender=text(sender))
         except Refused as refused:
             found = f"refused: {refused.reason}"
             receipt = None
@@ -192,11 +201,25 @@ class Bench:
         return (
             *(
                 self.ask(name)
-                for name in ("price_band", "reduce_band", "account_limits", "pool_limits", "curve", "fees", "tokens")
+                for name in (
+                    "price_band",
+                    "reduce_band",
+                    "account_limits",
+                    "pool_limits",
+                    "curve",
+                    "fees",
+                    "tokens",
+                    "stops",
+                    "breakers",
+                )
             ),
             *(self.ask("listing", *key) for key in self.twin.listings),
             *(self.ask("instrument_cap", id_) for id_ in listed),
-            *(self.ask("underlying_limits", underlying) for underlying in (BTC, ETH, SOL, UNFED)),
+            *(
+                self.ask(name, underlying)
+                for name in ("underlying_limits", "underlying_stop")
+                for underlying in (BTC, ETH, SOL, UNFED)
+            ),
             *(self.ask("collateral", token) for token in self.known),
             *(self.ask("venues", who) for who in (VENUE, ATTACKER, 0)),
         )
@@ -225,5 +248,5 @@ class Bench:
 
     def kept(self) -> dict[str, Any]:
         """The twin's state, copied."""
-        own = {"feed", "oracle", "known"}
+        own = {"feed", "oracle", "known", "guardians"}
         return {key: copy.deepcopy(value) for key, value in vars(self.twin).items() if key not in own}

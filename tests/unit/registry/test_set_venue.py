@@ -10,7 +10,7 @@ def test_it_admits_and_dismisses(bench, admitted):
     bench.must("set_venue", ATTACKER, not admitted)
     bench.must("set_venue", ATTACKER, admitted)
     assert bench.ask("venues", ATTACKER) is admitted
-    assert bench.last() == ("VenueSet", {"venue": ATTACKER, "admitted": admitted})
+    assert bench.last() == ("VenueSet", {"venue": ATTACKER, "old_admitted": not admitted, "admitted": admitted})
 
 
 def test_a_dismissed_venue_gets_no_terms(bench):
