@@ -1,4 +1,4 @@
-"""The command line: `plimsoll demo | keeper | node | report | account | figures`.
+"""The command line: `plimsoll demo | keeper | node | report | replay | account | figures`.
 
 Exit codes: 0 it went well; 1 a check failed (chain and spec differ, a keeper halted, a node or contract refuses); 2 the
 input is bad. Errors that have a name are one line on standard error, without a traceback.
@@ -22,6 +22,7 @@ from plimsoll.spec.errors import PlimsollError, Refused
 
 if TYPE_CHECKING:
     from plimsoll.keeper.loop import Round
+    from plimsoll.keeper.recompute import Said
     from plimsoll.market.bars import Bars
     from plimsoll.simulate.replay import Event, ReplayMarket
 
@@ -362,22 +363,18 @@ def _interrupt() -> None:
 @cli.command(epilog=EPILOG)
 @click.argument("snapshot", type=FILE)
 @click.option("--sequence", type=click.IntRange(1, 2**64 - 1), default=1, show_default=True, help="Of the report.")
-@click.option("--previous", type=FILE, help="What the report before it left, as the keeper archives it.")
 @click.option("--chain-id", type=click.IntRange(1), help="With --oracle: show the digest that signers sign.")
 @click.option("--oracle", help="Address of the RiskOracle.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def report(
-    snapshot: Path, sequence: int, previous: Path | None, chain_id: int | None, oracle: str | None, *, as_json: bool
-) -> int:
-    """Recompute the report of an archived SNAPSHOT and show what it says; without --previous, as a first report.
+def report(snapshot: Path, sequence: int, chain_id: int | None, oracle: str | None, *, as_json: bool) -> int:
+    """Show what a first report of a SNAPSHOT says; `plimsoll replay` recomputes one that was posted.
 
     \b
       plimsoll report snapshot.json.gz
-      plimsoll report 12.snapshot.json.gz --previous 12.previous.json --sequence 12 --chain-id 1 --oracle 0x...
+      plimsoll report snapshot.json.gz --sequence 12 --chain-id 1 --oracle 0x...
     """  # noqa: D301 - \b is what click wants: keep these lines
     from eth_utils.address import is_address  # noqa: PLC0415
 
-    from plimsoll.keeper.archive import read_state  # noqa: PLC0415
     from plimsoll.market.snapshot import Snapshot  # noqa: PLC0415
     from plimsoll.risk.engine import Engine  # noqa: PLC0415
     from plimsoll.risk.models import EwmaFhs  # noqa: PLC0415
@@ -388,7 +385,7 @@ def report(
     if oracle is not None and not is_address(oracle):
         raise InputError(f"--oracle {oracle} is no address")
     loaded = Snapshot.load(snapshot)
-    built = Engine(EwmaFhs()).report(loaded, read_state(previous) if previous else None, sequence)
+    built = Engine(EwmaFhs()).report(loaded, sequence=sequence)
     said: dict[str, Any] = {
         "sequence": built.report.sequence,
         "market_time": built.report.market_time,
@@ -418,6 +415,91 @@ def report(
             f"volatility {rate['volatility']:.1%} a year"
         )
     return OK
+
+
+# -------------------------------------------------------------------------------------------------------------- replay
+
+
+@cli.command(epilog=EPILOG)
+@click.argument("report", metavar="REPORT|TX")
+@click.option(
+    "--archive", type=FOLDER, default=Path("build/reports"), show_default=True, help="Where reports are kept."
+)
+@click.option("--node", metavar="URL", help="With a TX: the node's HTTP endpoint.")
+@click.option("--book", type=FILE, help="With a TX: the address book, as `ape run deploy` writes it.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def replay(report: str, archive: Path, node: str | None, book: Path | None, *, as_json: bool) -> int:
+    """Recompute a report from its archived snapshot: equal to the byte, or every number that differs.
+
+    REPORT is a sequence number, a digest, or the path of an archived report. With --node and --book, a TX is the hash
+    of the transaction that posted one: what stands on chain is then compared, and the archive gives the snapshot.
+
+    \b
+      plimsoll replay 12
+      plimsoll replay 0x5d2c... --archive build/reports
+      plimsoll replay 0x91af... --node http://127.0.0.1:8545 --book build/deployments/book.json
+    """  # noqa: D301 - \b is what click wants: keep these lines
+    from plimsoll.keeper.archive import Archive, open_report  # noqa: PLC0415
+    from plimsoll.keeper.recompute import Said, differences  # noqa: PLC0415
+    from plimsoll.risk.plain import to_plain  # noqa: PLC0415
+
+    if (node is None) != (book is None):
+        raise InputError("--node and --book go together")
+    said: Said | None = None
+    if node is not None and book is not None:
+        said, signed = _posted(report, node, book)
+        kept = Archive(archive)
+        entry = kept.find(signed)
+    elif report.endswith(".json"):
+        kept, entry = open_report(Path(report))
+    else:
+        kept = Archive(archive)
+        entry = kept.find(report)
+    record = kept.load(entry)
+    built = record.recompute(kept.snapshot(record.report.snapshot))
+    wrong = differences(said or Said(record.report, record.codes), built)
+    if as_json:
+        found = {
+            "equal": not wrong,
+            "sequence": record.report.sequence,
+            "digest": "0x" + record.digest.hex(),
+            "chain_id": record.chain_id,
+            "oracle": record.oracle,
+            "transaction": report if said else entry.transaction,
+            "model": f"{record.model.name}/{record.model.version}",
+            "release": record.release,
+            "differences": [to_plain(item) for item in wrong],
+        }
+        click.echo(json.dumps(found, indent=2))
+        return FAILED if wrong else OK
+    click.echo(
+        f"report {record.report.sequence}, {_moment(record.report.market_time)} UTC, {len(record.codes)} surfaces"
+    )
+    for item in wrong:
+        click.echo(str(item))
+    if wrong and record.release != __version__:
+        click.echo(f"it was made by release {record.release}; this is {__version__}")
+    click.echo(f"{len(wrong)} numbers differ" if wrong else "equal")
+    return FAILED if wrong else OK
+
+
+def _posted(transaction: str, node: str, book: Path) -> tuple[Said, str]:
+    """The report that a transaction posted, and its digest as text."""
+    from plimsoll.chain.deployment import load_book  # noqa: PLC0415 - web3 is slow to import
+    from plimsoll.chain.node import NodeChain  # noqa: PLC0415
+    from plimsoll.keeper.recompute import posted  # noqa: PLC0415
+    from plimsoll.spec.report import digest  # noqa: PLC0415
+
+    if not (transaction.startswith("0x") and len(transaction) == 66):
+        raise InputError(f"{transaction} is no transaction; with --node and --book, a hash of 32 bytes, 0x.., is right")
+    if not node.startswith(("http://", "https://")):
+        raise InputError(f"--node {node} is no URL; http://127.0.0.1:8545 is right")
+    if not book.is_file():
+        raise InputError(f"--book {book}: no such file; `ape run deploy` writes one")
+    chain = NodeChain(node)
+    system = load_book(book, chain)
+    said = posted(system, chain.receipt(transaction))
+    return said, "0x" + digest(said.report, chain.chain_id, system.oracle.address).hex()
 
 
 # ------------------------------------------------------------------------------------------------------------- account

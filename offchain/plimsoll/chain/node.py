@@ -8,7 +8,7 @@ signed here (where a key was given) or by the node (unlocked accounts of a devel
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import requests
@@ -141,6 +141,26 @@ class NodeChain:
             # what reverted when mined, not when simulated: ask for the reason at that block
             self._ask("eth_call", message, receipt["blockNumber"])
             raise ExecutionError(f"transaction {sent} failed in block {int(receipt['blockNumber'], 16)}")
+        return self._receipt(receipt)
+
+    def receipt(self, sent: str) -> Receipt:
+        """The receipt of a mined transaction by its hash.
+
+        Raises
+        ------
+        NodeError
+            The node knows no such transaction, or it is not mined yet.
+        ExecutionError
+            It failed.
+        """
+        found = self._ask("eth_getTransactionReceipt", sent)
+        if found is None:
+            raise NodeError(f"the node knows no mined transaction {sent}")
+        if int(found["status"], 16) != 1:
+            raise ExecutionError(f"transaction {sent} failed in block {int(found['blockNumber'], 16)}")
+        return self._receipt(found)
+
+    def _receipt(self, receipt: Mapping[str, Any]) -> Receipt:
         head = self._ask("eth_getBlockByNumber", receipt["blockNumber"], False)
         created = receipt.get("contractAddress")
         return Receipt(
@@ -149,7 +169,7 @@ class NodeChain:
             block=int(receipt["blockNumber"], 16),
             time=int(head["timestamp"], 16),
             address=to_checksum_address(created) if created else None,
-            hash=str(sent),
+            hash=str(receipt["transactionHash"]),
         )
 
     def _sign(self, account: LocalAccount, message: dict[str, Any], gas: int) -> str:

@@ -9,7 +9,8 @@ liquidation  calls, cures, auctions and bids, each by rule
 rescue       top-ups and reserves that owners of called accounts mandated
 upkeep       chores anyone may do: remember prices, settle, expire, collect
 recorder     the journal, written before anything is sent
-archive      what reports were made from, so that anyone can recompute them
+archive      what reports were made from, each file named by the hash of its content
+recompute    whether an archived or posted report is what its snapshot says, number by number
 metrics      what a monitor scrapes
 loop         the round and the halt that says why
 """

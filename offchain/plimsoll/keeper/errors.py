@@ -4,6 +4,10 @@ PlimsollError
 +-- KeeperError
     +-- SettingsError   a settings file that is missing, malformed or contradicts itself
     +-- SourceDownError prices that cannot be had now; the next round tries again
+    +-- ArchiveError    the archive cannot be written or read
+    |   +-- NotArchivedError     what is asked for is not in it
+    |   +-- CorruptArchiveError  what is in it is not what was written
+    |   +-- NotPostedError       a transaction that posted no report
     +-- Halted          too many failures in a row: the keeper stops and says why
 """
 
@@ -22,6 +26,22 @@ class SettingsError(KeeperError):
 
 class SourceDownError(KeeperError):
     """Prices that cannot be had now; the next round tries again."""
+
+
+class ArchiveError(KeeperError):
+    """The archive cannot be written or read."""
+
+
+class NotArchivedError(ArchiveError):
+    """What is asked for is not in the archive."""
+
+
+class CorruptArchiveError(ArchiveError):
+    """What is in the archive is not what was written."""
+
+
+class NotPostedError(ArchiveError):
+    """A transaction that posted no report, or not the one that was signed."""
 
 
 class Halted(KeeperError):  # noqa: N818 - the name is what it says

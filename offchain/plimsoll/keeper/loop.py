@@ -200,6 +200,8 @@ class Keeper:
             built, reasons = self.assess(held)
             if built is not None and reasons:
                 posted = self._post(held, built, reasons)
+                if posted is not None and posted.ok and self.archive is not None:
+                    self.archive.posted(posted.digest, posted.transaction)
         except FAILURES as problem:
             error = self._failed(problem, held.time)
         if posted is not None and not posted.ok:
@@ -216,7 +218,9 @@ class Keeper:
         built = self.engine.report(snapshot, previous, number, rails=held.rails)
         reasons = due(held, built, self.triggers)
         if reasons and self.archive is not None and not self.config.dry_run:
-            self.archive.keep(built.report.sequence, snapshot, previous)
+            system = self.reader.system
+            where = system.chain.chain_id, system.oracle.address
+            self.archive.keep(built, self.engine, snapshot, previous, *where, rails=held.rails)
         return built, reasons
 
     def _post(self, held: Held, built: BuiltReport, reasons: Sequence[Reason]) -> Posted | None:

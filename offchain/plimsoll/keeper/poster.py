@@ -84,6 +84,8 @@ class Posted:
     surfaces: int
     gas: int = 0  # of all its transactions
     error: str | None = None  # the contract's reason, or the node's
+    digest: bytes = b""  # what was signed
+    transaction: str = ""  # hash of the last transaction; empty on the embedded chain
 
     @property
     def ok(self) -> bool:
@@ -148,7 +150,7 @@ class Poster:
         self.recorder.record(
             "posted", system.chain.now, sequence=report.sequence, gas=gas, block=receipt.block, hash=receipt.hash
         )
-        return Posted(report.sequence, len(built.codes), gas)
+        return Posted(report.sequence, len(built.codes), gas, digest=signed, transaction=receipt.hash)
 
     def _store(self, code: bytes) -> tuple[str, int]:
         code_hash = keccak(code)

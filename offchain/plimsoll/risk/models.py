@@ -1,7 +1,7 @@
 """Risk models: from a snapshot to the posted scalars of each underlying.
 
 A model is anything with a name, a version, parameters and `assess`; `RiskModel` says so to the type checker. `EwmaFhs`
-is the first.
+is the first. `MODELS` names those that archived reports are recomputed with.
 
 The glide. What the market's risk is *now* and what running positions are margined at are two numbers. The second, the
 maintenance scan range, moves toward the first no faster than `max_rise` an hour and `max_step` a report, so that nobody
@@ -20,6 +20,7 @@ from plimsoll.market.bars import DAY, YEAR
 from plimsoll.market.portable import expm1, power
 from plimsoll.market.snapshot import Market, Snapshot
 from plimsoll.risk.errors import ModelError, ReturnError
+from plimsoll.risk.plain import from_plain
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import Tail, check_returns, ewma_variance, fhs_tail, historical_tail
 from plimsoll.spec.margin import ClassOffset, Scalars
@@ -312,6 +313,11 @@ class EwmaFhs:
         """The configuration as plain values."""
         return asdict(self.config)
 
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> EwmaFhs:
+        """The model behind `parameters`; ValueError or ModelError where they are none."""
+        return cls(from_plain(EwmaFhsConfig, parameters, "parameters"))
+
     def assess(self, snapshot: Snapshot, previous: State | None = None) -> dict[int, Forecast]:
         """A forecast for every underlying of the snapshot.
 
@@ -380,3 +386,29 @@ class EwmaFhs:
 def _range(down: float, up: float, scale: float) -> float:
     """The wider of two log moves as a simple one."""
     return max(-expm1(-max(down, 0.0) * scale), expm1(min(max(up, 0.0) * scale, 50.0)))
+
+
+# Name -> class with `version` and `of(parameters)`. Who runs a model of his own adds it here before he replays with it.
+MODELS: Final[dict[str, Any]] = {EwmaFhs.name: EwmaFhs}
+
+
+def model_of(name: str, version: str, parameters: Mapping[str, Any]) -> RiskModel:
+    """The model that a report names, with the parameters that were archived with it.
+
+    Raises
+    ------
+    ModelError
+        The model, this version of it, or a parameter is unknown here.
+    """
+    kind = MODELS.get(name)
+    if kind is None:
+        raise ModelError(f"model {name!r} is unknown here; {' or '.join(sorted(MODELS))} is right")
+    if kind.version != version:
+        raise ModelError(
+            f"model {name} version {version!r}; here it is {kind.version!r}: recompute with the release that made it"
+        )
+    try:
+        found: RiskModel = kind.of(parameters)
+    except ValueError as error:
+        raise ModelError(f"model {name} {version}: {error}") from error
+    return found
