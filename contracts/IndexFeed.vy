@@ -68,6 +68,7 @@ exports: (
 
 
 QUOTE: public(constant(uint256)) = 2**16  # the quote coin, where an underlying's number is asked for
+MAX_UNDERLYINGS: constant(uint256) = 256  # what can be read at once
 MAX_LEGS: constant(uint256) = 3  # a wrapped token, a staked one, its coin, say
 
 MIN_MAX_AGE: constant(uint32) = 60  # [s] about five blocks: less would refuse honest prices
@@ -116,6 +117,7 @@ ON_ROLLUP: immutable(bool)
 # underlying, or QUOTE -> words of its legs, in their order; zero behind the last
 _routes: HashMap[uint256, uint256[MAX_LEGS]]
 _staged: HashMap[uint256, IIndexFeed.Staged]
+_underlyings: DynArray[uint256, MAX_UNDERLYINGS]  # that have a route, QUOTE among them
 _sequencer: uint256  # uptime aggregator u160 | grace u96 [s]; zero where there is none
 band: public(uint256)  # [ppm] of the first price of a new route
 witness: public(address)  # RiskOracle, whose signed references stop a change
@@ -432,6 +434,16 @@ def staged(underlying: uint256) -> IIndexFeed.Staged:
 @external
 @view
 @reentrant
+def underlyings() -> DynArray[uint256, MAX_UNDERLYINGS]:
+    """
+    @notice All that have a route, QUOTE among them, in the order they came.
+    """
+    return self._underlyings
+
+
+@external
+@view
+@reentrant
 def sequencer() -> (address, uint256):
     """
     @notice The uptime feed of the sequencer, and the grace after an outage [s].
@@ -655,6 +667,8 @@ def _set(underlying: uint256, legs: DynArray[IIndexFeed.Leg, MAX_LEGS], strike_e
         assert convert(strike_exponent, uint256) == (old[0] >> STRIKE_SHIFT) & 255, "feed: strike exponent is fixed"
     price: uint256 = self._price(route)[0]
     if old[0] == 0:
+        assert len(self._underlyings) < MAX_UNDERLYINGS, "feed: too many underlyings"
+        self._underlyings.append(underlying)
         self._bind(underlying, route, price, 0)
         return
     self._staged[underlying] = IIndexFeed.Staged(route=route, since=block.timestamp)

@@ -218,6 +218,7 @@ BY_NAME = {
     ("breakers", "peaks"): ("peak", "peak"),
     ("feed", "band"): ("band", "band"),
     ("feed", "order"): ("underlyings", "underlyings"),
+    ("feed", "order"): ("underlyings", "underlyings"),
     ("feed", "uptime"): ("sequencer", "sequencer"),
     ("feed", "witness"): ("witness", "witness"),
     ("fund", "claim_window"): ("claim_window", "claim_window"),
@@ -291,6 +292,7 @@ class Pair:
         delay: int = 0,
         guarded: bool = False,
         delays: tuple[int, int] = (3_600, 86_400),
+        rollup: bool = False,
         replaced: Mapping[str, artifacts.Artifact] | None = None,
     ) -> None:
         self.chain = EmbeddedChain(time=now)
@@ -306,7 +308,11 @@ class Pair:
             slowest=slow_functions(),
         )
         timelock = self.put("Timelock", *map(text_of, dataclasses.astuple(roles)))
-        feed = self.put("IndexFeed")
+        uptime = self.put("MockAggregator", 0, "") if rollup else None
+        if uptime is not None:
+            uptime.transact("set_since", 0, now - 86_400, sender=text(self.owner))
+        self.uptime = number(uptime.address) if uptime is not None else 0  # where the sequencer's feed stands
+        feed = self.put("IndexFeed", text(self.uptime))
         # most tests post surfaces that no engine would: the margin must hold over them too
         guard = self.put("Guardrails", feed.address) if guarded else self.put("OpenGuardrails")
         oracle = self.put("RiskOracle", feed.address, guard.address)
@@ -341,6 +347,10 @@ class Pair:
         self.tokens = list(self.token_contracts)  # the quote token first
         self.aggregators = {u: number(aggregator.address) for u, aggregator in aggregators.items()}
         self.aggregator_contracts = {number(a.address): a for a in aggregators.values()}
+        known = {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts}
+        if uptime is not None:
+            self.aggregator_contracts[self.uptime] = uptime
+            known[self.uptime] = PlainAggregator(0, updated_at=now, started_at=now - 86_400)
         self.twin = System(
             Addresses(
                 owner=self.owner,
@@ -351,10 +361,11 @@ class Pair:
             self.chain.chain_id,
             now,
             {at: PlainToken(d) for at, d in zip(self.tokens, (quote_decimals, *decimals), strict=True)},
-            {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts},
+            known,
             Waits(lag, delay),
             guarded=guarded,
             roles=roles,
+            sequencer=self.uptime,
         )
         self.twin.timelock.run = self._run
         self.pending: dict[str, int] = {}  # by part, whom it was handed to

@@ -30,6 +30,7 @@ from plimsoll.spec.wad import MAX_PRICE, PPM, WAD, mul_div_down
 NAME: Final = "IndexFeed"
 QUOTE: Final = 2**16
 MAX_LEGS: Final = 3
+MAX_UNDERLYINGS: Final = 256
 MAX_AGE: Final = (60, 7 * 86_400)  # [s]
 MAX_DECIMALS: Final = 18
 MAX_STRIKE_EXPONENT: Final = 18
@@ -187,6 +188,7 @@ class IndexFeed:
         self.oracles = {} if oracles is None else oracles
         self.routes: dict[int, Route] = {}
         self.waiting: dict[int, tuple[Route, int]] = {}  # staged: the route, since when [s]
+        self.order: list[int] = []  # underlyings in the order they came
         self.uptime = (0, 0)  # the sequencer's aggregator, the grace [s]
         self.band = 20_000  # [ppm]
         self.witness = 0
@@ -352,6 +354,10 @@ class IndexFeed:
         """The route that waits to be bound, and since when [s]; zeros where there is none."""
         return self.waiting.get(underlying, (NO_ROUTE, 0))
 
+    def underlyings(self) -> tuple[int, ...]:
+        """All that have a route, in the order they came."""
+        return tuple(self.order)
+
     def sequencer(self) -> tuple[int, int]:
         """The uptime feed of the sequencer, and the grace after an outage [s]."""
         return self.uptime
@@ -435,6 +441,8 @@ class IndexFeed:
         require(old[0] == 0 or strike_exponent == old[0] >> 56 & 0xFF, "feed: strike exponent is fixed")
         price, _ = self._price(route, now)
         if old[0] == 0:
+            require(len(self.order) < MAX_UNDERLYINGS, "feed: too many underlyings")
+            self.order.append(underlying)
             self._bind(underlying, route, price, 0)
             return
         self.waiting[underlying] = (route, now)

@@ -121,6 +121,7 @@ class Bench:
     def same(self) -> None:
         """All that the views tell of the state."""
         call, twin = self.contract.call, self.twin
+        assert tuple(call("underlyings")) == twin.underlyings()
         for underlying in {*twin.routes, *twin.waiting, ETH, QUOTE}:
             assert tuple(call("route", underlying)) == twin.route(underlying)
             route, since = call("staged", underlying)

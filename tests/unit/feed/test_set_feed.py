@@ -142,3 +142,13 @@ def test_decimals_count_as_they_were_when_the_feed_was_set(bench):
     bench.contract.transact("set_feed", ETH, broken.address, 3600, 18, sender=OWNER)
     broken.transact("set_decimals", 18, sender=OWNER)
     assert bench.contract.call("price", ETH)[0] == 5 * 10**18
+
+
+def test_at_most_256_underlyings(bench):
+    mock = bench.aggregator(8, E8)
+    for underlying in range(256):
+        bench.contract.transact("set_feed", underlying, mock.address, 3600, 18, sender=OWNER)
+        bench.twin.set_feed(underlying, at(mock), 3600, 18, sender=at(OWNER), now=bench.chain.now)
+    with bench.chain.isolate():
+        assert bench.set_feed(256, mock) == "refused: feed: too many underlyings"
+        assert isinstance(bench.set_feed(255, mock), list)
