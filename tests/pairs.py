@@ -218,7 +218,6 @@ BY_NAME = {
     ("breakers", "peaks"): ("peak", "peak"),
     ("feed", "band"): ("band", "band"),
     ("feed", "order"): ("underlyings", "underlyings"),
-    ("feed", "order"): ("underlyings", "underlyings"),
     ("feed", "uptime"): ("sequencer", "sequencer"),
     ("feed", "witness"): ("witness", "witness"),
     ("fund", "claim_window"): ("claim_window", "claim_window"),
@@ -291,8 +290,7 @@ class Pair:
         lag: int = 0,
         delay: int = 0,
         guarded: bool = False,
-        delays: tuple[int, int] = (3_600, 86_400),
-        rollup: bool = False,
+        roles: Mapping[str, Any] | None = None,
         replaced: Mapping[str, artifacts.Artifact] | None = None,
     ) -> None:
         self.chain = EmbeddedChain(time=now)
@@ -300,19 +298,17 @@ class Pair:
         quote = self.put("MockToken", "Quote", "QUOTE", quote_decimals)
         tokens = [self.put("MockToken", "Token", "TOKEN", d) for d in decimals]
         aggregators = {u: self.put("MockAggregator", aggregator_decimals, "") for u in underlyings}
-        roles = Roles(
+        told = Roles(
             (address_of("proposer"),),
             (address_of("executor"),),
             tuple(sorted(map(address_of, GUARDIANS))),
-            *delays,
-            slowest=slow_functions(),
+            3_600,
+            86_400,
+            slow_functions(),
         )
-        timelock = self.put("Timelock", *map(text_of, dataclasses.astuple(roles)))
-        uptime = self.put("MockAggregator", 0, "") if rollup else None
-        if uptime is not None:
-            uptime.transact("set_since", 0, now - 86_400, sender=text(self.owner))
-        self.uptime = number(uptime.address) if uptime is not None else 0  # where the sequencer's feed stands
-        feed = self.put("IndexFeed", text(self.uptime))
+        held = dataclasses.replace(told, **(roles or {}))
+        timelock = self.put("Timelock", *map(text_of, dataclasses.astuple(held)))
+        feed = self.put("IndexFeed")
         # most tests post surfaces that no engine would: the margin must hold over them too
         guard = self.put("Guardrails", feed.address) if guarded else self.put("OpenGuardrails")
         oracle = self.put("RiskOracle", feed.address, guard.address)
@@ -347,10 +343,6 @@ class Pair:
         self.tokens = list(self.token_contracts)  # the quote token first
         self.aggregators = {u: number(aggregator.address) for u, aggregator in aggregators.items()}
         self.aggregator_contracts = {number(a.address): a for a in aggregators.values()}
-        known = {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts}
-        if uptime is not None:
-            self.aggregator_contracts[self.uptime] = uptime
-            known[self.uptime] = PlainAggregator(0, updated_at=now, started_at=now - 86_400)
         self.twin = System(
             Addresses(
                 owner=self.owner,
@@ -361,11 +353,10 @@ class Pair:
             self.chain.chain_id,
             now,
             {at: PlainToken(d) for at, d in zip(self.tokens, (quote_decimals, *decimals), strict=True)},
-            known,
+            {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts},
             Waits(lag, delay),
             guarded=guarded,
-            roles=roles,
-            sequencer=self.uptime,
+            roles=held,
         )
         self.twin.timelock.run = self._run
         self.pending: dict[str, int] = {}  # by part, whom it was handed to
