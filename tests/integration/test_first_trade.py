@@ -102,7 +102,7 @@ class Venue:
         made = [encode(replace(surface, time=time)) for surface in self.surfaces.values()]
         self.surfaces = {key: replace(surface, time=time) for key, surface in self.surfaces.items()}
         told = Report(
-            sequence, time, bytes(32), bytes(32), bytes(32), tuple(map(keccak, made)), (pack_scalars(self.scalars),), ()
+            sequence, time, False, bytes(32), bytes(32), bytes(32), tuple(map(keccak, made)), (pack_scalars(self.scalars),), ()
         )
         signed = digest(told, self.provider.chain_id, self.riskoracle.address)
         assert self.riskoracle.digest(tuple(asdict(told).values())) == signed

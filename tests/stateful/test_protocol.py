@@ -566,7 +566,7 @@ class Protocol(RuleBasedStateMachine):
         """Whether the engine's report would be believed: nobody took its keys, its feeds are alive."""
         oracle = self.pair.twin.oracle
         known = sorted(address_of(name) for name in self.pair.signers)
-        return list(oracle.signers) == known and all(
+        return list(oracle.signers()) == known and all(
             self.pair.twin.feed.is_usable(underlying, self.pair.now) for underlying in PRICES
         )
 

@@ -49,7 +49,7 @@ def test_parts_are_wired_once(system: System) -> None:
     assert system.registry.venues == {system.at.exchange: True, system.at.standing: True}
     assert system.book.liquidator == system.at.liquidator
     assert system.book.fund == system.at.fund
-    with pytest.raises(Refused, match="oracle: book is set"):
+    with pytest.raises(Refused, match="feed: witness is set"):
         system.wire()
 
 
