@@ -272,7 +272,8 @@ class Pair:
     """A deployment on the embedded chain, and its twin.
 
     Tokens: the quote token and one more for each of `decimals`. Aggregators: one for each of `underlyings`, 18
-    decimals, unless told otherwise. Signers: `signer-0` ..., as many as `signers`, of whom `quorum` must sign.
+    decimals, unless told otherwise. Signers: `signer-0` ..., as many as `signers`, of whom `quorum` must sign. On a
+    `rollup` the feed asks an aggregator, at `uptime`, whether the sequencer is up: it is, since a day before.
     """
 
     owner = address_of("owner")
@@ -290,6 +291,7 @@ class Pair:
         lag: int = 0,
         delay: int = 0,
         guarded: bool = False,
+        rollup: bool = False,
         roles: Mapping[str, Any] | None = None,
         replaced: Mapping[str, artifacts.Artifact] | None = None,
     ) -> None:
@@ -308,7 +310,11 @@ class Pair:
         )
         held = dataclasses.replace(told, **(roles or {}))
         timelock = self.put("Timelock", *map(text_of, dataclasses.astuple(held)))
-        feed = self.put("IndexFeed")
+        uptime = self.put("MockAggregator", 0, "") if rollup else None
+        if uptime is not None:
+            uptime.transact("set_since", 0, now - 86_400, sender=text(self.owner))
+        self.uptime = number(uptime.address) if uptime is not None else 0  # where the sequencer's feed stands
+        feed = self.put("IndexFeed", text(self.uptime))
         # most tests post surfaces that no engine would: the margin must hold over them too
         guard = self.put("Guardrails", feed.address) if guarded else self.put("OpenGuardrails")
         oracle = self.put("RiskOracle", feed.address, guard.address)
@@ -343,6 +349,10 @@ class Pair:
         self.tokens = list(self.token_contracts)  # the quote token first
         self.aggregators = {u: number(aggregator.address) for u, aggregator in aggregators.items()}
         self.aggregator_contracts = {number(a.address): a for a in aggregators.values()}
+        known = {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts}
+        if uptime is not None:
+            self.aggregator_contracts[self.uptime] = uptime
+            known[self.uptime] = PlainAggregator(0, updated_at=now, started_at=now - 86_400)
         self.twin = System(
             Addresses(
                 owner=self.owner,
@@ -353,10 +363,11 @@ class Pair:
             self.chain.chain_id,
             now,
             {at: PlainToken(d) for at, d in zip(self.tokens, (quote_decimals, *decimals), strict=True)},
-            {at: PlainAggregator(aggregator_decimals) for at in self.aggregator_contracts},
+            known,
             Waits(lag, delay),
             guarded=guarded,
             roles=held,
+            sequencer=self.uptime,
         )
         self.twin.timelock.run = self._run
         self.pending: dict[str, int] = {}  # by part, whom it was handed to
