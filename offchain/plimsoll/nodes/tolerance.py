@@ -17,7 +17,7 @@ lanes and what is rounded to lane units one unit more, since two numbers on eith
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -28,14 +28,13 @@ from plimsoll.nodes.errors import RiskNodeError
 from plimsoll.nodes.wire import Disagreement, Proposal
 from plimsoll.risk.engine import BuiltReport
 from plimsoll.risk.scenarios import LANE_PPM
-from plimsoll.spec.errors import FormatError
 from plimsoll.spec.margin import ClassOffset, Scalars
 from plimsoll.spec.report import Report, pack_class, pack_scalars, unpack_class, unpack_scalars
-from plimsoll.spec.surface import Surface, decode, encode
+from plimsoll.spec.surface import HEADER_BYTES, ROW_BYTES, Surface
 from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, PPM, WAD
 
 NOT_EXACT: Final = frozenset({"market_time", "snapshot", "surfaces", "scalars", "classes"})  # fields of a report
-SHAPE: Final = ("scale", "common", "nodes", "extremes")  # of a surface: equal, or the lanes mean something else
+SHAPE: Final = ("scale", "common", "nodes", "extremes", "damps")  # of a surface: equal, or the lanes mean something else
 GREEKS: Final = ("delta", "gamma", "vega")
 
 
@@ -151,12 +150,9 @@ def _time(now: int, report: Report, tolerance: Tolerance) -> Sequence[Disagreeme
 def references_of(proposed: Proposal) -> dict[int, int]:
     """Underlying -> reference price [wad] of its first surface; what is no surface is left to `compare`."""
     found: dict[int, int] = {}
-    for code in proposed.codes:
-        try:
-            surface = decode(code)
-        except FormatError:
-            continue
-        found.setdefault(surface.underlying, surface.reference)
+    for surface in proposed.surfaces:
+        if surface is not None:
+            found.setdefault(surface.underlying, surface.reference)
     return found
 
 
@@ -222,13 +218,10 @@ def _surfaces(own: BuiltReport, proposed: Proposal, tolerance: Tolerance) -> lis
     if hashes != proposed.report.surfaces:
         return [Disagreement("code hashes", _said_hashes(hashes), _said_hashes(proposed.report.surfaces))]
     theirs = []
-    for place, code in enumerate(proposed.codes):
-        try:
-            surface = decode(code)
-            canonical = encode(surface)
-        except FormatError as error:
-            return [Disagreement("code", f"surface {place} is one", str(error))]
-        if canonical != code:  # bits where a surface has none: nothing that a decoder shows
+    for place, (code, surface) in enumerate(zip(proposed.codes, proposed.surfaces, strict=True)):
+        if surface is None:
+            return [Disagreement("code", f"surface {place} is one", "it is none")]
+        if any(code[start:end].strip(b"\0") for start, end in _spare(code)):
             return [Disagreement("code", f"surface {place} has no other bits", "it has")]
         theirs.append(surface)
     keys, wanted = ([(s.underlying, s.expiry) for s in surfaces] for surfaces in (theirs, own.surfaces))
@@ -242,6 +235,14 @@ def _surfaces(own: BuiltReport, proposed: Proposal, tolerance: Tolerance) -> lis
         if other.reference != reference:  # one moment, one price
             found.append(Disagreement("reference", reference, other.reference, 0, other.underlying, other.expiry))
     return found
+
+
+def _spare(code: bytes) -> Iterator[tuple[int, int]]:
+    """Where a surface's code has bytes that mean nothing and are zero: a decoder does not show what else is there."""
+    yield 30, 33
+    yield 64, 65
+    for row in range(1 + HEADER_BYTES, len(code), ROW_BYTES):
+        yield row + ROW_BYTES - 3, row + ROW_BYTES
 
 
 def _said_hashes(hashes: Sequence[bytes]) -> str:

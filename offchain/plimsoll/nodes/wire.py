@@ -19,8 +19,9 @@ from typing import Any, Final, get_type_hints
 
 from plimsoll.nodes.errors import WireError
 from plimsoll.risk.engine import MAX_CLASSES, MAX_SCALARS, MAX_SURFACES, BuiltReport
+from plimsoll.spec.errors import FormatError
 from plimsoll.spec.report import Report
-from plimsoll.spec.surface import HEADER_BYTES, MAX_ROWS, ROW_BYTES
+from plimsoll.spec.surface import HEADER_BYTES, MAX_ROWS, ROW_BYTES, Surface, decode
 
 VERSION: Final = 1
 MAX_CODE: Final = 1 + HEADER_BYTES + MAX_ROWS * ROW_BYTES
@@ -56,6 +57,11 @@ class Proposal:
             "codes": ["0x" + code.hex() for code in self.codes],
         }
         return json.dumps(whole, separators=(",", ":")).encode()
+
+    @cached_property
+    def surfaces(self) -> tuple[Surface | None, ...]:
+        """The codes decoded; None where one is no surface."""
+        return tuple(_surface(code) for code in self.codes)
 
     @classmethod
     def parse(cls, body: bytes) -> Proposal:
@@ -179,6 +185,13 @@ def _disagreement(item: Any) -> Disagreement:
 def _line(text: str) -> str:
     """What a stranger wrote, fit for a journal: one line, not too long."""
     return "".join(c if c.isprintable() else " " for c in text[:300])
+
+
+def _surface(code: bytes) -> Surface | None:
+    try:
+        return decode(code)
+    except FormatError:
+        return None
 
 
 def _json(body: bytes) -> Any:

@@ -274,7 +274,8 @@ class NodeCast:
         )
 
     def _start(self, spec: NodeSpec) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would take locks of other threads along
+        context = multiprocessing.get_context("forkserver")  # a plain fork would take other threads' locks along
+        context.set_forkserver_preload([__name__])  # what nodes import, they import once
         (mine, pipe), (life, theirs) = context.Pipe(), context.Pipe()
         process = context.Process(target=serve, args=(spec, pipe, theirs), name=spec.name, daemon=True)
         process.start()
@@ -358,8 +359,10 @@ class NodeCast:
             if kind not in self._told:
                 self._told.add(kind)
                 self.on_lie(kind, next(iter(error.refusals.values())))
+        poster = Poster(self.system, self._liar, Forgery(()), MemoryRecorder())
         for signatures in ways:
-            posted = Poster(self.system, self._liar, Forgery(signatures), MemoryRecorder()).post(lie)
+            poster.signing = Forgery(signatures)
+            posted = poster.post(lie)
             if posted.ok:
                 story.believed += 1
             else:

@@ -23,6 +23,7 @@ haircut. `forward` is the expiry's forward in 1e-9 of the index (1e9 where there
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import unpack
 from typing import Final
 
 from plimsoll.spec.errors import FormatError
@@ -172,7 +173,7 @@ def decode_row(data: bytes) -> Row:
         vega=info >> 72 & (2**24 - 1),
         theta=_signed(info >> 48 & (2**24 - 1), 24),
         gross=info >> 24 & (2**24 - 1),
-        lanes=tuple(_signed(int.from_bytes(data[2 * s : 2 * s + 2], "big"), 16) for s in range(LANES)),
+        lanes=unpack(f">{LANES}h", data[:64]),
     )
 
 

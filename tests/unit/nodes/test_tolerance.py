@@ -211,6 +211,7 @@ def changed_surface(built, **fields_):
         ({"common": 31}, "common"),
         ({"nodes": (1,) * 13}, "nodes"),
         ({"extremes": (1, 2, 3)}, "extremes"),
+        ({"damps": (1, 2, 3)}, "damps"),
         ({"set_id": 7}, "set_id"),
         ({"time": NOW + 1}, "surface time"),
         ({"underlying": 258}, "surfaces"),
@@ -242,6 +243,20 @@ def test_a_code_that_is_no_surface(built, code):
     codes = (code, *built.codes[1:])
     report = replace(built.report, surfaces=tuple(keccak(c) for c in codes))
     assert [item.what for item in compare(built, Proposal("x", report, codes))] == ["code"]
+
+
+def test_no_bit_of_a_code_is_free(built):
+    """Flip any bit: either it reads as another surface, or it is told apart as meaning nothing."""
+    surface = replace(built.surfaces[0], rows=built.surfaces[0].rows[:1])
+    mine = replace(built, surfaces=(surface,))
+    code = encode(surface)
+    for bit in range(8 * len(code)):
+        flipped = bytearray(code)
+        flipped[bit // 8] ^= 1 << bit % 8
+        other = Proposal("x", replace(built.report, surfaces=(keccak(bytes(flipped)),)), (bytes(flipped),))
+        (seen,) = other.surfaces
+        if seen == surface:
+            assert [item.what for item in compare(mine, other)] == ["code"]
 
 
 def test_bits_that_no_decoder_shows(built):
