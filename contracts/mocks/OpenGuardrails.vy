@@ -10,8 +10,8 @@
 # --------------------------------------------------------------------- imports
 
 
-from interfaces import IGuardrails
-from modules import params as words
+from ..interfaces import IGuardrails
+from ..modules import params as words
 
 implements: IGuardrails
 
