@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
@@ -19,6 +20,7 @@ from hypothesis.stateful import RULE_MARKER, RuleBasedStateMachine, invariant, r
 from plimsoll.spec import margin as formula
 from plimsoll.spec.book import INTEREST, is_risky
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.feed import QUOTE, Leg, named
 from plimsoll.spec.instruments import SPOT, id_of, quantity_of, unpack, word
 from plimsoll.spec.margin import Assessment, State, state_of
 from plimsoll.spec.report import unpack_scalars
@@ -311,6 +313,42 @@ class Protocol(RuleBasedStateMachine):
         age = edge(source, 0, 2**32 - 1) if source.integer(0, 2) else FEED_AGE
         self.steps += 1
         self.pair.step("feed", "set_feed", underlying, at, age, exponent, sender=sender)
+        self.after()
+
+    @rule(seed=st.integers(0, 2**40))
+    def feed_routes(self, seed: int) -> None:
+        """Routes of up to three legs, of underlyings that have one and of the quote coin; what binds and what waits."""
+        source, pair = self.chance(seed), self.pair
+        sender = pair.owner if source.integer(0, 4) else ATTACKER
+        known = (*PRICES,)
+        underlying = known[source.integer(0, 2)]
+        way = source.integer(0, 6)
+        leg = Leg(pair.aggregators[underlying], FEED_AGE, description=named(""))
+        other = Leg(
+            pair.aggregators[known[source.integer(0, 2)]],
+            FEED_AGE,  # else nothing is live for long
+            divides=bool(source.integer(0, 1)),
+            description=named("" if source.integer(0, 3) else "other"),
+        )
+        twice = [replace(other, divides=False), replace(other, divides=True)]
+        legs = ([leg], [leg, *twice], [leg, other], [])[source.integer(0, 3)]
+        self.steps += 1
+        if way <= 1:
+            exponent = {0: 18, 1: 18, 0x0200: 16}[underlying] if source.integer(0, 5) else 17
+            pair.step("feed", "set_route", underlying, legs, exponent, not source.integer(0, 3), sender=sender)
+        elif way == 2:
+            pair.step("feed", "set_quote_route", twice if source.integer(0, 2) else legs, sender=sender)
+        elif way == 3:
+            pair.step("feed", "bind", QUOTE, underlying, sender=sender)
+        elif way == 4:
+            pair.step("feed", "cancel", (*known, QUOTE)[source.integer(0, 3)], sender=sender)
+        elif way == 5:
+            pair.step("feed", "set_band", edge(source, 999, 100_001), sender=sender)
+        else:
+            pair.step("feed", "set_witness", source.integer(0, 1) * pair.twin.at.oracle, sender=sender)
+            pair.step("feed", "set_sequencer", pair.aggregators[underlying], 3_600, sender=sender)
+        for waiting in (*known, QUOTE):
+            pair.step("feed", "bind", waiting, sender=ATTACKER)
         self.after()
 
     @rule(seed=st.integers(0, 2**40))
@@ -688,7 +726,14 @@ MUST_HAPPEN = {
 
 # every external function that changes state, by contract, and the rule that calls it
 RULES = {
-    "feed": {"set_feed": "feed_set_feed", "set_bounds": "owner_functions"},
+    "feed": {
+        "set_feed": "feed_set_feed",
+        "set_bounds": "owner_functions",
+        **dict.fromkeys(
+            ("set_route", "set_quote_route", "bind", "cancel", "set_band", "set_witness", "set_sequencer"),
+            "feed_routes",
+        ),
+    },
     "oracle": {
         "store": "oracle_store_and_post",
         "post": "oracle_store_and_post",
