@@ -133,10 +133,12 @@ class Stage:
     """The small market on chain and in the twin.
 
     `seizer` is the liquidator's address, if not the Liquidator's, and `fund` whether there is one then; `lag` and
-    `delay` are the history's [s].
+    `delay` are the history's [s]. On a `rollup` there is a sequencer.
     """
 
-    def __init__(self, seizer: int = 0, lag: int = 0, delay: int = 0, *, fund: bool = True) -> None:
+    def __init__(
+        self, seizer: int = 0, lag: int = 0, delay: int = 0, *, fund: bool = True, rollup: bool = False
+    ) -> None:
         # MockOddToken is a plain token until a switch is turned
         self.pair = Pair(
             quote_decimals=6,
@@ -147,6 +149,7 @@ class Stage:
             now=NOW,
             lag=lag,
             delay=delay,
+            rollup=rollup,
             replaced={"MockToken": compiled("MockOddToken")},
         )
         pair = self.pair
@@ -401,15 +404,15 @@ DEAD = ("stale", "zero", "negative", "reverting")
 
 
 @cache
-def session_stage(seizer: int = 0, lag: int = 0, delay: int = 0) -> Stage:
+def session_stage(seizer: int = 0, lag: int = 0, delay: int = 0, *, rollup: bool = False) -> Stage:
     """The stage, built once for all folders of tests."""
-    return Stage(seizer, lag, delay)
+    return Stage(seizer, lag, delay, rollup=rollup)
 
 
 @contextmanager
-def clean_stage(seizer: int = 0, lag: int = 0, delay: int = 0) -> Iterator[Stage]:
+def clean_stage(seizer: int = 0, lag: int = 0, delay: int = 0, *, rollup: bool = False) -> Iterator[Stage]:
     """The stage as it was built; what happens inside is undone."""
-    stage = session_stage(seizer, lag, delay)
+    stage = session_stage(seizer, lag, delay, rollup=rollup)
     kept = dict(stage.surfaces), dict(stage.scalars), dict(stage.classes)
     with stage.pair.isolated():
         yield stage
