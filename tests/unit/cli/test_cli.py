@@ -98,6 +98,9 @@ def test_a_bad_price_file_is_named_and_nothing_is_written(tmp_path, capsys, edit
         (["demo", "extra"], "behind --prices"),
         (["keeper"], "--settings"),
         (["keeper", "--settings", "nowhere.yaml"], "SettingsError"),
+        (["node"], "--settings"),
+        (["node", "--settings", "nowhere.yaml"], "SettingsError"),
+        (["node", "--settings", "nowhere.yaml", "--port", "1"], "No such option"),
         (["report", "nowhere.json"], "SnapshotError"),
         (["report"], "SNAPSHOT"),
         (["report", "x.json", "--chain-id", "1"], "InputError"),
@@ -125,7 +128,9 @@ def test_keeper_settings_that_are_wrong(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["demo", "--help"], ["keeper", "-h"], ["report", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["demo", "--help"], ["keeper", "-h"], ["node", "-h"], ["report", "--help"]]
+)
 def test_help_has_examples_and_exit_codes(capsys, arguments):
     assert run(*arguments) == 0
     said = capsys.readouterr().out

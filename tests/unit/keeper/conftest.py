@@ -85,7 +85,16 @@ class World:
         return Upkeep(self.system, sender, self.recorder, [UNDERLYING], holders, UpkeepConfig(**config))
 
     def keeper(
-        self, *, agent=None, upkeep=None, accounts=(), keys=SIGNERS[:2], signing=None, dry_run=False, max_failures=3, **triggers
+        self,
+        *,
+        agent=None,
+        upkeep=None,
+        accounts=(),
+        keys=SIGNERS[:2],
+        signing=None,
+        dry_run=False,
+        max_failures=3,
+        **triggers,
     ):
         return Keeper(
             self.source,
