@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from plimsoll.spec.book import NO_CAP, held
+from plimsoll.spec.breakers import Limits
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.exchange import Order
 from plimsoll.spec.history import BUCKET, BUCKETS
@@ -31,6 +32,7 @@ from plimsoll.spec.registry import (
 from plimsoll.spec.report import Report, digest, pack_class, pack_floors, pack_rates, pack_scalars
 from plimsoll.spec.standing import StandingOrder
 from plimsoll.spec.surface import Row, Surface, encode
+from plimsoll.spec.timelock import GUARDIAN_ROLE, PROPOSER_ROLE, hash_operation
 from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, MAX_LEDGER, MAX_PRICE, MAX_QUANTITY, PPM, WAD, div_up
 from tests.pairs import ZERO, Pair, account, address_of, sign, text
 from tests.strategies import Source, chance, edge, pick
@@ -234,7 +236,6 @@ class Player:
         pair.must("liquidator", "set_config", terms.config, sender=owner)
         pair.must("oracle", "set_params", pack_rates(terms.params), pack_floors(terms.params), sender=owner)
         pair.must("fund", "set_cooldown", DAY, DAY, sender=owner)
-        pair.must("history", "set_guardian", address_of("whale"), sender=owner)
         for name in (*TRADERS, "attacker"):
             for token in pair.tokens:
                 pair.mint(token, address_of(name), 10**15 * 10 ** pair.twin.tokens[token].decimals)
@@ -807,7 +808,7 @@ class Player:
         """A settlement price by what was observed; or by the owner, where there is none or it is disputed."""
         self.step("history", "propose", *key)
         if self.bad(25):
-            self.step("history", "dispute", *key, sender=self.pick((self.pair.owner, address_of("whale"), ATTACKER)))
+            self.step("history", "dispute", *key, sender=self.pick((self.pair.owner, self.pair.owner, ATTACKER)))
         price = self.index(key[0]) * self.pick((100, 100, 50, 200, 49, 201, 130)) // 100
         if chance(self.source, 70):
             self.step("history", "resolve", *key, 0 if self.bad(3) else price, sender=self.admin())
@@ -822,7 +823,7 @@ class Player:
     def history(self) -> None:
         """One function of the history, wherever the clock stands."""
         key = (BTC, 0) if self.bad(5) else self.pick((*self.expiries(), (ETH, self.pair.now)))
-        way = self.source.integer(0, 5)
+        way = self.source.integer(0, 4)
         if way <= 1:
             self.remember()
             self.step("history", "touch", 77)
@@ -830,10 +831,8 @@ class Player:
             self.step("history", "observe", *key)
         elif way == 3:
             self.propose(key)
-        elif way == 4:
-            self.step("history", "dispute", *key, sender=self.admin())
         else:
-            self.step("history", "set_guardian", self.pick((0, address_of("whale"))), sender=self.admin())
+            self.step("history", "dispute", *key, sender=self.admin())
 
     def wait(self) -> None:
         """Time passes; prices are told again, as a feed's heartbeat does, or not."""
@@ -1213,6 +1212,72 @@ class Player:
             low, high = self.pick(((0, 0), (1, MAX_PRICE), (PRICES[BTC], 1), (PRICES[OIL] // 2, 10**25)))
             self.step("feed", "set_bounds", underlying, low, high, sender=admin)
 
+    def stop(self) -> None:
+        """Levels stop for a while, what they stop is tried, and some go on before their time."""
+        now, levels = self.pair.now, self.source.integer(1, 7)
+        until = now + self.pick((1, 60, 600, HOUR, 0, 30 * DAY + 1 if self.bad() else 61))
+        if chance(self.source, 70):
+            self.step("registry", "stop", 8 if self.bad(3) else levels, until, sender=self.admin())
+        else:
+            self.step("registry", "stop_underlying", self.pick((*PRICES, 77)), until, sender=self.admin())
+        for _ in range(2):
+            self.pick((self.trade, self.trade, self.withdraw, self.transfer, self.start, self.bid, self.batch))()
+        if chance(self.source, 50):
+            self.step("registry", "resume", levels, sender=self.admin())
+            self.step("registry", "resume_underlying", self.pick((*PRICES,)), sender=self.admin())
+
+    def trip(self) -> None:
+        """Breakers: what they look at is noted, what is due is tripped, and what is not."""
+        pair, breakers = self.pair, self.pair.twin.breakers
+        way = self.source.integer(0, 5)
+        if way == 0:
+            tight = Limits(20_000, 500_000, 900_000, 500_000, 7_200, 300, self.pick((300, 86_400, 86_401)))
+            self.step("breakers", "set_config", self.pick((tight, tight, Limits())), sender=self.admin())
+            self.step("registry", "set_breakers", self.pick((0, *[pair.twin.at.breakers] * 3)), sender=self.admin())
+        elif way == 1:
+            self.step("breakers", "note")
+        else:
+            if chance(self.source, 50):
+                at = self.pick((*PRICES,))
+                pair.price(at, max(1, self.index(at) * self.source.integer(70, 130) // 100))
+            for kind, underlying in breakers.due(tuple(PRICES), pair.now) or [(self.source.integer(0, 4), ETH)]:
+                self.step("breakers", "trip", kind, underlying)
+
+    def announce(self) -> None:
+        """The timelock, which owns nothing here but itself: what it is told, cancelled, and what it does."""
+        pair, timelock = self.pair, self.pair.twin.timelock
+        who = address_of("whale")
+        operation = self.pick(
+            (
+                ("registry", "set_bands", 50_000, 5_000),
+                ("timelock", "grantRole", PROPOSER_ROLE, who),
+                ("timelock", "revokeRole", PROPOSER_ROLE, who),
+                ("timelock", "revokeRole", GUARDIAN_ROLE, address_of("guardian")),
+                ("timelock", "set_minimum_delay", self.pick((60, HOUR, DAY + 1))),
+                ("timelock", "set_delay", pair.twin.at.registry, bytes(4), self.source.integer(0, DAY)),
+            )
+        )
+        made = pair.operation(*operation)
+        wait = timelock.delay_of(made[0], made[2][:4])
+        sender = self.pick((address_of("proposer"), address_of("proposer"), who, ATTACKER))
+        self.step("timelock", "schedule", *made, wait - (1 if self.bad(5) else 0), sender=sender)
+        if chance(self.source, 30):
+            guardian = self.pick((address_of("guardian"), address_of("other guardian"), sender))
+            self.step("timelock", "cancel", hash_operation(*made), sender=guardian)
+        if chance(self.source, 50):
+            self.pass_time(wait)
+        self.step("timelock", "execute", *made, sender=self.pick((address_of("executor"), address_of("executor"), who)))
+        targets, amounts, payloads = [made[0]] * 2, [0] * 2, [made[2]] * 2
+        self.step("timelock", "schedule_batch", targets, amounts, payloads, *made[3:], wait, sender=sender)
+        self.pass_time(self.pick((0, wait)))
+        self.step("timelock", "execute_batch", targets, amounts, payloads, *made[3:], sender=address_of("executor"))
+        if self.bad():
+            guardian = self.pick((address_of("guardian"), ATTACKER))
+            self.step("timelock", "set_delay", 0, bytes(4), self.source.integer(0, 2 * DAY), sender=guardian)
+            self.step("timelock", "set_minimum_delay", HOUR, sender=guardian)
+            self.step("timelock", "adopt", pair.twin.at.registry)
+            self.step("timelock", "renounceRole", PROPOSER_ROLE, who, sender=self.pick((who, ATTACKER)))
+
     def spend_budget(self) -> None:
         """A venue loses an account what it may, or a unit more."""
         who, other = self.pick(ACCOUNTS[:4]), account("liquidator", 9)
@@ -1313,6 +1378,9 @@ class Player:
         "allow": 5,
         "govern": 5,
         "limit": 5,
+        "stop": 6,
+        "trip": 5,
+        "announce": 2,
     }
 
     def act(self) -> str:

@@ -42,13 +42,14 @@ from tests.strategies import Seeded, edge, pick
 
 RUNS, STEPS = {"quick": (10, 20), "ci": (200, 50), "long": (2_000, 100)}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 GOVERNED = (*TRADERS, "owner", "attacker")
-OWNED = ("feed", "oracle", "history", "registry", "mandates", "book", "liquidator", "fund")
+OWNED = ("feed", "oracle", "history", "registry", "mandates", "book", "liquidator", "fund", "breakers")
 OUTSIDER = account("attacker", 5)
 KEEPER = account("liquidator", 9)
 ALL = [*EVERYONE, OUTSIDER]
 
 # actions of the player that let time pass, move prices, post, or change parameters
 MARKET = {
+    "announce",
     "crash",
     "govern",
     "history",
@@ -60,7 +61,9 @@ MARKET = {
     "revive",
     "settle_expiry",
     "stand_ready",
+    "stop",
     "stress",
+    "trip",
     "wait",
 }
 
@@ -233,7 +236,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 2**40))
     def history_functions(self, seed: int) -> None:
-        """touch, observe, propose, dispute, resolve, set_guardian."""
+        """touch, observe, propose, dispute, resolve."""
         self.act(seed, pick(self.chance(seed), ("history", "history", "settle_expiry")))
 
     @rule(seed=st.integers(0, 2**40))
@@ -300,6 +303,21 @@ class Protocol(RuleBasedStateMachine):
         self.act(seed, pick(self.chance(seed), ("govern", "limit")))
 
     # ------------------------------------------------------------------------------------------ rules: governance
+
+    @rule(seed=st.integers(0, 2**40))
+    def guardian_stops(self, seed: int) -> None:
+        """registry.stop, stop_underlying, resume, resume_underlying; and what they stop."""
+        self.act(seed, "stop")
+
+    @rule(seed=st.integers(0, 2**40))
+    def breakers_functions(self, seed: int) -> None:
+        """set_config, note, trip; registry.set_breakers."""
+        self.act(seed, "trip")
+
+    @rule(seed=st.integers(0, 2**40))
+    def timelock_functions(self, seed: int) -> None:
+        """schedule, cancel, execute, one call and batches; delays, roles, adopt."""
+        self.act(seed, "announce")
 
     @rule(seed=st.integers(0, 2**40))
     def feed_set_feed(self, seed: int) -> None:
@@ -739,9 +757,7 @@ RULES = {
         "post": "oracle_store_and_post",
         **dict.fromkeys(("set_signers", "set_params", "set_book"), "owner_functions"),
     },
-    "history": dict.fromkeys(
-        ("touch", "observe", "propose", "dispute", "resolve", "set_guardian"), "history_functions"
-    ),
+    "history": dict.fromkeys(("touch", "observe", "propose", "dispute", "resolve"), "history_functions"),
     "registry": dict.fromkeys(
         (
             "list_instrument",
@@ -756,6 +772,25 @@ RULES = {
             "set_fees",
         ),
         "owner_functions",
+    )
+    | dict.fromkeys(("stop", "stop_underlying", "resume", "resume_underlying"), "guardian_stops")
+    | {"set_breakers": "breakers_functions"},
+    "breakers": dict.fromkeys(("set_config", "note", "trip"), "breakers_functions"),
+    "timelock": dict.fromkeys(
+        (
+            "schedule",
+            "schedule_batch",
+            "cancel",
+            "execute",
+            "execute_batch",
+            "set_delay",
+            "set_minimum_delay",
+            "adopt",
+            "grantRole",
+            "revokeRole",
+            "renounceRole",
+        ),
+        "timelock_functions",
     ),
     "mandates": dict.fromkeys(
         (
