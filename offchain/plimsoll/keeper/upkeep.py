@@ -1,5 +1,7 @@
 """Chores that anyone may do and somebody must: what the protocol remembers, settles and collects goes by being called.
 
+    trip      a breaker whose condition is met: what it stops should not wait
+    note      what the insurance fund could pay, so that a breaker can tell that it fell
     touch     an index price once a lag, so that profit younger than it can be told
     observe   the index each minute of the half hour before an expiry that somebody holds
     propose   the settlement price once it has passed
@@ -7,8 +9,8 @@
     settle    realised profit and loss of perps and futures, between `linear` and `cash`, losers first
     claim     the fund's part of interest, and `collect` what its account has, into the fund
 
-Deciding is a pure function of numbers (`touch_due`, `bucket_due`, `proposal_due`, `settlement_due`); `Upkeep` reads
-them and carries out. A chore that somebody else did first is refused there, recorded, and no harm.
+Deciding is a pure function of numbers (`note_due`, `touch_due`, `bucket_due`, `proposal_due`, `settlement_due`);
+`Upkeep` reads them and carries out. A chore that somebody else did first is refused there, recorded, and no harm.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from plimsoll.chain.artifacts import load
 from plimsoll.chain.contract import Contract, batch
 from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
@@ -66,6 +69,11 @@ class Done:
     name: str
     gas: int = 0
     error: str | None = None
+
+
+def note_due(now: int, window: int, noted: int, cover: int, peak: int) -> bool:
+    """Whether the fund's cover is to be noted: it never was so high, or half of a window has passed since."""
+    return cover > peak or now - noted >= window // 2
 
 
 def touch_due(now: int, lag: int, newer_at: int) -> bool:
@@ -125,10 +133,11 @@ class Upkeep:
         self.config = config or UpkeepConfig()
         self._looked = 0  # when money was looked at last [unix s]
         self._lag: int | None = None
+        self._noted = 0  # when the fund's cover was noted last [unix s]
 
     def plan(self, accounts: Sequence[int]) -> list[Chore]:
-        """What is due: prices first, they do not wait."""
-        chores = [*self._touches(), *self._series()]
+        """What is due: breakers first, then prices; they do not wait."""
+        chores = [*self._trips(), *self._touches(), *self._series()]
         now = self.system.chain.now
         if now - self._looked >= self.config.every:
             self._looked = now
@@ -150,6 +159,27 @@ class Upkeep:
             return Done(chore.name, error=reason)
         self.recorder.record(chore.name, now, args=list(chore.args), gas=receipt.gas_used, hash=receipt.hash)
         return Done(chore.name, receipt.gas_used)
+
+    def _trips(self) -> Iterator[Chore]:
+        """Breakers that are due, and the fund's high-water mark, where the registry has breakers."""
+        at = str(self.system.registry.call("breakers"))
+        if int(at, 16) == 0:
+            return
+        breakers, now = Contract(self.system.chain, at, load("Breakers")), self.system.chain.now
+        trips, cover, peak, config = batch(
+            self.system.chain,
+            [
+                breakers.request("due", list(self.underlyings)),
+                self.system.fund.request("cover"),
+                breakers.request("peak"),
+                breakers.request("config"),
+            ],
+        )
+        for kind, underlying in trips:
+            yield Chore(breakers, "trip", (kind, underlying))
+        if note_due(now, config.window, self._noted, cover, peak):
+            self._noted = now
+            yield Chore(breakers, "note")
 
     def _touches(self) -> Iterator[Chore]:
         history, now = self.system.history, self.system.chain.now

@@ -2,9 +2,11 @@
 
 import pytest
 
+from plimsoll.chain.artifacts import load
+from plimsoll.chain.contract import deploy
 from plimsoll.keeper.accounts import AccountWatcher
 from plimsoll.keeper.errors import SettingsError
-from plimsoll.keeper.upkeep import UpkeepConfig, bucket_due, proposal_due, settlement_due, touch_due
+from plimsoll.keeper.upkeep import UpkeepConfig, bucket_due, note_due, proposal_due, settlement_due, touch_due
 from plimsoll.spec.history import BUCKETS
 from plimsoll.spec.instruments import FUTURE
 from plimsoll.spec.wad import WAD
@@ -68,6 +70,44 @@ def test_a_loss_moves_as_it_stands_and_a_gain_at_its_worse_value(linear, now, la
 def test_settings_out_of_range_are_refused(config):
     with pytest.raises(SettingsError):
         UpkeepConfig(**config)
+
+
+@pytest.mark.parametrize(
+    ("now", "noted", "cover", "peak", "is_due"),
+    [
+        (DAY, DAY // 2, 5, 5, True),
+        (DAY, DAY // 2 + 1, 5, 5, False),
+        (DAY, DAY, 6, 5, True),
+        (DAY, DAY // 2 + 1, 0, 5, False),
+    ],
+)
+def test_cover_is_noted_when_it_rises_and_twice_a_window(now, noted, cover, peak, is_due):
+    assert note_due(now, DAY, noted, cover, peak) == is_due
+
+
+def test_breakers_are_tripped_and_cover_is_noted(world):
+    """Nothing where the registry names none; else a move stops new risk, once."""
+    system = world.system
+    breakers = deploy(
+        world.chain, load("Breakers"), system.clearinghouse.address, system.fund.address, sender=world.admin
+    )
+    # the deployment's own, if it has any, are replaced
+    system.registry.transact("set_breakers", f"0x{0:040x}", sender=world.admin)
+    upkeep = world.upkeep()
+    world.index(125.0)
+    assert "trip" not in [done.name for done in upkeep.round([])]
+    system.registry.transact("set_breakers", breakers.address, sender=world.admin)
+    world.chain.advance(3_600)
+    world.index(100.0)
+    upkeep.round([])
+    world.chain.advance(3_600)
+    upkeep.round([])
+    world.index(116.0)
+    assert [done.name for done in upkeep.round([])] == ["trip"]
+    assert world.recorder.of("trip")[0]["args"] == [0, UNDERLYING]
+    assert system.registry.call("underlying_stop", UNDERLYING) == world.chain.now + 3_600
+    assert upkeep.round([]) == []
+    assert len(world.recorder.of("note")) == 1
 
 
 def test_prices_are_touched_and_a_second_round_does_nothing(world):
