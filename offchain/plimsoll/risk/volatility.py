@@ -19,8 +19,7 @@ from functools import cache
 from typing import Final, Literal
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy import special
 
 from plimsoll.market.bars import FloatArray
 from plimsoll.market.portable import DIGITS, normal_density, normal_tail
@@ -230,7 +229,7 @@ def _normal_quantile(level: float) -> tuple[float, float]:
     def tail(x: Decimal) -> tuple[Decimal, Decimal]:
         return normal_tail(x), normal_density(x)
 
-    return _polished(float(norm.ppf(level)), tail, level)
+    return _polished(float(special.ndtri(level)), tail, level)
 
 
 @cache
@@ -265,7 +264,7 @@ def _student_quantile(level: float, freedom: float) -> tuple[float, float]:
             slope = 1 / (root * (scaled * scaled + 1).sqrt() * whole)  # of x in t, over the whole
             return total / 16 / whole, sech(x) * slope
 
-        return _polished(float(student.ppf(level, freedom)), tail, level)
+        return _polished(float(special.stdtrit(freedom, level)), tail, level)
 
 
 def _polished(start: float, tail: Callable[[Decimal], tuple[Decimal, Decimal]], level: float) -> tuple[float, float]:
