@@ -249,20 +249,24 @@ class _Screen:
 @click.option("--settings", type=FILE, required=True, help="Settings file; see plimsoll/keeper/settings.py.")
 @click.option("--once", is_flag=True, help="One round.")
 @click.option("--dry-run", is_flag=True, help="Decide and record, send nothing.")
+@click.option("--urgent", is_flag=True, help="With --once: ask for an urgent report, which more nodes sign.")
 @click.option("--json", "as_json", is_flag=True, help="Each round as one line of JSON.")
-def keeper(settings: Path, *, once: bool, dry_run: bool, as_json: bool) -> int:
+def keeper(settings: Path, *, once: bool, dry_run: bool, urgent: bool, as_json: bool) -> int:
     """Run the loop: ingest, assess, report, post, enforce, observe.
 
     \b
       plimsoll keeper --settings keeper.yaml --once --dry-run
       plimsoll keeper --settings keeper.yaml
+      plimsoll keeper --settings keeper.yaml --once --urgent
     """  # noqa: D301 - \b is what click wants: keep these lines
     from plimsoll.keeper.build import build_keeper  # noqa: PLC0415
     from plimsoll.keeper.errors import Halted  # noqa: PLC0415
     from plimsoll.keeper.settings import load_settings  # noqa: PLC0415
 
+    if urgent and not once:
+        raise click.UsageError("--urgent goes with --once: somebody decides each time")
     found = load_settings(settings)
-    loop = build_keeper(found, dry_run=dry_run)
+    loop = build_keeper(found, dry_run=dry_run, urgent=urgent)
     if found.metrics_port is not None and not once:
         port = loop.metrics.serve(found.metrics_port)
         click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)

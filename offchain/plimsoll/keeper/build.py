@@ -38,6 +38,7 @@ def build_keeper(
     settings: KeeperSettings,
     *,
     dry_run: bool = False,
+    urgent: bool = False,
     chain: Chain | None = None,
     recorder: Recorder | None = None,
     environment: Mapping[str, str] | None = None,
@@ -50,6 +51,8 @@ def build_keeper(
         Checked.
     dry_run
         Decide and record, send nothing.
+    urgent
+        Ask for urgent reports.
     chain, recorder, environment
         In place of the node, the journal file and the process's environment.
 
@@ -114,7 +117,7 @@ def build_keeper(
         accounts=accounts,
         metrics=Metrics(),
         triggers=TriggerConfig(**settings.triggers.model_dump()),
-        config=LoopConfig(settings.loop.interval, settings.loop.max_failures, dry_run),
+        config=LoopConfig(settings.loop.interval, settings.loop.max_failures, dry_run, urgent),
         archive=Archive(settings.archive) if settings.archive else None,
     )
 

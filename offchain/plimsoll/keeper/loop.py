@@ -46,11 +46,14 @@ class LoopConfig:
         Failed rounds in a row after which the keeper halts.
     dry_run
         Decide and record, send nothing.
+    urgent
+        Ask for urgent reports, which more nodes sign and which may move further; then one is always due.
     """
 
     interval: float = 15.0
     max_failures: int = 5
     dry_run: bool = False
+    urgent: bool = False
 
     def __post_init__(self) -> None:
         if self.interval < 0:
@@ -215,8 +218,10 @@ class Keeper:
             return None, ()
         snapshot, previous = self.source.snapshot(held), held.risk_state
         number = self.poster.signing.next_sequence(held.sequence)
-        built = self.engine.report(snapshot, previous, number, rails=held.rails)
+        built = self.engine.report(snapshot, previous, number, rails=held.rails, urgent=self.config.urgent)
         reasons = due(held, built, self.triggers)
+        if self.config.urgent:
+            reasons = (Reason("urgent", "asked for"), *reasons)
         if reasons and self.archive is not None and not self.config.dry_run:
             system = self.reader.system
             where = system.chain.chain_id, system.oracle.address

@@ -50,7 +50,7 @@ class TriggerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a report is due: `first`, `heartbeat`, `gate`, `moved` or `listing`, and the numbers."""
+    """Why a report is due: `first`, `heartbeat`, `gate`, `moved`, `listing` or `urgent`, and the numbers."""
 
     kind: str
     detail: str

@@ -98,6 +98,7 @@ def test_a_bad_price_file_is_named_and_nothing_is_written(tmp_path, capsys, edit
         (["demo", "extra"], "behind --prices"),
         (["keeper"], "--settings"),
         (["keeper", "--settings", "nowhere.yaml"], "SettingsError"),
+        (["keeper", "--settings", "nowhere.yaml", "--urgent"], "--urgent goes with --once"),
         (["node"], "--settings"),
         (["node", "--settings", "nowhere.yaml"], "SettingsError"),
         (["node", "--settings", "nowhere.yaml", "--port", "1"], "No such option"),

@@ -27,13 +27,13 @@ PRICE = 100.0
 SIGNERS = [key_of(f"risk node {k}") for k in range(3)]
 
 
-def write_prices(path, days=400, last=PRICE):
-    """A history of closes that wiggle by a percent and end at `last`, the last bar closing at START."""
+def write_prices(path, days=400, last=PRICE, swing=0.01):
+    """A history of closes that wiggle, by a percent, and end at `last`, the last bar closing at START."""
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["timestamp", "open", "high", "low", "close", "volume"])
         for k in range(days):
-            close = last * (1 + 0.01 * ((k * 7) % 5 - 2) * (k < days - 1))
+            close = last * (1 + swing * ((k * 7) % 5 - 2) * (k < days - 1))
             at = datetime.fromtimestamp(START - (days - k) * DAY, UTC).isoformat()
             table.writerow([at, close, close * 1.002, close * 0.998, close, 10])
     return path
@@ -93,12 +93,14 @@ class World:
         keys=SIGNERS[:2],
         signing=None,
         dry_run=False,
+        urgent=False,
+        model=None,
         max_failures=3,
         **triggers,
     ):
         return Keeper(
             self.source,
-            Engine(EwmaFhs()),
+            Engine(model or EwmaFhs()),
             self.reader,
             Poster(self.system, Party.of("poster").address, signing or LocalKeys(keys), self.recorder),
             self.recorder,
@@ -106,7 +108,7 @@ class World:
             upkeep=upkeep,
             accounts=lambda: accounts,
             triggers=TriggerConfig(**triggers),
-            config=LoopConfig(0.0, max_failures, dry_run),
+            config=LoopConfig(0.0, max_failures, dry_run, urgent),
         )
 
     def agent(self, bidder=None, **config):

@@ -8,9 +8,12 @@ from plimsoll.chain.errors import NodeError
 from plimsoll.keeper.errors import Halted, SettingsError
 from plimsoll.keeper.liquidation import Step
 from plimsoll.keeper.loop import LoopConfig
+from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig, GlideConfig
 from plimsoll.simulate.agreement import Agreement
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.guardrails import PSR
 from plimsoll.spec.report import pack_scalars
+from plimsoll.spec.wad import PPM
 
 from .conftest import DAY, SIGNERS, UNDERLYING, write_prices
 
@@ -37,6 +40,35 @@ def test_a_moved_index_brings_a_report_at_once(world):
     assert [reason.kind for reason in found.reasons] == ["gate"]
     assert found.posted.ok
     assert keeper.reader.read().surfaces[UNDERLYING, 0].reference == 101 * 10**18
+
+
+def test_an_urgent_report_is_due_when_asked_for_and_takes_more_signatures(world):
+    world.keeper().round()
+    world.chain.advance(30)
+    few = world.keeper(urgent=True).round()
+    assert [reason.kind for reason in few.reasons] == ["urgent"]
+    assert few.built.report.urgent
+    assert "oracle: below quorum" in few.error
+    assert world.keeper(urgent=True, keys=SIGNERS).round().posted.ok
+    assert world.system.oracle.call("sequence") == 2
+
+
+def test_at_a_limit_it_posts_what_the_guardrails_allow_and_goes_on(world):
+    hasty = EwmaFhs(EwmaFhsConfig(glide=GlideConfig(max_rise=10.0, max_fall=10.0, max_step=10.0)))
+    world.keeper(model=hasty).round()
+    calm = world.reader.read()
+    write_prices(world.prices, swing=0.04)
+    for _ in range(3):
+        before = world.reader.read().surfaces[UNDERLYING, 0].psr
+        world.chain.advance(1_800)
+        found = world.keeper(model=hasty, heartbeat=1_800).round()
+        assert found.posted.ok
+        after = world.reader.read()
+        limit = after.rails.limit(UNDERLYING, PSR)
+        assert found.built.forecasts[UNDERLYING].forecast_psr > after.surfaces[UNDERLYING, 0].psr
+        assert after.surfaces[UNDERLYING, 0].psr == before + before * limit.rise // (2 * PPM)
+        # new risk pays for the forecast all the same
+        assert after.scalars[UNDERLYING].im_factor > 2 * calm.scalars[UNDERLYING].im_factor
 
 
 def test_chain_and_spec_agree_while_funding_runs(world):
