@@ -136,8 +136,26 @@ PROPERTIES: Final[dict[str, Property]] = {
         (PROTOCOL + "reporter_alone_liquidates_nobody",),
     ),
     "I-42": Property(
-        "An account without positions can always withdraw.",
-        (PROTOCOL + "attacker_goes_in_and_out",),
+        "Stop levels stop exactly what they list, and end by themselves; an account without positions can always"
+        " withdraw.",
+        (
+            "unit/stops/test_matrix.py::test_stops_stop_exactly_what_they_list",
+            "unit/stops/test_matrix.py::test_no_function_that_changes_state_asks_for_stops_besides",
+            "unit/registry/test_stops.py::",
+            PROTOCOL + "attacker_goes_in_and_out",
+            PROTOCOL + "guardian_stops",
+        ),
+    ),
+    "I-43": Property(
+        "Tightening is immediate, loosening waits; what lists collateral, changes a feed or who signs, or hands a"
+        " contract over waits longest.",
+        (
+            "unit/timelock/test_loosening.py::test_tightening_is_immediate_loosening_waits",
+            "unit/timelock/test_loosening.py::test_listing_collateral_and_changing_a_feed_wait_longest",
+            "unit/timelock/test_schedule.py::test_each_function_waits_its_least",
+            "unit/registry/test_tightening.py::",
+            "regression/test_drift.py::test_it_is_announced_waits_longest_and_is_cancelled",
+        ),
     ),
     "I-50": Property(
         "A deposit reads no price.",
@@ -178,5 +196,4 @@ PROPERTIES: Final[dict[str, Property]] = {
 # Of the threat list, and not here yet: what they hold has no control to test so far.
 STILL_TO_COME: Final[dict[str, str]] = {
     "I-40": "steps of governance parameters over time",
-    "I-43": "a timelock for what loosens",
 }

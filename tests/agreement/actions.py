@@ -20,6 +20,9 @@ from plimsoll.spec.liquidator import ANY_PRICE, ANY_STATE, Config
 from plimsoll.spec.mandates import ALL, ENDLESS
 from plimsoll.spec.margin import ClassOffset, Params, Scalars, State
 from plimsoll.spec.registry import (
+    LEAVE,
+    LIQUIDATION,
+    RISK,
     AccountLimits,
     Curve,
     Fees,
@@ -1216,12 +1219,17 @@ class Player:
         """Levels stop for a while, what they stop is tried, and some go on before their time."""
         now, levels = self.pair.now, self.source.integer(1, 7)
         until = now + self.pick((1, 60, 600, HOUR, 0, 30 * DAY + 1 if self.bad() else 61))
-        if chance(self.source, 70):
+        of_all = chance(self.source, 70)
+        if of_all:
             self.step("registry", "stop", 8 if self.bad(3) else levels, until, sender=self.admin())
         else:
             self.step("registry", "stop_underlying", self.pick((*PRICES, 77)), until, sender=self.admin())
-        for _ in range(2):
-            self.pick((self.trade, self.trade, self.withdraw, self.transfer, self.start, self.bid, self.batch))()
+        tried: list[Callable[[], None]] = [self.batch]
+        tried += [self.trade] * 3 if not of_all or levels & RISK else []
+        tried += [self.withdraw, self.withdraw, self.transfer] if of_all and levels & LEAVE else []
+        tried += [self.start, self.bid] if of_all and levels & LIQUIDATION else []
+        for _ in range(3):
+            self.pick(tried)()
         if chance(self.source, 50):
             self.step("registry", "resume", levels, sender=self.admin())
             self.step("registry", "resume_underlying", self.pick((*PRICES,)), sender=self.admin())

@@ -37,6 +37,8 @@ CONTRACTS = (
     "Mandates",
     "Clearinghouse",
     "BackOffice",
+    "Timelock",
+    "Breakers",
     "Exchange",
     "StandingOrders",
     "Liquidator",

@@ -19,7 +19,7 @@ def test_nothing_drifted(measured):
 
 def test_contracts_fit(measured):
     sizes = {name: value for name, value in measured.items() if name.startswith("size ")}
-    assert len(sizes) == 12
+    assert len(sizes) == 14
     assert max(sizes.values()) < SIZE_LIMIT
 
 
