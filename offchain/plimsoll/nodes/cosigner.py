@@ -159,7 +159,7 @@ class CoSigner:
             return wrong, signed
         own = carry(own, references_of(proposed))
         made = self.engine.report(own, sight.previous, report.sequence, rails=sight.rails, urgent=report.urgent)
-        return compare(made, proposed, self.tolerance), signed
+        return compare(made, proposed, self.tolerance, lambda: self.engine.report(own)), signed
 
     def _near(self, time: int, now: int) -> bool:
         return -self.tolerance.behind <= time - now <= self.tolerance.ahead

@@ -12,12 +12,19 @@ up, and a liar the same room. With it, what is left between honest nodes is that
 places; `docs/NODES.md` has what that was measured to be.
 
 A tolerance is a number and, where that makes sense, a share of one's own number [ppm]: the room is their sum, and for
-lanes and what is rounded to lane units one unit more, since two numbers on either side of a half round apart.
+lanes one unit more, since two numbers on either side of a half round apart.
+
+*Room is around the target, not around the last step.* What a glide or a guardrail holds back (scan range, shifts,
+scalars, offsets) starts at what the chain holds. Room around that would let a proposer take a little each time, and
+the next report start from there: a hundred small lies for one large. So `compare` asks what the engine would say if
+nothing held it back, gives the room to that, and lets the same limits hold it: where they bind, all honest nodes say
+the same number, and there is no room at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -27,14 +34,21 @@ from plimsoll.market.snapshot import Market, Snapshot
 from plimsoll.nodes.errors import RiskNodeError
 from plimsoll.nodes.wire import Disagreement, Proposal
 from plimsoll.risk.engine import BuiltReport
-from plimsoll.risk.scenarios import LANE_PPM
-from plimsoll.spec.margin import ClassOffset, Scalars
+from plimsoll.risk.scenarios import EXTREME_UNIT, LANE_PPM, NODE_UNIT
+from plimsoll.spec.margin import Scalars
 from plimsoll.spec.report import Report, pack_class, pack_scalars, unpack_class, unpack_scalars
 from plimsoll.spec.surface import HEADER_BYTES, ROW_BYTES, Surface
 from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, PPM, WAD
 
 NOT_EXACT: Final = frozenset({"market_time", "snapshot", "surfaces", "scalars", "classes"})  # fields of a report
-SHAPE: Final = ("scale", "common", "nodes", "extremes", "damps")  # of a surface: equal, or the lanes mean something else
+SHAPE: Final = (
+    "scale",
+    "common",
+    "nodes",
+    "extremes",
+    "damps",
+)  # of a surface: equal, or the lanes mean something else
+FOLLOWS: Final = frozenset({"im_factor", "funding"})  # today's number at once: no glide holds them back
 GREEKS: Final = ("delta", "gamma", "vega")
 
 
@@ -51,8 +65,8 @@ class Tolerance:
     scan
         Scan range and volatility shifts [ppm of them].
     lane, lane_share
-        A lane [ppm of the index], and its share [ppm of the lane]; the share is to be at least `scan`, for a linear
-        lane is node x scan range.
+        A lane [ppm of the index], and its share [ppm of the lane]. Where the scan ranges differ, by what `scan` lets
+        them, a lane may differ by as much as its price move does.
     mark
         A mark [ppm of the index].
     greek, greek_share
@@ -75,7 +89,7 @@ class Tolerance:
     ahead: int = 15
     behind: int = 60
     reference: int = 1_000
-    scan: int = 10_000
+    scan: int = 20_000
     lane: int = 20
     lane_share: int = 10_000
     mark: int = 200
@@ -85,7 +99,7 @@ class Tolerance:
     gross_share: int = 20_000
     scalar: int = 20_000
     funding: int = 5
-    offset: int = 20_000
+    offset: int = 5_000
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):
@@ -180,7 +194,12 @@ def _carried(market: Market, reference: int) -> Market:
     )
 
 
-def compare(own: BuiltReport, proposed: Proposal, tolerance: Tolerance = DEFAULT) -> tuple[Disagreement, ...]:
+def compare(
+    own: BuiltReport,
+    proposed: Proposal,
+    tolerance: Tolerance = DEFAULT,
+    free: Callable[[], BuiltReport] | None = None,
+) -> tuple[Disagreement, ...]:
     """Every number in which a proposal lies too far from one's own report; none: it may be signed.
 
     Parameters
@@ -191,17 +210,28 @@ def compare(own: BuiltReport, proposed: Proposal, tolerance: Tolerance = DEFAULT
         Report and codes.
     tolerance
         The room.
+    free
+        What one's own engine says where no report came before and no guardrail holds it; asked only where a number
+        that these hold differs. None: nothing holds `own`.
     """
     report = proposed.report
+    target = functools.cache(free or (lambda: own))
     found = list(_time(own.report.market_time, report, tolerance))
     for name in (f.name for f in fields(Report) if f.name not in NOT_EXACT):
         mine, theirs = getattr(own.report, name), getattr(report, name)
         if mine != theirs:
             found.append(Disagreement(name, _said(mine), _said(theirs)))
-    found += _surfaces(own, proposed, tolerance)
-    found += _scalars(own.scalars, report.scalars, tolerance)
-    found += _classes(own.classes, report.classes, tolerance)
+    found += _surfaces(own, proposed, tolerance, target)
+    found += _scalars(own, report.scalars, tolerance, target)
+    found += _classes(own, report.classes, tolerance, target)
     return tuple(found)
+
+
+def held_room(target: int, own: int, room: int) -> tuple[int, int]:
+    """What of `target` +- `room` is left once it is held back as `own` was: lowest and highest that may be proposed."""
+    low = own if own > target else min(own, target - room)
+    high = own if own < target else max(own, target + room)
+    return low, high
 
 
 def _said(value: object) -> int | str:
@@ -213,7 +243,9 @@ def _said(value: object) -> int | str:
     return str(value)
 
 
-def _surfaces(own: BuiltReport, proposed: Proposal, tolerance: Tolerance) -> list[Disagreement]:
+def _surfaces(
+    own: BuiltReport, proposed: Proposal, tolerance: Tolerance, target: Callable[[], BuiltReport]
+) -> list[Disagreement]:
     hashes = tuple(keccak(code) for code in proposed.codes)
     if hashes != proposed.report.surfaces:
         return [Disagreement("code hashes", _said_hashes(hashes), _said_hashes(proposed.report.surfaces))]
@@ -230,7 +262,7 @@ def _surfaces(own: BuiltReport, proposed: Proposal, tolerance: Tolerance) -> lis
     found: list[Disagreement] = []
     first: dict[int, int] = {}
     for mine, other in zip(own.surfaces, theirs, strict=True):
-        found += _surface(mine, other, proposed.report, tolerance)
+        found += _surface(mine, other, proposed.report, tolerance, target)
         reference = first.setdefault(other.underlying, other.reference)
         if other.reference != reference:  # one moment, one price
             found.append(Disagreement("reference", reference, other.reference, 0, other.underlying, other.expiry))
@@ -249,7 +281,9 @@ def _said_hashes(hashes: Sequence[bytes]) -> str:
     return " ".join("0x" + code_hash[:4].hex() for code_hash in hashes) or "none"
 
 
-def _surface(own: Surface, other: Surface, report: Report, tolerance: Tolerance) -> list[Disagreement]:
+def _surface(
+    own: Surface, other: Surface, report: Report, tolerance: Tolerance, target: Callable[[], BuiltReport]
+) -> list[Disagreement]:
     where = (own.underlying, own.expiry)
     found = [
         Disagreement(name, _said(getattr(own, name)), _said(getattr(other, name)), 0, *where)
@@ -267,7 +301,10 @@ def _surface(own: Surface, other: Surface, report: Report, tolerance: Tolerance)
         return found
     near("surface time", report.market_time, other.time, 0)
     for name in ("psr", "vol_up", "vol_down"):
-        near(name, getattr(own, name), getattr(other, name), _share(getattr(own, name), tolerance.scan))
+        mine, theirs = getattr(own, name), getattr(other, name)
+        if mine != theirs:
+            wanted = getattr(target().surface(*where), name)
+            found += _held(name, wanted, mine, theirs, _share(wanted, tolerance.scan), *where)
     # the id is a hash of these headers and of what the configuration fixes: with equal headers it has to be equal
     headers = [(s.psr, s.vol_up, s.vol_down) for s in (own, other)]
     if headers[0] == headers[1]:
@@ -275,10 +312,12 @@ def _surface(own: Surface, other: Surface, report: Report, tolerance: Tolerance)
     near("reference", own.reference, other.reference, _share(own.reference, tolerance.reference))
     near("forward", own.forward, other.forward, FORWARD_UNIT * tolerance.reference // PPM)
     unit = own.scale * LANE_PPM  # [ppm]
+    moved = [abs(a - b) for a, b in zip(_moves(own), _moves(other), strict=True)]
     for k, (mine, theirs) in enumerate(zip(own.rows, other.rows, strict=True)):
         for lane, (a, b) in enumerate(zip(mine.lanes, theirs.lanes, strict=True)):
             if a != b:
-                near("lane", a, b, 1 + tolerance.lane // unit + _share(a, tolerance.lane_share), k, lane)
+                room = 1 + (tolerance.lane + moved[lane]) // unit + _share(a, tolerance.lane_share)
+                near("lane", a, b, room, k, lane)
         near("mark", mine.mark, theirs.mark, MARK_UNIT // PPM * tolerance.mark, k)
         for name in GREEKS:
             a, b = getattr(mine, name), getattr(theirs, name)
@@ -286,6 +325,23 @@ def _surface(own: Surface, other: Surface, report: Report, tolerance: Tolerance)
         near("theta", mine.theta, theirs.theta, 10 * tolerance.greek + _share(mine.theta, tolerance.greek_share), k)
         near("gross", mine.gross, theirs.gross, tolerance.gross + _share(mine.gross, tolerance.gross_share), k)
     return found
+
+
+def _moves(surface: Surface) -> list[int]:
+    """The price move of each lane, as far as it counts [ppm]."""
+    nodes = [node * surface.psr // NODE_UNIT for node in surface.nodes for _ in range(2)]
+    far = zip(surface.extremes, surface.damps, strict=True)
+    return nodes + [extreme * damp * surface.psr // EXTREME_UNIT**2 for extreme, damp in far for _ in range(2)]
+
+
+def _held(
+    what: str, target: int, own: int, proposed: int, room: int, underlying: int | None = None, expiry: int | None = None
+) -> list[Disagreement]:
+    """A number that a glide or a guardrail may hold back."""
+    low, high = held_room(target, own, room)
+    if low <= proposed <= high:
+        return []
+    return [Disagreement(what, own, proposed, own - low if proposed < own else high - own, underlying, expiry)]
 
 
 def _share(value: int, ppm: int) -> int:
@@ -297,34 +353,44 @@ def _listed(surface: Surface) -> str:
     return " ".join(f"{row.kind}/{row.strike}" for row in surface.rows)
 
 
-def _scalars(own: Sequence[Scalars], words: Sequence[int], tolerance: Tolerance) -> list[Disagreement]:
+def _scalars(
+    own: BuiltReport, words: Sequence[int], tolerance: Tolerance, target: Callable[[], BuiltReport]
+) -> list[Disagreement]:
     theirs = [unpack_scalars(word) for word in words]
-    if [item.underlying for item in theirs] != [item.underlying for item in own]:
-        wanted, got = ([item.underlying for item in items] for items in (own, theirs))
+    wanted, got = ([item.underlying for item in items] for items in (own.scalars, theirs))
+    if wanted != got:
         return [Disagreement("scalars", _said(wanted), _said(got))]
     found = []
-    for mine, other, word in zip(own, theirs, words, strict=True):
+    for place, (mine, other, word) in enumerate(zip(own.scalars, theirs, words, strict=True)):
         if pack_scalars(other) != word:
             found.append(Disagreement("scalars", hex(pack_scalars(other)), hex(word), 0, mine.underlying))
         for name in (f.name for f in fields(Scalars) if f.name != "underlying"):
             a, b = getattr(mine, name), getattr(other, name)
-            room = tolerance.funding if name == "funding" else _share(a, tolerance.scalar)
-            if abs(a - b) > room:
-                found.append(Disagreement(name, a, b, room, mine.underlying))
+            if a == b:
+                continue
+            if name in FOLLOWS:
+                aim, room = a, tolerance.funding if name == "funding" else _share(a, tolerance.scalar)
+            else:
+                aim = getattr(target().scalars[place], name)
+                room = _share(aim, tolerance.scalar)
+            found += _held(name, aim, a, b, room, mine.underlying)
     return found
 
 
-def _classes(own: Sequence[ClassOffset], words: Sequence[int], tolerance: Tolerance) -> list[Disagreement]:
+def _classes(
+    own: BuiltReport, words: Sequence[int], tolerance: Tolerance, target: Callable[[], BuiltReport]
+) -> list[Disagreement]:
     theirs = [unpack_class(word) for word in words]
-    wanted, got = ([item.klass for item in items] for items in (own, theirs))
+    wanted, got = ([item.klass for item in items] for items in (own.classes, theirs))
     if wanted != got:
         return [Disagreement("classes", _said(wanted), _said(got))]
     found = []
-    for mine, other, word in zip(own, theirs, words, strict=True):
+    for place, (mine, other, word) in enumerate(zip(own.classes, theirs, words, strict=True)):
         if pack_class(other) != word:
             found.append(Disagreement("classes", hex(pack_class(other)), hex(word)))
-        if abs(mine.offset - other.offset) > tolerance.offset:
-            found.append(Disagreement(f"offset of class {mine.klass}", mine.offset, other.offset, tolerance.offset))
+        if mine.offset != other.offset:
+            aim = target().classes[place].offset
+            found += _held(f"offset of class {mine.klass}", aim, mine.offset, other.offset, tolerance.offset)
         if mine.cross_haircut != other.cross_haircut:  # the configuration's
             what = f"cross_haircut of class {mine.klass}"
             found.append(Disagreement(what, mine.cross_haircut, other.cross_haircut))

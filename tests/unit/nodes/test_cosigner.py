@@ -13,7 +13,7 @@ from plimsoll.risk.signing import recover
 from plimsoll.simulate.nodes import forged, zero_lanes
 from plimsoll.spec.report import digest
 
-from .conftest import ADDRESSES, CHAIN_ID, KEYS, MAX_AGE, NOW, ORACLE, UNDERLYING, again, closes
+from .conftest import ADDRESSES, CHAIN_ID, KEYS, MAX_AGE, NOW, ORACLE, UNDERLYING, again, closes, snapshot
 
 
 def test_it_signs_what_it_finds_itself(cosigner, proposal, journal):
@@ -56,6 +56,25 @@ def test_the_glide_starts_where_the_chain_stands(cosigner, engine, built):
     state = State(4, NOW - 3_600, held, dict(built.state.offsets))
     answer = cosigner(sequence=4, previous=state).answer(again(engine, sequence=5))
     assert {"psr"} <= {item.what for item in answer.disagreements}
+
+
+def test_small_lies_do_not_add_up(cosigner, engine, built):
+    """Who takes all of the tolerance each time gets it once: the second report is refused, though it asks no more."""
+    scan = built.forecasts[UNDERLYING].psr
+    state, signed, now = built.state, 0, NOW
+    for number in range(2, 12):
+        now += 60
+        node = cosigner(now=now, sequence=number - 1, previous=state)
+        honest = engine.report(snapshot(now), state, number)
+        less = replace(state.posted[UNDERLYING], psr=round(honest.forecasts[UNDERLYING].psr * 0.985))
+        base = replace(state, sequence=0, market_time=now - 1, posted={UNDERLYING: less})
+        lie = engine.report(snapshot(now), base, number)
+        if node.answer(Proposal.of("liar", lie)).signature is None:
+            break
+        signed += 1
+        state = lie.state
+    assert signed == 1
+    assert state.posted[UNDERLYING].psr >= scan * (1 - DEFAULT.scan / 10**6)
 
 
 @pytest.mark.parametrize("sequence", [3, 4, 4 + WINDOW + 1, 2**64 - 1])

@@ -279,6 +279,48 @@ def test_what_is_missing_or_too_much(built):
     assert observe(NOW, snapshot(), Proposal("x", fewer, ()), DEFAULT)[0].what == "underlyings"
 
 
+@pytest.mark.parametrize(("factor", "low", "high"), [(2.0, 0, 0), (0.5, 0, 0), (1.0, 1, 1), (1.01, 1, 0)])
+def test_what_is_held_back_has_no_room_beyond_its_target(built, factor, low, high):
+    """Far from its target a number is what the limit says, exactly; near it, the target's room is cut by the limit."""
+    surface = built.surfaces[0]
+    target = round(surface.psr * factor)
+    free = replace(built, surfaces=tuple(replace(s, psr=target) for s in built.surfaces))
+    room = target * DEFAULT.scan // PPM
+    lowest = target - room if low else surface.psr
+    highest = target + room if high else surface.psr
+    for value, inside in ((lowest, True), (lowest - 1, False), (highest, True), (highest + 1, False)):
+        said = compare(built, edited(built, {0: replace(surface, psr=value)}), DEFAULT, lambda: free)
+        assert [item.what for item in said if item.what != "lane"] == ([] if inside else ["psr"])
+
+
+@pytest.mark.parametrize("name", ["depth", "kappa", "som", "volatility", "market"])
+def test_scalars_are_held_likewise(built, name):
+    (own,) = built.scalars
+    free = replace(built, scalars=(replace(own, **{name: 2 * getattr(own, name)}),))
+    for step in (-1, 1):
+        other = replace(own, **{name: getattr(own, name) + step})
+        (said,) = compare(built, edited(built, scalars=(pack_scalars(other),)), DEFAULT, lambda: free)
+        assert (said.what, said.tolerance) == (name, 0)
+
+
+def test_offsets_are_held_likewise(built):
+    own = replace(built.classes[0], offset=300_000)
+    mine, free = (replace(built, classes=(replace(own, offset=offset),)) for offset in (300_000, 100_000))
+    (said,) = compare(mine, edited(built, classes=(pack_class(replace(own, offset=300_001)),)), DEFAULT, lambda: free)
+    assert (said.own, said.proposed, said.tolerance) == (300_000, 300_001, 0)
+
+
+def test_a_moved_scan_range_moves_its_lanes_as_far_and_no_further(engine, built):
+    """The lanes that go with another scan range are signed with it, and not with one's own."""
+    psr = built.surfaces[0].psr
+    posted = {UNDERLYING: replace(built.state.posted[UNDERLYING], psr=round(psr * 0.985))}
+    other = engine.report(snapshot(), replace(built.state, sequence=0, market_time=NOW - 1, posted=posted), 1)
+    assert other.surfaces[0].psr < psr
+    assert compare(built, Proposal.of("x", other)) == ()
+    mixed = {k: replace(s, psr=psr, set_id=built.surfaces[k].set_id) for k, s in enumerate(other.surfaces)}
+    assert {item.what for item in compare(built, edited(built, mixed))} == {"lane"}
+
+
 def test_a_carried_snapshot_gives_the_proposer_s_report(engine, built):
     """A few basis points and seconds apart, two nodes compute the same bytes once they speak of one price and time."""
     theirs = again(engine, time=NOW + 4, index=100.04)
