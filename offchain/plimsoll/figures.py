@@ -142,6 +142,17 @@ class Sources:
         return {x: adversary.straddle_concentration(found, quotes.open_interest, x)["charge"] for x in shares}
 
     @cached_property
+    def determinism(self) -> dict[str, int]:
+        """Reports recomputed under other threads, instructions, orders, libraries and interpreters, and differences."""
+        from plimsoll.simulate.determinism import compare  # noqa: PLC0415 - likewise
+
+        outcomes = compare(100)
+        return {
+            "reports": sum(2 * outcome.count for outcome in outcomes),  # a case is two reports
+            "differences": sum(len(outcome.different) for outcome in outcomes),
+        }
+
+    @cached_property
     def march(self) -> Any:
         """March 2020 with every bidder away for six hours."""
         from plimsoll.simulate import absent  # noqa: PLC0415 - likewise
@@ -234,6 +245,8 @@ ROWS: Final[tuple[Row, ...]] = (
         lambda s: 100 * s.profit["planted_found"] / s.profit["planted"],
         long=True,
     ),
+    Row("determinism.reports", "reports", (">=", 1_000), lambda s: s.determinism["reports"]),
+    Row("determinism.differences", "reports", ("=", 0), lambda s: s.determinism["differences"]),
     Row("march_2020.losses_off_record", "quote", ("=", 0), lambda s: s.march.off_record + s.march.unaccounted),
     Row("march_2020.losses_paid_or_shared", "quote", (">", 0), lambda s: s.march.fund_paid + s.march.socialised),
     Row("march_2020.withdrawals", "withdrawals", (">=", 10), lambda s: s.march.withdrawals),
