@@ -90,7 +90,7 @@ class Tolerance:
     behind: int = 60
     reference: int = 1_000
     scan: int = 20_000
-    lane: int = 20
+    lane: int = 50
     lane_share: int = 10_000
     mark: int = 200
     greek: int = 5_000

@@ -1,5 +1,6 @@
 """The replay: a crash through the real contracts, and what it says when chain and spec differ."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,8 +12,10 @@ from plimsoll.market.sources import load_bars, load_sp500
 from plimsoll.report.page import replay_page
 from plimsoll.report.plots import replay_figure, to_png
 from plimsoll.report.summary import summarise
+from plimsoll.report.tables import rows
 from plimsoll.simulate import agreement
 from plimsoll.simulate.errors import SimulationError
+from plimsoll.simulate.nodes import LIES, Story
 from plimsoll.simulate.replay import Replay, ReplayConfig, ReplayMarket
 from plimsoll.simulate.traders import Reaction, Trader, cast
 from plimsoll.spec.margin import assess
@@ -95,6 +98,43 @@ def test_page_and_picture_hold_everything_themselves(crash):
     assert "http" not in page
     for story in summary["stories"]:
         assert story["name"] in page
+
+
+@pytest.mark.slow
+def test_a_node_that_lies_changes_nothing():
+    """Three nodes as processes: while one lies, by every way it has, the other two go on, and nobody believes it."""
+    bars = calm_then_crash(crash=3, fall=0.05)
+    replay = Replay(
+        [ReplayMarket("TOY", bars)],
+        ReplayConfig(int(bars.time[-6]), int(bars.time[-1]) + 1, per_leg=1, nodes=True),
+        traders=cast(["TOY"])[:2],
+    )
+    outcome = replay.run()
+    story = outcome.nodes
+    assert outcome.ok
+    assert (story.nodes, story.quorum) == (3, 2)
+    assert story.reports_before + story.reports_after == outcome.reports
+    assert story.reports_before > 0
+    assert story.told == story.reports_after >= len(LIES)
+    assert (story.cosigned, story.believed, story.unsigned, outcome.failed_rounds) == (0, 0, 0, 0)
+    assert sum(story.refused.values()) == 2 * story.told
+    assert {"oracle: below quorum", "oracle: signers not ascending"} <= set(story.refused)
+    lies = [event.text for event in outcome.events if event.kind == "lie"]
+    assert [text.split(";")[0] for text in lies] == [kind for kind, _ in LIES]
+    for text, what in zip(lies, ("psr of underlying", "lane of underlying", "mark of underlying"), strict=True):
+        assert f"refuses: {what}" in text
+        assert ": own " in text
+        assert ", proposed " in text
+    said = dict(rows(summarise(outcome)))
+    assert said["  co-signed by an honest node"] == said["  believed by the chain"] == "0"
+    assert not any(process.is_alive() for process in replay._cast._processes)
+
+
+def test_a_lie_that_got_through_fails_the_replay(crash):
+    outcome, _, _ = crash
+    for name in ("cosigned", "believed"):
+        told = replace(outcome, nodes=Story(3, 2, 0, **{name: 1}))
+        assert not told.ok
 
 
 def test_a_difference_is_seen(monkeypatch):
