@@ -24,7 +24,7 @@ def test_ewma_by_hand():
 def test_ewma_is_its_recursion(returns, decay, start):
     found = ewma_variance(np.array(returns), decay, start)
     assert found.shape == (len(returns) + 1,)
-    assert found[0] == pytest.approx(np.mean(np.square(returns[:25])) if start is None else start, abs=1e-18)
+    assert found[0] == pytest.approx(np.mean(np.square(returns[:25])) if start is None else start, rel=1e-12, abs=1e-18)
     for before, value, after in zip(found[:-1], returns, found[1:], strict=True):
         assert after == pytest.approx(decay * before + (1 - decay) * value**2, rel=1e-12, abs=1e-18)
 
