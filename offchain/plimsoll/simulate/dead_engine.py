@@ -13,21 +13,24 @@ The same path is run with the engine alive, and the two are compared:
     new risk      every hour while surfaces are stale every trader tries to take more of what it has, to sell options,
                   to open and to hand on, alone and in a batch. A trade that passes is new risk where the initial margin
                   of a side rises or its equity over maintenance margin falls by it.
-    withdrawals   every ten minutes every account takes out, or transfers to another of its owner's, the most that
-                  passes; none may be under its initial margin afterwards.
+    withdrawals   every quarter of an hour every account takes out, or transfers to another of its owner's, the most
+                  that passes; none may be under its initial margin afterwards.
     old reports   what the engine signed before it died is offered every hour once it is too old.
 
 Each attempt is undone, so that both runs see the same accounts. `dark` is the other half: the index is silent for six
 hours of the fall, and nobody is called, auctioned or bid on while it is dead, deposits pass, and so do withdrawals of
 accounts that need no margin.
 
+It takes keepers that look: here they do every 150 seconds while somebody is called, which is coarse. Where they look
+every five minutes only, a two minutes' notice lasts five, and a quarter lost within an hour has cost more than a first
+layer over a live engine.
+
 Paths are drawn from seeds; where a folder of recorded prices is given, 12-13 March 2020 is one more, as it was.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -38,17 +41,16 @@ from plimsoll.keeper.liquidation import BidConfig, Step, Taken
 from plimsoll.keeper.state import assessment_of
 from plimsoll.market.sources import load_bars
 from plimsoll.risk.engine import BuiltReport
-from plimsoll.simulate.absent import accounts_of
 from plimsoll.simulate.books import flows
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.market import BELOW, STALE, Party
 from plimsoll.simulate.paths import FALLS, HOUR, HOURS, START, WARM, made_up
 from plimsoll.simulate.replay import BIDDERS, Event, Replay, ReplayConfig, ReplayMarket
-from plimsoll.simulate.traders import Leg, Trader
+from plimsoll.simulate.traders import Leg, Reaction, Trader
 from plimsoll.simulate.walk import Point
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.instruments import CALL, PERP, PUT, SPOT, id_of, quantity_of, unpack, word
-from plimsoll.spec.margin import Assessment
+from plimsoll.spec.margin import Assessment, Params
 from plimsoll.spec.wad import PPM, WAD
 
 DAY: Final = HOURS * HOUR
@@ -59,7 +61,8 @@ FEED_AGE: Final = 600  # [s] an index that is silent for longer is dead
 SEEDS: Final = {"steady": 1, "crash": 2, "stairs": 3}
 RECORDED: Final = "btc_usdt_spot_1h.csv.gz"
 DARK: Final = (6 * HOUR, 12 * HOUR + FEED_AGE)  # after the start: when the index is silent
-BETWEEN: Final = 595  # [s] between attempts to withdraw: every second step
+BETWEEN: Final = 890  # [s] between attempts to withdraw: every third step
+PARAMS: Final = Params()  # what surfaces are held to
 NO_RISK: Final = {BELOW, STALE}  # what new risk is refused with
 NO_WAY_OUT: Final = {
     BELOW,
@@ -70,13 +73,21 @@ SYSTEM_ROLES: Final = 3  # market maker and bidders
 
 
 def cast(name: str) -> list[Trader]:
-    """Who is there: those of the crash without bidders, and more leverages, options bought and spreads."""
+    """Who is there: longs from reckless to cautious, options sold and bought, shorts, and some who take no risk."""
+    perp = Leg(0, PERP, 1.0)
     return [
-        *accounts_of([name]),
-        *(Trader(f"{name} long {funding}", (Leg(0, PERP, 1.0),), funding) for funding in (1.1, 2.0, 3.0)),
-        Trader(f"{name} call buyer", (Leg(0, CALL, 1.0, 1.0),), 1.2),
+        Trader(f"{name} reckless long", (Leg(0, PERP, 2.0),), 1.03),
+        *(Trader(f"{name} long {funding}", (perp,), funding) for funding in (1.1, 1.4, 2.0, 3.0, 12.0)),
+        Trader(f"{name} long that tops up", (perp,), 1.6, (), Reaction.MANDATED, 2.0),
+        Trader(f"{name} long on its own token", (Leg(0, PERP, 2.0),), 1.03, ((0, 0.4),)),
+        Trader(f"{name} put seller", (Leg(0, PUT, -1.0, 0.9),), 1.03),
         Trader(f"{name} put spread", (Leg(0, PUT, -1.0, 0.9), Leg(0, PUT, 1.0, 0.8)), 1.1),
+        Trader(f"{name} straddle seller", (Leg(0, CALL, -0.5, 1.0), Leg(0, PUT, -0.5, 1.0)), 1.1),
+        Trader(f"{name} call buyer", (Leg(0, CALL, 1.0, 1.0),), 1.2),
+        Trader(f"{name} short", (Leg(0, PERP, -1.0),), 2.0),
         Trader(f"{name} covered call", (Leg(0, CALL, -0.5, 1.05),), 1.1, ((0, 0.5),)),
+        Trader(f"{name} holder", (), 1.0, ((0, 0.5),)),
+        Trader("saver", (), 1.0, savings=2.0),
     ]
 
 
@@ -107,7 +118,7 @@ class Tried:
     below_im: int = 0
     old_reports: int = 0
     believed: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)  # of trades, by reason
+    refusals: dict[str, int] = field(default_factory=dict)  # of trades, by reason
 
 
 @dataclass
@@ -166,13 +177,14 @@ class DeadEngine(Replay):
         self.under: dict[int, int] = {}  # account: since when it is under MM without a bid
         self.to_auction: list[int] = []  # [s]
         self.to_bid: list[int] = []  # [s]
-        self.im_over_mm: list[float] = []  # of a perp, by the hour
+        self.im_factor: list[float] = []  # in force, by the hour
         self.in_the_dark = 0  # calls, auctions and bids that took place on a dead index
         self.resumed = False
         self._old: BuiltReport | None = None
         self._hour = 0
         self._inner = False
         self._next = 0  # when withdrawals are tried again [unix s]
+        self._shown = self.chain.now  # when the index last said something [unix s]
         self._posted = 0  # when the last report was [unix s]
         (self.underlying,) = self.markets
 
@@ -187,7 +199,7 @@ class DeadEngine(Replay):
         }
         for party in self.parties.values():
             self.venue.fund(party, 1)  # who never deposited quote has not let the book take any
-        self._posted = self.chain.now
+        self._posted = self._shown = self.chain.now
         self.chain.advance(1)
         self._old, _ = self.keeper.assess(self.keeper.reader.read())
         self._hour = self.chain.now // HOUR
@@ -195,6 +207,7 @@ class DeadEngine(Replay):
     def _show(self, prices: Mapping[int, float]) -> None:
         if not self.silent[0] <= self.chain.now < self.silent[1]:
             super()._show(prices)
+            self._shown = self.chain.now
 
     def _arrive(self, point: Point, *, inner: bool = False) -> None:
         self._inner = inner
@@ -210,14 +223,15 @@ class DeadEngine(Replay):
         self._watch(margins)
         return margins
 
-    def _is_usable(self) -> bool:
-        return bool(self.venue.system.feed.call("is_usable", self.underlying))
+    def _is_dark(self) -> bool:
+        """Whether the index is dead: by the clock, whatever the chain says."""
+        return self.chain.now > self._shown + FEED_AGE
 
     def _without(self) -> dict[int, Assessment]:
         """A step without the engine: chores go on; and everybody tries."""
         if self.keeper.upkeep is not None:
             self.keeper.upkeep.round(list(self.parties))
-        is_dead = not self._is_usable()
+        is_dead = self._is_dark()
         is_hour = self.chain.now // HOUR > self._hour
         self._hour = self.chain.now // HOUR
         margins = self._agree() if is_hour and not is_dead else self._margins()
@@ -244,7 +258,7 @@ class DeadEngine(Replay):
     def _account_for(self, taken: Taken) -> None:
         super()._account_for(taken)
         if taken.error is None and taken.step in {Step.CALL, Step.START, Step.BID}:
-            self.in_the_dark += not self._is_usable()
+            self.in_the_dark += self._is_dark()
         since = self.under.get(taken.account)
         if taken.error is None and since is not None and taken.step is Step.START:
             self.to_auction.append(self.chain.now - since)
@@ -263,19 +277,18 @@ class DeadEngine(Replay):
         self.resumed = found.posted is not None and found.posted.ok
 
     def _look(self) -> None:
-        """How far initial margin is over maintenance margin now, for one perp."""
-        held = word(self.by_name[self.underlying, PERP, 0.0], self._quantity(self.underlying, 0.01))
-        found = assessment_of(self.venue.system.oracle.call("assess", [held], 0))
-        self.im_over_mm.append(found.im / found.mm)
+        """What initial margin is over maintenance margin now, the market term aside, which collateral has none of."""
+        (made,) = self._token_of
+        found = self.venue.system.oracle.call("terms", [word(made, self._quantity(self.underlying, 0.01))])
+        self.im_factor.append(1 + found.im_add / found.scan)
 
     # ----------------------------------------------------------------------------------------------------- attempts
 
     def _is_stale(self) -> bool:
-        """Whether surfaces are too old, or the index too far from them: by the clock and the parameters alone."""
-        params = self.keeper.reader.read().params
+        """Whether surfaces are too old, or the index too far from them: by the clock, whatever the chain says."""
         price, reference = self._inner_prices[self.underlying], self.first_prices[self.underlying]
-        moved = abs(price - reference) * PPM > (params.move_gate + 1) * reference
-        return moved or self.chain.now > self._posted + params.max_age
+        moved = abs(price - reference) * PPM > (PARAMS.move_gate + 1) * reference
+        return moved or self.chain.now > self._posted + PARAMS.max_age
 
     def _traders(self) -> list[Party]:
         return list(self.parties.values())[SYSTEM_ROLES:]
@@ -295,7 +308,7 @@ class DeadEngine(Replay):
             held = self._risky(party)
             wanted = [(made, quantity // 10, self.maker) for made, quantity in held]
             wanted += [(made, -quantity // 2, other) for made, quantity in held[:1] for other in (self.maker, saver)]
-            wanted += [(perp, some, self.maker), (call, -some, self.maker)]
+            wanted += [(call, -some, self.maker)] if held else [(perp, some, self.maker), (call, -some, self.maker)]
             for k, (made, quantity, other) in enumerate(wanted):
                 if quantity and other is not party:
                     self._try_trade(party, other, made, quantity, batched=k == 0)
@@ -314,7 +327,7 @@ class DeadEngine(Replay):
             try:
                 contract.call(name, *args, sender=party.address)
             except Refused as refused:
-                self.tried.refusals[refused.reason] += 1
+                self.tried.refusals[refused.reason] = self.tried.refusals.get(refused.reason, 0) + 1
                 continue
             books = [self._book(side) for side in sides]
             with self.chain.isolate():
@@ -366,10 +379,13 @@ class DeadEngine(Replay):
             if not most:
                 continue
             self.tried.made += 1
-            for name, args in (
+            ways: tuple[tuple[str, tuple[Any, ...]], ...] = (
                 ("withdraw", (party.account, token.address, most, party.address)),
                 ("transfer", (party.account, party.account + 1, token.address, most)),
-            ):
+            )
+            for name, args in ways:
+                if not _passes(book, name, args, party.address):
+                    continue
                 with self.chain.isolate():
                     book.transact(name, *args, sender=party.address)
                     left = self._assess(*self._book(party))
@@ -377,8 +393,7 @@ class DeadEngine(Replay):
 
     def _try_old_report(self) -> None:
         """Post what was signed before the engine died, once it is too old."""
-        params = self.keeper.reader.read().params
-        if self._old is None or self.chain.now <= self._old.report.market_time + params.max_age:
+        if self._old is None or self.chain.now <= self._old.report.market_time + PARAMS.max_age:
             return
         self.tried.old_reports += 1
         with self.chain.isolate():
@@ -430,12 +445,12 @@ def _is_riskier(before: Assessment, after: Assessment) -> bool:
     return after.im > before.im or after.equity_haircut - after.mm < before.equity_haircut - before.mm
 
 
-def uncalled(system: System) -> int:
-    """Auctions, by the events, of accounts that were neither called before, nor auctioned lately, nor insolvent."""
+def uncalled(events: Iterable[Any]) -> int:
+    """Auctions, by the liquidator's events, of accounts neither called before, nor auctioned lately, nor insolvent."""
     called: set[int] = set()
     ran: set[int] = set()
     found = 0
-    for event in events_of(system.chain.logs([system.liquidator.address], 0), [system.liquidator]):
+    for event in events:
         if event.name == "Called":
             called.add(event.args.account)
         elif event.name == "Cured":
@@ -448,6 +463,11 @@ def uncalled(system: System) -> int:
             called.discard(account)
             ran.add(account)
     return found
+
+
+def liquidator_events(system: System) -> list[Any]:
+    """All of them, in order."""
+    return list(events_of(system.chain.logs([system.liquidator.address], 0), [system.liquidator]))
 
 
 def bad_debt(system: System) -> int:
@@ -474,7 +494,7 @@ class Day:
     uncalled: int
     tried: Tried
     resumed: bool
-    im_over_mm: tuple[float, ...]  # by the hour
+    im_factor: tuple[float, ...]  # in force without the engine, by the hour
     comparisons: int
     mismatches: int
     conserved: bool
@@ -520,12 +540,12 @@ class Numbers:
         )
 
 
-def run_day(path: str, folder: Path | None = None, **options: Any) -> Day:
-    """One path without the engine, and with it; `options` are those of `DeadEngine`."""
-    market = market_of(path, folder, SEEDS.get(path, 0))
-    alive = DeadEngine(market, is_alive=True, **options)
+def run_day(path: str, folder: Path | None = None, *, seed: int | None = None, hours: int = HOURS) -> Day:
+    """One path without the engine, and with it."""
+    market = market_of(path, folder, SEEDS.get(path, 0) if seed is None else seed)
+    alive = DeadEngine(market, is_alive=True, hours=hours)
     with_engine = alive.run()
-    dead = DeadEngine(market, **options)
+    dead = DeadEngine(market, hours=hours)
     without = dead.run()
     system = dead.venue.system
     cost = bad_debt(system)
@@ -543,19 +563,22 @@ def run_day(path: str, folder: Path | None = None, **options: Any) -> Day:
         slowest_auction=max(dead.to_auction, default=0) / 60,
         slowest=max(dead.to_bid, default=0) / 60,
         slowest_alive=max(alive.to_bid, default=0) / 60,
-        uncalled=uncalled(system) + uncalled(alive.venue.system),
+        uncalled=sum(uncalled(liquidator_events(run.venue.system)) for run in (dead, alive)),
         tried=dead.tried,
         resumed=dead.resumed,
-        im_over_mm=tuple(dead.im_over_mm),
+        im_factor=tuple(dead.im_factor),
         comparisons=without.comparisons + with_engine.comparisons,
         mismatches=len(without.mismatches) + len(with_engine.mismatches),
         conserved=without.conserved and with_engine.conserved,
     )
 
 
-def run_dark(path: str = "stairs", **options: Any) -> DeadEngine:
-    """One path without the engine, and for six hours without the index either."""
-    found = DeadEngine(market_of(path, seed=SEEDS[path]), silent=DARK, tries=False, **options)
+def run_dark(
+    path: str = "stairs", silent: tuple[int, int] = DARK, hours: int = 15, *, seed: int | None = None
+) -> DeadEngine:
+    """One path without the engine, and for six hours of it without the index either."""
+    market = market_of(path, seed=SEEDS[path] if seed is None else seed)
+    found = DeadEngine(market, silent=silent, tries=False, hours=hours)
     found.run()
     return found
 
