@@ -200,13 +200,16 @@ class Archive:
         chain_id, oracle
             Where it is to be posted.
         inputs
-            What else the engine was given, by the names of `Engine.report`.
+            What else the engine was given, by the names of `Engine.report`: all of it, lest a report not be recomputed.
 
         Raises
         ------
         ArchiveError
-            Where the folder cannot be written: the disk is full, say. Nothing of this report is listed then.
+            An input is left out, or the folder cannot be written: the disk is full, say. Nothing of this report is
+            listed then.
         """
+        if inputs.keys() != set(INPUTS):
+            raise ArchiveError(f"inputs {', '.join(inputs) or 'none'} to archive; {', '.join(INPUTS)} is right")
         model = ModelName(engine.model.name, engine.model.version, dict(engine.model.parameters))
         record = Record(chain_id, oracle, built.report, built.codes, previous, model, engine.config, inputs)
         self._put(snapshot.content)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper.archive import Archive
@@ -218,14 +218,15 @@ class Keeper:
             return None, ()
         snapshot, previous = self.source.snapshot(held), held.risk_state
         number = self.poster.signing.next_sequence(held.sequence)
-        built = self.engine.report(snapshot, previous, number, rails=held.rails, urgent=self.config.urgent)
+        inputs: dict[str, Any] = {"rails": held.rails, "urgent": self.config.urgent}
+        built = self.engine.report(snapshot, previous, number, **inputs)
         reasons = due(held, built, self.triggers)
         if self.config.urgent:
             reasons = (Reason("urgent", "asked for"), *reasons)
         if reasons and self.archive is not None and not self.config.dry_run:
             system = self.reader.system
             where = system.chain.chain_id, system.oracle.address
-            self.archive.keep(built, self.engine, snapshot, previous, *where, rails=held.rails)
+            self.archive.keep(built, self.engine, snapshot, previous, *where, **inputs)
         return built, reasons
 
     def _post(self, held: Held, built: BuiltReport, reasons: Sequence[Reason]) -> Posted | None:

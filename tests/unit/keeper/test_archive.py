@@ -74,9 +74,9 @@ def second(first):
     return ENGINE.report(LATER, first.state, rails=RAILS)
 
 
-def keep(archive, built, previous=None, **inputs):
+def keep(archive, built, previous=None, rails=None, *, urgent=False):
     snapshot = SNAPSHOT if built.report.market_time == NOW else LATER
-    return archive.keep(built, ENGINE, snapshot, previous, CHAIN, ORACLE, **inputs)
+    return archive.keep(built, ENGINE, snapshot, previous, CHAIN, ORACLE, rails=rails, urgent=urgent)
 
 
 def files(archive):
@@ -90,13 +90,27 @@ def test_what_is_kept_comes_back_and_recomputes_to_the_byte(archive, first, seco
     assert record.digest == signed == digest(second.report, CHAIN, ORACLE)
     assert (record.report, record.codes) == (second.report, second.codes)
     assert record.previous == first.state
-    assert record.inputs == {"rails": RAILS}
+    assert record.inputs == {"rails": RAILS, "urgent": False}
     assert record.engine().config == ENGINE.config
     assert record.engine().model.parameters == ENGINE.model.parameters
     again = record.recompute(archive.snapshot(record.report.snapshot))
     assert (again.report, again.codes) == (second.report, second.codes)
     without = replace(record, inputs={}).recompute(LATER)
     assert without.codes != second.codes  # the limits are part of what made it
+
+
+def test_an_urgent_report_replays_as_one(archive, first):
+    urgent = ENGINE.report(LATER, first.state, rails=RAILS, urgent=True)
+    keep(archive, urgent, first.state, rails=RAILS, urgent=True)
+    record = archive.load(archive.find("2"))
+    assert record.recompute(LATER).report == urgent.report
+    assert record.report.urgent
+
+
+def test_an_input_that_is_left_out_is_refused_and_nothing_is_kept(archive, first):
+    with pytest.raises(ArchiveError, match="inputs rails to archive; rails, urgent is right"):
+        archive.keep(first, ENGINE, SNAPSHOT, None, CHAIN, ORACLE, rails=None)
+    assert files(archive) == []
 
 
 def test_names_are_the_hashes_of_contents_and_equal_contents_are_equal_bytes(archive, tmp_path, first):
@@ -203,8 +217,8 @@ def put(archive, content, entry):
         (b'"market_time":1735689600', b'"market_time":1735689601', "the record of another report"),
         (b'"codes":["0x00', b'"codes":["0x01', "codes that are not the report's"),
         (b'"format":1', b'"format":2', "format 1 is right"),
-        (b'"inputs":{}', b'"inputs":{"mood":1}', "inputs mood are unknown here; rails, urgent is right"),
-        (b'"inputs":{}', b'"inputs":7', "no inputs"),
+        (b'"inputs":{"rails":null', b'"inputs":{"mood":1', "inputs mood are unknown here; rails, urgent is right"),
+        (b'"inputs":{"rails":null,"urgent":false}', b'"inputs":7', "no inputs"),
         (b'"oracle":', b'"orakel":', "orakel is unknown here"),
         (b'"chain_id":1337', b'"chain_id":"1337"', "record.chain_id: '1337'; int is right"),
         (b'"look_ahead":86400', b'"look_ahead":null', "record.config.look_ahead"),
@@ -260,7 +274,7 @@ def test_a_model_of_ones_own_replays_once_it_is_named(archive, monkeypatch):
 
     engine = Engine(Mine())
     built = engine.report(SNAPSHOT)
-    archive.keep(built, engine, SNAPSHOT, None, CHAIN, ORACLE)
+    archive.keep(built, engine, SNAPSHOT, None, CHAIN, ORACLE, rails=None, urgent=False)
     record = archive.load(archive.find("1"))
     with pytest.raises(ModelError, match="'mine' is unknown here"):
         record.engine()

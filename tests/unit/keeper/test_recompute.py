@@ -323,6 +323,15 @@ def test_what_the_keeper_posts_is_archived_and_replays_by_number_and_by_transact
         assert capsys.readouterr().out.endswith("equal\n")
 
 
+def test_an_urgent_report_of_the_keeper_replays(world, capsys):
+    keeper = world.keeper()
+    keeper.archive = Archive(world.folder / "reports")
+    keeper.config = replace(keeper.config, urgent=True)
+    assert keeper.round().built.report.urgent
+    assert run("replay", 1, "--archive", keeper.archive.folder) == 0
+    assert capsys.readouterr().out.endswith("equal\n")
+
+
 def test_a_chain_that_holds_another_lane_than_the_snapshot_says(world, post, capsys, monkeypatch):
     """Somebody with a quorum's keys posts what no engine said: the archive has the snapshot, the chain the lie."""
     keeper, receipts = post
