@@ -18,7 +18,8 @@
         posting for a week at most; RiskOracle alone admits.
         Trusts IndexFeed for live prices.
 @custom:security An urgent report, of the oracle's higher quorum, may move
-        `boost` times as far, as if an hour at least had passed. Bounds, band and
+        `boost` times as far, as if an hour at least had passed since what was
+        said at another market time. Bounds, band and
         memoryless checks bind it all the same. A scalar that stands at zero, or
         that was never posted, is bound by its bounds alone.
 @custom:kill `halt`: nothing is believed until it is over.
@@ -833,10 +834,11 @@ def _seconds(urgent: bool, now: uint256, last: uint256) -> uint256:
     """
     @notice What the limits an hour are counted over: the market time that passed
             since the last value; for an urgent report an hour at least, and
-            `boost` times as much.
+            `boost` times as much. What was said at this very time stands: else
+            a report that names a scalar twice would move it twice.
     """
     passed: uint256 = now - last
-    if urgent:
+    if urgent and passed > 0:
         return max(passed, HOUR) * self.boost
     return passed
 

@@ -130,6 +130,17 @@ PROPERTIES: Final[dict[str, Property]] = {
         "Fewer than a quorum, or one stolen key, change nothing.",
         (ORACLE + "test_below_quorum", ORACLE + "test_one_stolen_key_is_no_quorum_however_it_is_written"),
     ),
+    "I-40": Property(
+        "Parameters move in bounded steps, and ramp: posted ones by their limits an hour, governance's by a quarter an"
+        " hour.",
+        (
+            "unit/oracle/test_params.py::test_a_step_at_its_edge_and_past_it",
+            "unit/oracle/test_params.py::test_steps_are_an_hour_apart",
+            "unit/oracle/test_params.py::test_far_is_a_ramp",
+            "unit/guardrails/test_admit.py::test_as_far_as_a_limit_lets_it_and_one_further",
+            "unit/guardrails/test_admit.py::test_many_small_steps_go_no_further_than_the_rate",
+        ),
+    ),
     "I-41": Property(
         "With index, marks and time held no report makes an account auctionable that was not called; after a call and"
         " its wait what it tightened arrives.",
@@ -191,9 +202,4 @@ PROPERTIES: Final[dict[str, Property]] = {
         "Small steps never beat a large one.",
         (PROTOCOL + "attacker_takes_small_steps", PROFIT + "test_nobody_gains_at_others_expense"),
     ),
-}
-
-# Of the threat list, and not here yet: what they hold has no control to test so far.
-STILL_TO_COME: Final[dict[str, str]] = {
-    "I-40": "steps of governance parameters over time",
 }

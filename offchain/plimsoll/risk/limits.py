@@ -81,7 +81,7 @@ class Rails:
     def seconds(self, now: int, last: int, *, urgent: bool) -> int:
         """What the limits an hour are counted over, as `Guardrails.seconds`."""
         passed = max(0, now - last)
-        return max(passed, HOUR) * self.boost if urgent else passed
+        return max(passed, HOUR) * self.boost if urgent and passed > 0 else passed
 
     def hold_forecast(self, forecast: Forecast, now: int, *, urgent: bool = False) -> Forecast:
         """A model's answer inside the limits, at market time `now` [s]."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Protocol
 
 from plimsoll.spec import authority
 from plimsoll.spec.authority import NOBODY, Guardians
-from plimsoll.spec.errors import Refused, require
+from plimsoll.spec.errors import require
 from plimsoll.spec.events import Event
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT
 from plimsoll.spec.surface import Row, Surface
@@ -112,7 +113,7 @@ class Limit:
 
 
 def pack_limit(limit: Limit) -> int:
-    """low u96 | high u96 | rise u32 | fall u32."""
+    """Low u96 | high u96 | rise u32 | fall u32."""
     return limit.low << 160 | limit.high << 64 | limit.rise << 32 | limit.fall
 
 
@@ -159,7 +160,7 @@ class Scenarios:
 
 
 def pack_scenarios(found: Scenarios) -> int:
-    """psr u32 | vol_up u32 | vol_down u32 | 3 damps u8 | 3 extremes u16 | time u40 | scalars_time u40."""
+    """Psr u32 | vol_up u32 | vol_down u32 | 3 damps u8 | 3 extremes u16 | time u40 | scalars_time u40."""
     word = 0
     for value, bits in (
         (found.psr, 32),
@@ -198,11 +199,13 @@ def linear_lanes(surface: Surface) -> tuple[int, ...]:
     lanes = []
     for node in surface.nodes:
         size = half_up(abs(node) * surface.psr, NODE_UNIT * unit)
+        require(size <= MAX_LANE, "guard: lanes out of range")
         lanes += [size if node > 0 else -size] * 2
     for extreme, damp in zip(surface.extremes, surface.damps, strict=True):
-        lanes.append(half_up(extreme * surface.psr * damp, NODE_UNIT * unit))
-        lanes.append(-half_up(min(extreme * surface.psr, 100 * PPM) * damp, NODE_UNIT * unit))
-    require(max(lanes) <= MAX_LANE, "guard: lanes out of range")
+        require(extreme >= 100 and damp <= 100, "guard: extremes malformed")
+        ahead = half_up(extreme * surface.psr * damp, NODE_UNIT * unit)
+        require(ahead <= MAX_LANE, "guard: lanes out of range")
+        lanes += [ahead, -half_up(min(extreme * surface.psr, 100 * PPM) * damp, NODE_UNIT * unit)]
     return tuple(lanes)
 
 
@@ -307,10 +310,8 @@ class Guardrails:
         require(surface.psr <= PPM, "guard: scan range out of bounds")
         nodes = _check_nodes(surface)
         unit = surface.scale * 10  # [ppm] of the index
-        for extreme, damp in zip(surface.extremes, surface.damps, strict=True):
-            require(extreme >= 100 and damp <= 100, "guard: extremes malformed")
         linear = linear_lanes(surface)
-        widths = [0, *(far - near for near, far in zip(nodes, nodes[1:], strict=False))]
+        widths = [0, *(far - near for near, far in pairwise(nodes))]
         most = [
             mul_div_up(width * surface.psr, surface.forward, unit * NODE_UNIT * FORWARD_UNIT) + 1 for width in widths
         ]
@@ -369,7 +370,7 @@ class Guardrails:
 
     def admit(
         self,
-        urgent: bool,
+        urgent: bool,  # noqa: FBT001 - as the contract has it
         market_time: int,
         surfaces: Sequence[Surface],
         before: Sequence[Surface | None],
@@ -415,7 +416,13 @@ class Guardrails:
         self.sets, self.scalars, self.class_words = sets, words, offsets
 
     def _admit_set(
-        self, urgent: bool, market_time: int, surface: Surface, scope: int, sets: dict[int, int], now: int
+        self,
+        urgent: bool,  # noqa: FBT001 - as the contract has it
+        market_time: int,
+        surface: Surface,
+        scope: int,
+        sets: dict[int, int],
+        now: int,
     ) -> int:
         price, _, _ = self.feed.price(surface.underlying, now)
         require(abs(price - surface.reference) * PPM <= self.index_band * price, "guard: reference price off the index")
@@ -557,10 +564,10 @@ class Guardrails:
         """Market time of the last offset of a class [s]."""
         return self.class_words.get(klass, 0) & (2**40 - 1)
 
-    def seconds(self, urgent: bool, market_time: int, last: int) -> int:
+    def seconds(self, urgent: bool, market_time: int, last: int) -> int:  # noqa: FBT001 - as the contract has it
         """What the limits an hour are counted over [s]."""
         passed = market_time - last
-        return max(passed, HOUR) * self.boost if urgent else passed
+        return max(passed, HOUR) * self.boost if urgent and passed > 0 else passed
 
     # --------------------------------------------------------------------------------------------------- helpers
 
@@ -594,19 +601,16 @@ class OpenGuardrails:
     def __init__(self) -> None:
         self.log: list[Event] = []
 
-    def check(self, surface: Surface) -> bool:
+    def check(self, _: Surface) -> bool:
         """True."""
         return True
 
     def admit(self, *_: object, **__: object) -> None:
         """Nothing is refused."""
 
-    def admit_params(
-        self, old_rates: int, old_floors: int, rates: int, floors: int, *, sender: int, now: int, are_sound: bool
-    ) -> bool:
+    def admit_params(self, *_: int, are_sound: bool, **__: int) -> bool:
         """Bounds alone count."""
-        if not are_sound:
-            raise Refused("guard: params out of range")
+        require(are_sound, "guard: params out of range")
         return False
 
 

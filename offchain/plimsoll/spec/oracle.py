@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from eth_utils.crypto import keccak
 
 from plimsoll.spec import authority, margin
+from plimsoll.spec.atomic import atomic
 from plimsoll.spec.authority import NOBODY, Guardians
 from plimsoll.spec.errors import FormatError, Refused, require
 from plimsoll.spec.events import Event
@@ -455,10 +456,11 @@ class Oracle:
         """The governance numbers, packed."""
         authority.check(self.owner, sender, True, self.guardians)
         params = unpack_params(rates, floors)
-        tightens = self.guard.admit_params(
-            self.rates, self.floors, rates, floors, sender=self.address, now=now, are_sound=are_sound(params)
-        )
-        authority.check(self.owner, sender, tightens, self.guardians)
+        with atomic(self.guard):  # which takes note of a step before it is known who may take it
+            tightens = self.guard.admit_params(
+                self.rates, self.floors, rates, floors, sender=self.address, now=now, are_sound=are_sound(params)
+            )
+            authority.check(self.owner, sender, tightens, self.guardians)
         self._emit("ParamsSet", old_rates=self.rates, old_floors=self.floors, rates=rates, floors=floors)
         self.rates = rates
         self.floors = floors

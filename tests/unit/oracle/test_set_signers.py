@@ -105,9 +105,7 @@ def test_a_quorum_out_of_range(stage, signers, quorum, urgent):
 
 @pytest.mark.parametrize("overlap", [86_401, 2**256 - 1])
 def test_an_overlap_out_of_range(stage, overlap):
-    stage.refuses(
-        "oracle: overlap out of range", "oracle", "set_signers", keys(stage), 2, 3, overlap, sender=OWNER
-    )
+    stage.refuses("oracle: overlap out of range", "oracle", "set_signers", keys(stage), 2, 3, overlap, sender=OWNER)
 
 
 @pytest.mark.parametrize("signers", [[0], [0, 1], [2, 1], [1, 1], [1, 3, 2]])

@@ -1,0 +1,256 @@
+"""I-60: what the guardrails say of surfaces and reports is the same on the chain and in the twin; honest ones pass.
+
+A surface of the engine is taken as it is, with something of it changed, and changed to the very edge: as far as the
+twin lets a lane, a mark or a field of the header go, and one further. A report moves each scalar as far as its limit
+and one further.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from plimsoll.market.snapshot import Snapshot
+from plimsoll.spec.errors import Refused
+from plimsoll.spec.guardrails import Guardrails
+from plimsoll.spec.instruments import CALL, PUT, SPOT, Instrument
+from plimsoll.spec.surface import LANES, Row, Surface, encode
+from plimsoll.spec.wad import PPM, WAD
+from tests.counts import record
+from tests.markets import forecast, market, report
+from tests.pairs import Pair
+from tests.strategies import Seeded, chance, edge, pick, row, world
+
+SURFACES = {"quick": 20, "ci": 90, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+EXPONENTS = (9, 12, 15, 16, 18)
+CLASS = 0x0100
+DAY = 86_400
+GUARD = "guard: "
+
+
+@cache
+def guarded() -> Pair:
+    """A deployment with an underlying for each strike unit, whatever its price."""
+    pair = Pair(guarded=True, underlyings=[CLASS | exponent for exponent in EXPONENTS])
+    for underlying, at in pair.aggregators.items():
+        pair.price(underlying, WAD)
+        pair.must("feed", "set_feed", underlying, at, DAY, underlying & 0xFF, sender=pair.owner)
+    return pair
+
+
+@pytest.fixture(scope="module")
+def pair() -> Pair:
+    return guarded()
+
+
+@dataclass(frozen=True)
+class Case:
+    """A surface, and what a test did to an honest one."""
+
+    surface: Surface
+    what: str
+
+
+def honest(source: Seeded, now: int, sizes: tuple[int, ...] = (5, 5)) -> tuple[Surface, ...]:
+    """The surfaces that the engine makes of some market."""
+    exponent = pick(source, EXPONENTS)
+    made = market(source, CLASS | exponent, exponent, now, sizes)
+    return report(Snapshot(now, (made,)), {made.underlying: forecast(source, made.underlying)}).surfaces
+
+
+def verdict(guard: Guardrails, surface: Surface) -> str:
+    """What the twin says of a surface."""
+    try:
+        guard.check(surface)
+    except Refused as refused:
+        return refused.reason
+    return "done"
+
+
+def with_row(surface: Surface, at: int, **changes: Any) -> Surface:
+    """A surface of this row alone, changed."""
+    return replace(surface, rows=(replace(surface.rows[at], **changes),))
+
+
+def with_lane(surface: Surface, at: int, lane: int, value: int) -> Surface:
+    lanes = list(surface.rows[at].lanes)
+    lanes[lane] = value
+    return with_row(surface, at, lanes=tuple(lanes))
+
+
+def farthest(guard: Guardrails, of: Callable[[int], Surface], start: int, end: int) -> int:
+    """The last of start .. end that the twin lets pass, where those from some on do not."""
+    near, far = start, end  # near passes, far does not
+    while abs(far - near) > 1:
+        middle = (near + far) // 2
+        if verdict(guard, of(middle)) == "done":
+            near = middle
+        else:
+            far = middle
+    return near
+
+
+HEADER = (  # field, least and most that its bits hold
+    ("psr", 1, 2**32 - 1),
+    ("forward", 1, 2**32 - 1),
+    ("reference", 1, 10**27),
+    ("scale", 1, 10),
+)
+
+
+def edges(source: Seeded, guard: Guardrails, surface: Surface) -> Iterator[Case]:
+    """One thing of a row or of the header moved as far as the twin lets it, and one further."""
+    at = source.integer(0, len(surface.rows) - 1)
+    known = surface.rows[at]
+    way = source.integer(0, 5)
+    if way <= 2:
+        lane = source.integer(0, LANES - 1)
+        start, of = known.lanes[lane], lambda value: with_lane(surface, at, lane, value)
+        low, high, what = -(2**15), 2**15 - 1, f"lane {lane} of kind {known.kind}"
+    elif way == 3:
+        start, of = known.mark, lambda value: with_row(surface, at, mark=value)
+        low, high, what = 0, 2**48 - 1, f"mark of kind {known.kind}"
+    else:
+        name, low, high = pick(source, HEADER)
+        start, what = getattr(surface, name), name
+        of = lambda value: replace(with_row(surface, at), **{name: value})  # noqa: E731 - as those above
+    end = pick(source, (low, high))
+    if verdict(guard, of(end)) == "done":
+        yield Case(of(end), f"{what} at its end")
+        return
+    last = farthest(guard, of, start, end)
+    yield Case(of(last), f"{what} at its edge")
+    yield Case(of(last + (1 if end > start else -1)), f"{what} past its edge")
+
+
+def bent(source: Seeded, surface: Surface) -> Case:
+    """A surface with something of it wrong, more or less."""
+    at = source.integer(0, len(surface.rows) - 1)
+    known = surface.rows[at]
+    alone = with_row(surface, at)
+    near = source.integer(-3, 3)
+    ways: list[Callable[[], Surface]] = [
+        lambda: with_lane(surface, at, lane := source.integer(0, LANES - 1), _fit(known.lanes[lane] + near)),
+        lambda: with_row(surface, at, lanes=tuple(_fit(lane + near) for lane in known.lanes)),
+        lambda: with_row(surface, at, lanes=known.lanes[::-1]),
+        lambda: with_row(surface, at, lanes=tuple(-max(lane, -32_767) for lane in known.lanes)),
+        lambda: with_row(surface, at, lanes=tuple(_fit(lane + source.integer(-1, 1)) for lane in known.lanes)),
+        lambda: with_row(surface, at, lanes=_swapped(source, known.lanes)),
+        lambda: with_row(surface, at, mark=max(0, known.mark + near * pick(source, (1, 10**6)))),
+        lambda: with_row(surface, at, kind=source.integer(0, 6)),
+        lambda: with_row(surface, at, strike=pick(source, (0, 1, known.strike + near, 2**48 - 1)) % 2**48),
+        lambda: with_row(surface, at, kind=PUT if known.kind == CALL else CALL),
+        lambda: replace(alone, nodes=_spoilt_nodes(source, surface.nodes)),
+        lambda: replace(
+            alone, extremes=tuple(pick(source, (e, e + near, 99, 100, 0, 65_535)) for e in surface.extremes)
+        ),
+        lambda: replace(alone, damps=tuple(pick(source, (d, d, d + near, 0, 100, 101, 255)) for d in surface.damps)),
+        lambda: replace(alone, psr=pick(source, (surface.psr + near, 0, PPM, PPM + 1))),
+        lambda: replace(alone, forward=max(1, surface.forward + near * pick(source, (1, 10**5, 10**8)))),
+        lambda: replace(alone, scale=11 - surface.scale),
+        lambda: replace(alone, expiry=0 if surface.expiry else surface.time + DAY),
+        lambda: replace(alone, rows=(_nothing(pick(source, ((0,) * LANES, known.lanes))), known)),
+        lambda: replace(surface, rows=surface.rows[::-1]),
+    ]
+    return Case(pick(source, ways)(), "bent")
+
+
+def _fit(lane: int) -> int:
+    return min(max(lane, -(2**15)), 2**15 - 1)
+
+
+def _swapped(source: Seeded, lanes: tuple[int, ...]) -> tuple[int, ...]:
+    a, b = source.integer(0, LANES - 1), source.integer(0, LANES - 1)
+    found = list(lanes)
+    found[a], found[b] = found[b], found[a]
+    return tuple(found)
+
+
+def _spoilt_nodes(source: Seeded, nodes: tuple[int, ...]) -> tuple[int, ...]:
+    at, value = source.integer(0, 12), pick(source, (0, 1, -1, 10_000, -10_000, 10_001, 2**15 - 1, -(2**15)))
+    spoilt = [*nodes[:at], value, *nodes[at + 1 :]]
+    if chance(source, 30) and at:  # both sides alike: only the widths change
+        other = at + 1 if at % 2 else at - 1
+        spoilt[other] = -value if value > -(2**15) else value
+    return tuple(spoilt)
+
+
+def _nothing(lanes: tuple[int, ...]) -> Row:
+    return Row(0, 0, lanes, 0, 0, 0, 0, 0, 0)
+
+
+def wild(source: Seeded) -> Case:
+    """A surface that no engine makes, with the header of one that could be."""
+    found: list[Surface] = []
+    while not found:
+        found = world(source, most=3, underlyings=2).surfaces
+    nodes = tuple(sign * k * 1_666 + sign * 4 for k in range(1, 7) for sign in (1, -1))
+    surface = replace(
+        found[0],
+        underlying=CLASS | pick(source, (*EXPONENTS, 99)),
+        nodes=(0, *nodes) if chance(source, 80) else found[0].nodes,
+        extremes=tuple(source.integer(100, 300) for _ in range(3)),
+        psr=edge(source, 0, PPM),
+        rows=tuple(replace(each, gross=1) for each in found[0].rows),
+    )
+    if chance(source, 50):
+        linear = replace(row(source, Instrument(CLASS, 0, SPOT, 1, 0)), lanes=(0,) * LANES)
+        surface = replace(surface, expiry=0, rows=(linear,))
+    return Case(surface, "wild")
+
+
+def compared(pair: Pair, case: Case) -> str:
+    """What both say of a surface that is stored; it binds nothing, so it may stay."""
+    found = pair.step("oracle", "store", encode(case.surface))
+    return found.reason if isinstance(found, Refused) else "done"
+
+
+@pytest.mark.slow
+def test_chain_and_twin_check_surfaces_alike(pair: Pair) -> None:
+    guard = pair.twin.guard
+    seen: Counter[str] = Counter()
+    at_edge: Counter[str] = Counter()
+    refused = []
+    for seed in range(SURFACES):
+        source = Seeded(seed)
+        for surface in honest(source, pair.now):
+            if compared(pair, Case(surface, "honest")) != "done":
+                refused.append((seed, surface))
+            cases = [bent(source, surface) for _ in range(2)] + [wild(source)]
+            for _ in range(2):
+                cases += edges(source, guard, surface)
+            for case in cases:
+                reason = compared(pair, case)
+                seen[reason] += 1
+                if case.what.endswith("past its edge"):
+                    at_edge[reason] += 1
+                    assert reason != "done", case.what
+                elif case.what.endswith("its edge"):
+                    assert reason == "done", case.what
+    record(surface_cases=sum(seen.values()) + 3 * SURFACES, honest_surfaces=3 * SURFACES, honest_refused=len(refused))
+    assert refused == []
+    wanted = {
+        GUARD + reason
+        for reason in (
+            "nodes malformed",
+            "extremes malformed",
+            "scan range out of bounds",
+            "lanes out of range",
+            "lanes of no instrument",
+            "instrument malformed",
+            "linear lanes are not node x PSR",
+            "mark out of bounds",
+            "token gains more or loses less than its index",
+            "option lanes have an arbitrage",
+            "extremes do not follow the nodes",
+        )
+    }
+    if SURFACES >= 90:
+        assert seen.keys() >= wanted | {"done"}, wanted - seen.keys()
+        assert len(at_edge) > 4
