@@ -22,7 +22,7 @@ from plimsoll.market.snapshot import Market, Snapshot
 from plimsoll.risk.errors import ModelError, ReturnError
 from plimsoll.risk.plain import from_plain
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
-from plimsoll.risk.volatility import Tail, check_returns, ewma_variance, fhs_tail, historical_tail
+from plimsoll.risk.volatility import MAX_FREEDOM, Tail, check_returns, ewma_variance, fhs_tail, historical_tail
 from plimsoll.spec.margin import ClassOffset, Scalars
 from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
 from plimsoll.spec.surface import Surface
@@ -283,8 +283,8 @@ class EwmaFhsConfig:
                 raise ModelError(f"{name} {value}; {low} .. {high} is right")
         if self.measure not in {"shortfall", "quantile"}:
             raise ModelError(f"measure {self.measure!r}; 'shortfall' or 'quantile' is right")
-        if self.freedom is not None and not self.freedom > 2:
-            raise ModelError(f"freedom {self.freedom}; above 2, or None for a normal, is right")
+        if self.freedom is not None and not 2 < self.freedom <= MAX_FREEDOM:
+            raise ModelError(f"freedom {self.freedom}; above 2 to {MAX_FREEDOM}, or None for a normal, is right")
 
 
 def _ppm(value: float) -> int:

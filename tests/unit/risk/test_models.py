@@ -170,6 +170,7 @@ def test_however_often_reports_come_the_rate_holds(target, start, gaps):
         {"max_im_factor": 16.8},
         {"measure": "mean"},
         {"freedom": 2.0},
+        {"freedom": 1_001.0},
         {"default_depth": 0.0},
         {"stress_weight": 1.1},
     ],

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
+from scipy.stats import t as student
 
 from plimsoll.risk.errors import ModelError, ReturnError, TooFewObservationsError
 from plimsoll.risk.volatility import (
@@ -64,6 +66,16 @@ def test_tails_from_the_books(level, freedom, quantile, shortfall):
     assert tail.quantile_down * unit == pytest.approx(quantile, abs=1e-9)
     assert tail.shortfall_up * unit == pytest.approx(shortfall, abs=1e-9)
     assert tail.method == ("normal" if freedom is None else "student")
+
+
+@pytest.mark.parametrize("level", [0.6, 0.95, 0.99, 0.9999])
+@pytest.mark.parametrize("freedom", [2.01, 2.5, 4.0, 30.0, 1_000.0, None])
+def test_tails_of_any_shape_are_the_librarys_within_its_errors(level, freedom):
+    tail = parametric_tail(level, freedom)
+    known, unit = (norm, 1.0) if freedom is None else (student(freedom), np.sqrt((freedom - 2) / freedom))
+    quantile = known.ppf(level)
+    assert tail.quantile_up == pytest.approx(quantile * unit, rel=1e-12)
+    assert tail.shortfall_up == pytest.approx(known.expect(lb=quantile, conditional=True) * unit, rel=1e-6)
 
 
 def test_sample_tail_by_hand():
@@ -145,7 +157,7 @@ def test_levels_out_of_range(level):
         historical_tail(np.ones(3), level)
 
 
-@pytest.mark.parametrize("freedom", [2, 1, float("nan")])
-def test_a_variance_must_exist(freedom):
+@pytest.mark.parametrize("freedom", [2, 1, float("nan"), 1_001])
+def test_degrees_of_freedom_out_of_range(freedom):
     with pytest.raises(ModelError, match="freedom"):
         parametric_tail(0.99, freedom)
