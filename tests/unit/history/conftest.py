@@ -181,7 +181,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.chain = EmbeddedChain(time=START)
-        self.feed = self.put("IndexFeed")
+        self.feed = self.put("IndexFeed", text(0))
         self.oracle = self.put("MockRiskOracle")
         self.aggregators = {u: self.put("MockAggregator", 18, "") for u in UNDERLYINGS}
         twins = {plain(mock.address): Aggregator() for mock in self.aggregators.values()}

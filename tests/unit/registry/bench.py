@@ -82,7 +82,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.chain = EmbeddedChain(time=NOW)
-        self.feed = self.put("IndexFeed")
+        self.feed = self.put("IndexFeed", text(0))
         self.oracle = self.put("RiskOracle", self.feed.address, self.put("OpenGuardrails").address)
         self.known: dict[int, Known] = {}
         self.usd, self.weth, self.wbtc, self.unlisted, self.long_decimals = (
