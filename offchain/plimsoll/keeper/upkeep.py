@@ -133,6 +133,7 @@ class Upkeep:
         self.config = config or UpkeepConfig()
         self._looked = 0  # when money was looked at last [unix s]
         self._lag: int | None = None
+        self._breakers: Contract | None = None  # loading an artifact looks at every source
         self._noted = 0  # when the fund's cover was noted last [unix s]
 
     def plan(self, accounts: Sequence[int]) -> list[Chore]:
@@ -165,7 +166,9 @@ class Upkeep:
         at = str(self.system.registry.call("breakers"))
         if int(at, 16) == 0:
             return
-        breakers, now = Contract(self.system.chain, at, load("Breakers")), self.system.chain.now
+        if self._breakers is None or self._breakers.address != at:
+            self._breakers = Contract(self.system.chain, at, load("Breakers"))
+        breakers, now = self._breakers, self.system.chain.now
         trips, cover, peak, config = batch(
             self.system.chain,
             [
