@@ -72,11 +72,11 @@ def wait_for_expiry(stage):
     stage.later(EXPIRY - 600 - stage.pair.now)
 
 
-def orders(stage, instrument, quantity):
-    """A maker's and a taker's order, signed."""
+def orders(stage, instrument, quantity, maker="maker"):
+    """A maker's and the trader's order, signed."""
     pair = stage.pair
     made = []
-    for role, amount in (("maker", -quantity), ("trader", quantity)):
+    for role, amount in ((maker, -quantity), ("trader", quantity)):
         pair.must(
             "mandates", "set_allowance", account(role), pair.twin.at.exchange, MAX, MAX, 0, 0, sender=address_of(role)
         )
@@ -284,10 +284,16 @@ def test_a_batch_after_one_that_took_something_out(stage):
     assert stage.batch(TRADER, ("book", "settle", TRADER), sender=TRADER_ADDRESS) is None
 
 
-@pytest.mark.parametrize(("quantity", "reason"), [(WAD, ONLY_REDUCING), (-WAD, None)])
-def test_a_trade_within_a_batch_reduces_risk_too(stage, quantity, reason):
+@pytest.mark.parametrize(
+    ("quantity", "maker", "reason"),
+    [(WAD, "maker", ONLY_REDUCING), (WAD, "other", ONLY_REDUCING), (-WAD, "maker", None)],
+)
+def test_a_trade_within_a_batch_reduces_risk_too(stage, quantity, maker, reason):
+    """The other role closes what it has: then the batch's account alone takes risk."""
     risky(stage)
-    args = orders(stage, stage.perp, quantity)
+    stage.fund("other", 10_000)
+    stage.trade(OTHER, MAKER, stage.perp, WAD, 2_000 * WAD)
+    args = orders(stage, stage.perp, quantity, maker)
     stage.pair.must("registry", "stop", RISK, stage.pair.now + DAY, sender=OWNER)
     assert stage.batch(TRADER, ("exchange", "settle", *args), sender=TRADER_ADDRESS) == reason
 
