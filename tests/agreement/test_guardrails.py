@@ -17,15 +17,41 @@ from typing import Any
 import pytest
 
 from plimsoll.market.snapshot import Snapshot
-from plimsoll.spec.errors import Refused
-from plimsoll.spec.guardrails import Guardrails
+from plimsoll.spec.errors import FormatError, Refused
+from plimsoll.spec.guardrails import (
+    BASIS,
+    CARRY,
+    CROSS_HAIRCUT,
+    DAMP,
+    DEFAULTS,
+    DEPTH,
+    EXTREME,
+    GROSS,
+    HAIRCUT,
+    IM_FACTOR,
+    KAPPA,
+    MARKET,
+    NAMES,
+    OFFSET,
+    PSR,
+    SOM,
+    UNLIMITED,
+    VOL_DOWN,
+    VOL_UP,
+    VOLATILITY,
+    WORTH,
+    Guardrails,
+    Limit,
+    unpack_scenarios,
+)
 from plimsoll.spec.instruments import CALL, PUT, SPOT, Instrument
 from plimsoll.spec.surface import LANES, Row, Surface, encode
-from plimsoll.spec.wad import PPM, WAD
+from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
 from tests.counts import record
 from tests.markets import forecast, market, report
 from tests.pairs import Pair
 from tests.strategies import Seeded, chance, edge, pick, row, world
+from tests.unit.guardrails.yard import ETH, HOUR, Said, Yard, class_of, clean_yard, scalars_of, surfaces
 
 SURFACES = {"quick": 20, "ci": 90, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 EXPONENTS = (9, 12, 15, 16, 18)
@@ -254,3 +280,136 @@ def test_chain_and_twin_check_surfaces_alike(pair: Pair) -> None:
     if SURFACES >= 90:
         assert seen.keys() >= wanted | {"done"}, wanted - seen.keys()
         assert len(at_edge) > 4
+
+
+# ------------------------------------------------------------------------------------------------------------- reports
+
+REPORTS = {"quick": 60, "ci": 1_050, "long": 50_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+PLACES = {
+    "psr": PSR,
+    "vol_up": VOL_UP,
+    "vol_down": VOL_DOWN,
+    "gross": GROSS,
+    "haircut": HAIRCUT,
+    "worth": WORTH,
+    "depth": DEPTH,
+    "kappa": KAPPA,
+    "som": SOM,
+    "im_factor": IM_FACTOR,
+    "volatility": VOLATILITY,
+    "market": MARKET,
+    "offset": OFFSET,
+    "cross_haircut": CROSS_HAIRCUT,
+}
+ORACLES = (
+    DEPTH,
+    KAPPA,
+    SOM,
+    IM_FACTOR,
+    VOLATILITY,
+    MARKET,
+    CROSS_HAIRCUT,
+)  # as narrow in the oracle, which comes first
+WIDTHS = {"depth": 96, "vol_up": 32, "vol_down": 32, "volatility": 32}
+
+
+def near(source: Seeded, limit: Limit, was: int, seconds: int, top: int) -> int:
+    """A value at an edge of what may follow, one past it, inside, or anywhere in its field."""
+    low, high = limit.reach(was, seconds)
+    way = source.integer(0, 9)
+    if way == 9:
+        return edge(source, 0, top)
+    if way <= 2:
+        found = source.integer(low, max(low, min(high, top)))
+    else:
+        found = pick(source, (low, high, limit.low, limit.high, was)) + pick(source, (-1, 0, 0, 1))
+    return min(max(found, 0), top)
+
+
+def move(source: Seeded, guard: Guardrails, said: Said, seconds: int) -> dict[str, Any]:
+    """What the next report says otherwise."""
+    changes: dict[str, Any] = {}
+    scope = guard.scopes.get(ETH, 0)
+    for name in {pick(source, list(PLACES)) for _ in range(source.integer(0, 2))}:
+        place, was = PLACES[name], getattr(said, name)
+        limit = guard.limit_of(0 if place in {OFFSET, CROSS_HAIRCUT} else scope, place)
+        top = PPM if name == "psr" else 2 * PPM if name == "worth" else 2 ** WIDTHS.get(name, 24) - 1
+        changes[name] = near(source, limit, was, seconds, top)
+    price = said.reference
+    if chance(source, 20):
+        inside = price * guard.index_band // PPM
+        changes["reference"] = max(1, price + pick(source, (-inside - 1, -inside, 0, 7, inside, inside + 1)))
+    if chance(source, 12):
+        apart = guard.limit_of(scope, CARRY).high * 1_000
+        changes["forward"] = max(1, 10**9 + pick(source, (-apart - 1, -apart, 5, apart, apart + 1)))
+    if chance(source, 12):
+        fair = changes.get("forward", said.forward) * 1_000
+        off = fair * guard.limit_of(scope, BASIS).high // PPM
+        name, fair = pick(source, (("future_mark", fair), ("perp_mark", MARK_UNIT)))
+        changes[name] = max(0, fair + pick(source, (-off - 1, -off, off, off + 1)))
+    for name, place, least, top in (("extremes", EXTREME, 100, 1_200), ("damps", DAMP, 0, 100)):
+        if chance(source, 8):  # what `check` lets pass
+            at, known = source.integer(0, 2), getattr(said, name)
+            value = max(least, near(source, guard.limit_of(scope, place), known[at], seconds, top))
+            changes[name] = (*known[:at], value, *known[at + 1 :])
+    return changes
+
+
+def governed(source: Seeded, pair: Pair) -> None:
+    """Other limits, a scope, another band, before a report; most are taken."""
+    place = source.integer(0, 17)
+    known = pair.twin.guard.limit_of(0, place)
+    paces = (10_000, 50_000, 1_000_000, UNLIMITED)
+    args = pick(source, (0, 0, known.low)), known.high, pick(source, paces), pick(source, paces)
+    for name, *what in (
+        ("set_limit", pick(source, (0, 7)), place, *args),
+        ("set_scope", ETH, pick(source, (0, 7))),
+        ("set_band", pick(source, (1_000, 50_000, 200_000)), pick(source, (1, 10, 20))),
+    ):
+        if chance(source, 40):
+            pair.must("guard", name, *what, sender=pair.owner)
+
+
+def posted(yard: Yard, source: Seeded) -> Iterator[str]:
+    """Three reports, each some time after the last: what both say of each."""
+    pair = yard.pair
+    if chance(source, 30):
+        governed(source, pair)
+    for _ in range(3):
+        seconds = pick(source, (0, 1, 60, 600, HOUR, source.integer(0, 7_200)))
+        yard.later(seconds)
+        urgent = chance(source, 25)
+        guard, said = pair.twin.guard, yard.said[ETH]
+        since = guard.seconds(urgent, pair.now, unpack_scenarios(guard.scenarios(ETH)).time)
+        changes = move(source, guard, said, since)
+        new = {**yard.said, ETH: replace(said, **changes)}
+        of = [key for key in new if key == ETH or chance(source, 50)]
+        try:
+            made = [each for key in of for each in surfaces(key, new[key], pair.now, dated=chance(source, 80))]
+            assert all(map(guard.check, made))
+        except (Refused, FormatError):  # no lane can say it, as `check` has it
+            made = []
+        words = [scalars_of(key, new[key]) for key in of if chance(source, 90)] * pick(source, (1, 1, 1, 2))
+        classes = [class_of(new[ETH])] if chance(source, 80) else []
+        found = pair.step("oracle", "post", *yard.report(made, words, classes, urgent=urgent))
+        if not isinstance(found, Refused):
+            yard.said = new if made and words and classes else yard.said
+        yield found.reason if isinstance(found, Refused) else "done"
+    pair.compare([])
+
+
+@pytest.mark.slow
+def test_chain_and_twin_admit_reports_alike() -> None:
+    seen: Counter[str] = Counter()
+    for seed in range(REPORTS // 3):
+        with clean_yard() as yard:
+            seen.update(posted(yard, Seeded(seed)))
+    record(admitted_cases=sum(seen.values()))
+    wanted = {f"guard: {NAMES[place]} moves too fast" for place in PLACES.values() if DEFAULTS[place].fall != UNLIMITED}
+    wanted |= {f"guard: {NAMES[place]} out of bounds" for place in (*PLACES.values(), EXTREME, DAMP)}
+    wanted -= {f"guard: {NAMES[place]} out of bounds" for place in ORACLES}
+    wanted |= {"done", "guard: reference price off the index", "guard: forward off the index"}
+    wanted |= {"guard: linear mark off the forward", "oracle: scalars out of range"}
+    if REPORTS >= 1_000:
+        assert not wanted - seen.keys(), wanted - seen.keys()
+        assert seen["done"] > REPORTS // 4

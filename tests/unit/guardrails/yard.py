@@ -88,8 +88,8 @@ def surfaces(underlying: int, said: Said, time: int, *, dated: bool = True) -> l
         empty = replace(empty, scale=10)
         lanes = linear_lanes(empty)
     mark = said.worth * WORTH_UNIT
-    most = mark // (empty.scale * 10**7)
-    held = tuple(max(lane * mark // MARK_UNIT, -most) for lane in lanes)
+    most = min(mark // (empty.scale * 10**7), 2**15 - 1)
+    held = tuple(min(max(lane * mark // MARK_UNIT, -most), 2**15 - 1) for lane in lanes)
     first = replace(
         empty,
         rows=(
@@ -184,7 +184,6 @@ class Yard:
         """A step that both refuse with this reason, and that changes nothing."""
         self.pair.compare([])
         self.pair.refused(reason, part, name, *args, sender=sender)
-        self.pair.changed = True  # the chain too is looked at anew
         self.pair.compare([])
 
     def passes(self, *, urgent: bool = False, **changes: Any) -> bool:
