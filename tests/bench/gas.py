@@ -26,11 +26,13 @@ from plimsoll.spec.standing import StandingOrder
 from plimsoll.spec.standing import digest as standing_digest
 from plimsoll.spec.surface import Row, Surface
 from plimsoll.spec.wad import PPM, WAD
+from tests.bench import posting
 from tests.pairs import MAX, Pair, account, address_of, encode_call, sign, text
 
 SNAPSHOT = Path(__file__).with_name("gas.json")
 CONTRACTS = (
     "IndexFeed",
+    "Guardrails",
     "RiskOracle",
     "History",
     "Registry",
@@ -198,6 +200,7 @@ class Bench:
         for name in CONTRACTS:
             self.found[f"size {name}"] = len(compiled[name].runtime)
         self.posts()
+        self.found |= posting.measure()
         self.accounts()
         self.trades()
         self.margins()

@@ -19,16 +19,17 @@ def test_nothing_drifted(measured):
 
 def test_contracts_fit(measured):
     sizes = {name: value for name, value in measured.items() if name.startswith("size ")}
-    assert len(sizes) == 14
+    assert len(sizes) == 15
     assert max(sizes.values()) < SIZE_LIMIT
 
 
 def test_the_bounds_that_the_design_states(measured):
     assert measured["margin 64 over 4"] <= 470_000
-    for what in ("post 50", "post 50, funding"):
+    for what in ("post 50", "post 50, funding"):  # without the guardrails
         assert measured[what] <= 50 * 24_000
     # a perp and a token of collateral besides
     assert measured["post 50, funding and a perp's surface"] <= 52 * 24_000
+    assert measured["post 50, guarded, 3 signatures"] <= 50 * 34_000
     assert measured["bid on 64 positions, bidder holding the same series"] <= 1_700_000
     assert measured["bid on 64 positions, bidder empty"] <= 2_900_000
 
