@@ -31,6 +31,13 @@ from plimsoll.spec.errors import PlimsollError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BUILD: Final = ROOT / "build"
+# A post of 50 instruments, and of a real option chain: 850 options and 12 futures over 12 expiries.
+GUARDED_50: Final = "post 50, guarded, 3 signatures"
+GUARDED_850: Final = "post 850 options over 12 expiries, guarded, 3 signatures"
+# Assumed, to turn gas into money: an hourly heartbeat, gas on a quiet mainnet and on a rollup, data fees aside.
+L1_GWEI: Final = 1.0
+L2_GWEI: Final = 0.01
+ETHER: Final = 3_000.0  # [USD]
 KEPT: Final = ROOT / "docs" / "figures-long.json"
 
 
@@ -161,6 +168,14 @@ class Sources:
         return absent.march_2020(Path(folder) if folder else None)
 
     @cached_property
+    def dead_engine(self) -> Any:
+        """Days without the engine while the market falls by two fifths, and hours without the index."""
+        from plimsoll.simulate import dead_engine  # noqa: PLC0415 - likewise
+
+        folder = os.environ.get("PLIMSOLL_DATA")
+        return dead_engine.dead_engine(Path(folder) if folder else None)
+
+    @cached_property
     def profit(self) -> dict[str, float]:
         """What the search for a sequence that makes its owner richer counted, at its full length."""
         return self._counted("tests/stateful/test_profit.py", profile="long")
@@ -169,6 +184,11 @@ class Sources:
     def properties(self) -> float:
         """How many properties are numbered, each held by tests that are there: as many tests of that passed."""
         return self.checked("tests/stateful/test_properties.py", "-k", "what_holds_a_property_is_there")
+
+    @cached_property
+    def attacks(self) -> dict[str, float]:
+        """What the attacks on reports counted at their full length."""
+        return self._counted("tests/attacks", profile="long")
 
     @cached_property
     def long_walks(self) -> dict[str, float]:
@@ -251,8 +271,40 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("march_2020.losses_paid_or_shared", "quote", (">", 0), lambda s: s.march.fund_paid + s.march.socialised),
     Row("march_2020.withdrawals", "withdrawals", (">=", 10), lambda s: s.march.withdrawals),
     Row("march_2020.refused_withdrawals", "withdrawals", ("=", 0), lambda s: s.march.refused),
+    # the fund's first layer: the most it pays for one event
+    Row(
+        "dead_engine.bad_debt_over_live", "first layers", ("<=", 1), lambda s: s.dead_engine.most("bad_debt_over_live")
+    ),
+    # the urgent notice (2), a whole ramp (60), and a look (2.5)
+    Row("dead_engine.slowest_minutes", "min", ("<=", 64.5), lambda s: s.dead_engine.most("slowest")),
+    Row("dead_engine.tried", "trades, withdrawals", (">=", 5_000), lambda s: s.dead_engine.tried),
+    Row("dead_engine.new_risk", "trades", ("=", 0), lambda s: s.dead_engine.count("new_risk")),
+    Row("dead_engine.withdrawn_below_im", "withdrawals", ("=", 0), lambda s: s.dead_engine.count("below_im")),
+    Row("dead_engine.on_dead_index", "actions", ("=", 0), lambda s: s.dead_engine.on_dead_index),
     Row("gas.margin_64_over_4", "gas", ("<=", 600_000), lambda s: s.gas["margin 64 over 4"]),
-    Row("gas.post_per_instrument_50", "gas", ("<=", 24_000), lambda s: s.gas["post 50"] / 50),
+    Row("gas.post_per_instrument_50", "gas", ("<=", 34_000), lambda s: s.gas[GUARDED_50] / 50),
+    Row("gas.post_chain_850", "gas", ("<=", 34_000 * 862), lambda s: s.gas[GUARDED_850]),
+    Row("cost.chain_850_a_post_l1", "USD", ("<", 1_000), lambda s: s.gas[GUARDED_850] * L1_GWEI * 1e-9 * ETHER),
+    Row("cost.chain_850_a_day_l1", "USD", ("<", 24_000), lambda s: 24 * s.gas[GUARDED_850] * L1_GWEI * 1e-9 * ETHER),
+    Row("cost.chain_850_a_post_l2", "USD", ("<", 10), lambda s: s.gas[GUARDED_850] * L2_GWEI * 1e-9 * ETHER),
+    Row("cost.chain_850_a_day_l2", "USD", ("<", 240), lambda s: 24 * s.gas[GUARDED_850] * L2_GWEI * 1e-9 * ETHER),
+    Row("demo.lies", "forged reports", (">=", 100), lambda s: s.demo["nodes"]["told"]),
+    Row("demo.lies_cosigned", "forged reports", ("=", 0), lambda s: s.demo["nodes"]["cosigned"]),
+    Row("demo.lies_believed", "forged reports", ("=", 0), lambda s: s.demo["nodes"]["believed"]),
+    Row("attacks.tried", "attacks", (">=", 10_000), lambda s: s.attacks["attacks"], long=True),
+    Row("attacks.not_refused_by_name", "attacks", ("=", 0), lambda s: s.attacks["attacks_wrong"], long=True),
+    Row("attacks.honest_reports", "reports", (">=", 300), lambda s: s.attacks["honest"], long=True),
+    Row("attacks.honest_refused", "reports", ("=", 0), lambda s: s.attacks["honest_refused"], long=True),
+    Row("attacks.jumps_of_10_percent", "jumps", (">=", 30), lambda s: s.attacks["honest_jumps"], long=True),
+    Row("stolen_key.sequences", "sequences", (">=", 1_000), lambda s: s.attacks["stolen_sequences"], long=True),
+    Row("stolen_key.moved", "sequences", ("=", 0), lambda s: s.attacks["stolen_moved"], long=True),
+    Row(
+        "attacks.planted_found",
+        "of planted, %",
+        ("=", 100),
+        lambda s: 100 * s.attacks["planted_attacks_found"] / s.attacks["planted_attacks"],
+        long=True,
+    ),
     Row(
         "gas.bid_64_same_series",
         "gas",

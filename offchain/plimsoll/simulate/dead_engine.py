@@ -223,6 +223,12 @@ class DeadEngine(Replay):
         self._watch(margins)
         return margins
 
+    def _agree(self) -> dict[int, Assessment]:
+        """Chain against spec: without the engine every hour, with it at the end only."""
+        if self.is_alive and self.chain.now < self.outcome.end:
+            return self._margins()
+        return super()._agree()
+
     def _is_dark(self) -> bool:
         """Whether the index is dead: by the clock, whatever the chain says."""
         return self.chain.now > self._shown + FEED_AGE
@@ -306,7 +312,7 @@ class DeadEngine(Replay):
         saver = next(party for party in self._traders() if party.name == "saver")
         for party in self._traders():
             held = self._risky(party)
-            wanted = [(made, quantity // 10, self.maker) for made, quantity in held]
+            wanted = [(made, quantity // 10, self.maker) for made, quantity in held[:1]]
             wanted += [(made, -quantity // 2, other) for made, quantity in held[:1] for other in (self.maker, saver)]
             wanted += [(call, -some, self.maker)] if held else [(perp, some, self.maker), (call, -some, self.maker)]
             for k, (made, quantity, other) in enumerate(wanted):
@@ -521,6 +527,11 @@ class Numbers:
     def count(self, name: str) -> int:
         """The sum of a count of attempts over the paths."""
         return sum(getattr(day.tried, name) for day in self.days)
+
+    @property
+    def tried(self) -> int:
+        """Trades and withdrawals that were tried."""
+        return self.count("trades") + self.count("withdrawals")
 
     @property
     def on_dead_index(self) -> int:
