@@ -19,19 +19,30 @@ import click
 import yaml
 from eth_utils.address import is_address, to_checksum_address
 
-from plimsoll.spec.feed import MAX_AGE, MAX_DECIMALS, MAX_STRIKE_EXPONENT
+from plimsoll.spec.breakers import Limits as Breakers
+from plimsoll.spec.feed import BAND, GRACE, MAX_AGE, MAX_DECIMALS, MAX_LEGS, MAX_STRIKE_EXPONENT
+from plimsoll.spec.guardrails import BAND as INDEX_BAND
+from plimsoll.spec.guardrails import DEFAULTS, MAX_BOOST, NAMES, UNLIMITED, Limit
 from plimsoll.spec.liquidator import Config as Liquidation
 from plimsoll.spec.margin import Params
 from plimsoll.spec.registry import AccountLimits, Curve, Fees, PoolLimits
+from plimsoll.spec.timelock import MAX_DELAY, MIN_DELAY
 from plimsoll.spec.wad import MAX_PRICE, WAD
 
 NETWORKS: Final = Path(__file__).resolve().parent / "networks.yaml"
 INPUT, CHAIN, VERIFICATION = 2, 3, 4
 MAX_SIGNERS: Final = 16
+MAX_OVERLAP: Final = 86_400  # [s]
+MAX_HOLDERS: Final = 8  # of a role of the timelock
+MIN_GUARDIANS: Final = 2
 MAX_WEEKS: Final = 104
 MAX_STRIKES: Final = 41
 MAX_MONEY: Final = 10**9  # [quote]
 TEST_ACCOUNT: Final = "TEST::"
+NOBODY: Final = f"0x{0:040x}"  # as an executor of the timelock it stands for anyone
+# who plays which part on a development node, where nobody is named; test account 0 deploys
+TEST_PROPOSERS: Final = (f"{TEST_ACCOUNT}7",)
+TEST_GUARDIANS: Final = (f"{TEST_ACCOUNT}8", f"{TEST_ACCOUNT}9")
 
 T = TypeVar("T")
 
@@ -68,19 +79,73 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """One step of a route: an aggregator, which multiplies or divides."""
+
+    description: str  # what the aggregator must call itself
+    decimals: int
+    aggregator: str | None
+    first: int  # what a mock answers at first
+    max_age: int  # [s]
+    bounds: Bounds
+    divides: bool
+
+
+@dataclass(frozen=True)
 class Underlying:
     """One index price and what is listed on it."""
 
     id: int  # class u8 | index u8
-    description: str  # what the aggregator must call itself
-    decimals: int
-    aggregator: str | None
-    first: int  # [quote] what a mock answers at first
-    max_age: int  # [s]
+    legs: tuple[Leg, ...]
+    in_currency: bool  # whether they end in the quote coin's currency, not in the coin
     strike_exponent: int
-    bounds: Bounds
     perpetual: bool
     expiries: tuple[Expiry, ...]
+
+    @property
+    def description(self) -> str:
+        """What its first aggregator calls itself."""
+        return self.legs[0].description
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What all routes share: the quote coin's price in its currency, a rollup's sequencer, the band of a new route."""
+
+    band: int  # [ppm]
+    quote: tuple[Leg, ...]  # none where the coin is taken for its currency
+    sequencer: str | None
+    grace: int  # [s] after an outage
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Who signs reports."""
+
+    signers: tuple[str, ...] | None  # None: from the environment
+    quorum: int
+    urgent_quorum: int  # of a report that may go faster
+    overlap: int  # [s] for which who leaves counts on
+
+
+@dataclass(frozen=True)
+class Governance:
+    """The timelock: who proposes, executes and guards, and what waits how long [s]."""
+
+    proposers: tuple[str, ...] | None  # None: from the environment, or test accounts on a development node
+    executors: tuple[str, ...] | None  # None: anyone
+    guardians: tuple[str, ...] | None  # as proposers
+    delay: int
+    longest: int  # of what lists collateral, changes a feed or the signers, hands over a contract
+
+
+@dataclass(frozen=True)
+class Rails:
+    """What a report may say."""
+
+    index_band: int  # [ppm] of the live index
+    boost: int  # how much further an urgent report may go
+    limits: Mapping[int, Limit]  # by place: all of them
 
 
 @dataclass(frozen=True)
@@ -141,9 +206,11 @@ class Config:
     """One network's deployment."""
 
     mocks: Mocks
-    signers: tuple[str, ...] | None  # None: from the environment
-    quorum: int
-    owner: str | None
+    nodes: Nodes
+    governance: Governance
+    feed: Feed
+    guardrails: Rails
+    breakers: Breakers
     quote: Quote
     underlyings: tuple[Underlying, ...]
     collateral: tuple[Collateral, ...]
@@ -184,29 +251,61 @@ def signers_of(config: Config) -> tuple[str, ...]:
     Raises
     ------
     DeployError
-        Where there are none, or fewer than the quorum.
+        Where there are none, or fewer than the quorums.
     """
-    named = config.signers
-    if named is None:
-        found = os.environ.get("PLIMSOLL_SIGNERS", "")
-        named = tuple(part.strip() for part in found.split(",") if part.strip())
-        if not named:
-            refuse("config: no signers; name them in PLIMSOLL_SIGNERS, separated by commas")
-        for signer in named:
-            if not signer.startswith(TEST_ACCOUNT):
-                _address(signer, "PLIMSOLL_SIGNERS")
-    if not 0 < config.quorum <= len(named) <= MAX_SIGNERS:
-        refuse(f"config: quorum {config.quorum} of {len(named)} signers; at most {MAX_SIGNERS} sign")
+    nodes = config.nodes
+    named = nodes.signers if nodes.signers is not None else _from_environment("SIGNERS")
+    if not named:
+        refuse("config: no signers; name them in PLIMSOLL_SIGNERS, separated by commas")
+    if not 0 < nodes.quorum <= nodes.urgent_quorum <= len(named) <= MAX_SIGNERS:
+        refuse(
+            f"config: quorum {nodes.quorum}, urgent {nodes.urgent_quorum}, of {len(named)} signers; "
+            f"at most {MAX_SIGNERS} sign"
+        )
+    return named
+
+
+def holders_of(config: Config, *, development: bool) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Proposers, executors and guardians of the timelock.
+
+    Where the configuration names none: PLIMSOLL_PROPOSERS and PLIMSOLL_GUARDIANS, or test accounts on a development
+    node; anyone executes.
+
+    Raises
+    ------
+    DeployError
+        Where there are none, too many, or fewer than two guardians.
+    """
+    told = config.governance
+    found = []
+    for role, named, tests in (
+        ("proposers", told.proposers, TEST_PROPOSERS),
+        ("guardians", told.guardians, TEST_GUARDIANS),
+    ):
+        variable = role.upper()
+        who = named if named is not None else _from_environment(variable) or (tests if development else ())
+        if not who:
+            refuse(f"config: no {role}; name them in PLIMSOLL_{variable}, separated by commas")
+        found.append(who)
+    proposers, guardians = found
+    executors = told.executors if told.executors is not None else (NOBODY,)
+    if max(len(proposers), len(executors), len(guardians)) > MAX_HOLDERS:
+        refuse(f"config: a role of the timelock is for {MAX_HOLDERS} at most")
+    if not executors or len(guardians) < MIN_GUARDIANS:
+        refuse(f"config: {len(executors)} executors, {len(guardians)} guardians; 1 and {MIN_GUARDIANS} at least")
+    return proposers, executors, guardians
+
+
+def _from_environment(what: str) -> tuple[str, ...]:
+    named = tuple(part.strip() for part in os.environ.get(f"PLIMSOLL_{what}", "").split(",") if part.strip())
+    for who in named:
+        if not who.startswith(TEST_ACCOUNT):
+            _address(who, f"PLIMSOLL_{what}")
     return named
 
 
 def _config(data: Any, where: str) -> Config:
     data = _fields(Config, data, where)
-    signers = data["signers"]
-    if signers is not None:
-        if not isinstance(signers, list) or not all(isinstance(signer, str) for signer in signers):
-            refuse(f"config: {where}.signers is no list of addresses")
-        signers = tuple(s if s.startswith(TEST_ACCOUNT) else _address(s, f"{where}.signers") for s in signers)
     underlyings = _list(data["underlyings"], f"{where}.underlyings", _underlying)
     ids = [item.id for item in underlyings]
     if len(set(ids)) != len(ids):
@@ -217,15 +316,20 @@ def _config(data: Any, where: str) -> Config:
             refuse(
                 f"config: {where}.collateral {item.symbol} is priced by {item.underlying:#06x}, which is no underlying"
             )
+    feed = _feed(data["feed"], f"{where}.feed")
+    if not feed.quote and any(item.in_currency for item in underlyings):
+        refuse(f"config: {where}.feed.quote has no legs, and an underlying is in the currency")
     symbols = [data["quote"].get("symbol") if isinstance(data["quote"], dict) else None]
     symbols += [item.symbol for item in collateral]
     if len(set(symbols)) != len(symbols):
         refuse(f"config: {where} has two tokens of one symbol")
     return Config(
         mocks=_plain(Mocks, data["mocks"], f"{where}.mocks"),
-        signers=signers,
-        quorum=_number(data["quorum"], f"{where}.quorum", 1, MAX_SIGNERS),
-        owner=None if data["owner"] is None else _address(data["owner"], f"{where}.owner"),
+        nodes=_nodes(data["nodes"], f"{where}.nodes"),
+        governance=_governance(data["governance"], f"{where}.governance"),
+        feed=feed,
+        guardrails=_rails(data["guardrails"], f"{where}.guardrails"),
+        breakers=_plain(Breakers, data["breakers"], f"{where}.breakers"),
         quote=_quote(data["quote"], f"{where}.quote"),
         underlyings=underlyings,
         collateral=collateral,
@@ -243,6 +347,28 @@ def _config(data: Any, where: str) -> Config:
 
 def _underlying(data: Any, where: str) -> Underlying:
     data = _fields(Underlying, data, where)
+    legs = _legs(data["legs"], f"{where}.legs")
+    if not legs:
+        refuse(f"config: {where}.legs are none")
+    return Underlying(
+        id=_number(data["id"], f"{where}.id", 0, 2**16 - 1),
+        legs=legs,
+        in_currency=_flag(data["in_currency"], f"{where}.in_currency"),
+        strike_exponent=_number(data["strike_exponent"], f"{where}.strike_exponent", 0, MAX_STRIKE_EXPONENT),
+        perpetual=_flag(data["perpetual"], f"{where}.perpetual"),
+        expiries=_list(data["expiries"], f"{where}.expiries", _expiry),
+    )
+
+
+def _legs(data: Any, where: str) -> tuple[Leg, ...]:
+    legs = _list(data, where, _leg)
+    if len(legs) > MAX_LEGS:
+        refuse(f"config: {where} are more than {MAX_LEGS}")
+    return legs
+
+
+def _leg(data: Any, where: str) -> Leg:
+    data = _fields(Leg, data, where)
     bounds = _plain(Bounds, data["bounds"], f"{where}.bounds")
     top = MAX_PRICE // WAD
     if max(bounds.low, bounds.high) > top or bounds.low >= bounds.high > 0:
@@ -250,18 +376,75 @@ def _underlying(data: Any, where: str) -> Underlying:
     first = _number(data["first"], f"{where}.first", 1, top)
     if first <= bounds.low or first >= bounds.high > 0:
         refuse(f"config: {where}.first is not within its bounds")
-    return Underlying(
-        id=_number(data["id"], f"{where}.id", 0, 2**16 - 1),
+    return Leg(
         description=_text(data["description"], f"{where}.description"),
         decimals=_number(data["decimals"], f"{where}.decimals", 0, MAX_DECIMALS),
         aggregator=None if data["aggregator"] is None else _address(data["aggregator"], f"{where}.aggregator"),
         first=first,
         max_age=_number(data["max_age"], f"{where}.max_age", *MAX_AGE),
-        strike_exponent=_number(data["strike_exponent"], f"{where}.strike_exponent", 0, MAX_STRIKE_EXPONENT),
         bounds=bounds,
-        perpetual=_flag(data["perpetual"], f"{where}.perpetual"),
-        expiries=_list(data["expiries"], f"{where}.expiries", _expiry),
+        divides=_flag(data["divides"], f"{where}.divides"),
     )
+
+
+def _feed(data: Any, where: str) -> Feed:
+    data = _fields(Feed, data, where)
+    return Feed(
+        band=_number(data["band"], f"{where}.band", *BAND),
+        quote=_legs(data["quote"], f"{where}.quote"),
+        sequencer=None if data["sequencer"] is None else _address(data["sequencer"], f"{where}.sequencer"),
+        grace=_number(data["grace"], f"{where}.grace", *GRACE),
+    )
+
+
+def _nodes(data: Any, where: str) -> Nodes:
+    data = _fields(Nodes, data, where)
+    return Nodes(
+        signers=_people(data["signers"], f"{where}.signers"),
+        quorum=_number(data["quorum"], f"{where}.quorum", 1, MAX_SIGNERS),
+        urgent_quorum=_number(data["urgent_quorum"], f"{where}.urgent_quorum", 1, MAX_SIGNERS),
+        overlap=_number(data["overlap"], f"{where}.overlap", 0, MAX_OVERLAP),
+    )
+
+
+def _governance(data: Any, where: str) -> Governance:
+    data = _fields(Governance, data, where)
+    delay = _number(data["delay"], f"{where}.delay", MIN_DELAY, MAX_DELAY)
+    return Governance(
+        proposers=_people(data["proposers"], f"{where}.proposers"),
+        executors=_people(data["executors"], f"{where}.executors"),
+        guardians=_people(data["guardians"], f"{where}.guardians"),
+        delay=delay,
+        longest=_number(data["longest"], f"{where}.longest", delay, MAX_DELAY),
+    )
+
+
+def _rails(data: Any, where: str) -> Rails:
+    """Bands, and of the limits what differs from the defaults: [low, high, rise, fall]; null is no limit an hour."""
+    data = _fields(Rails, data, where)
+    if not isinstance(data["limits"], dict) or not set(data["limits"]) <= set(NAMES):
+        refuse(f"config: {where}.limits may hold {', '.join(NAMES)}, and nothing else")
+    limits = dict(DEFAULTS)
+    for name, four in data["limits"].items():
+        if not isinstance(four, list) or len(four) != 4:
+            refuse(f"config: {where}.limits.{name} is no list of low, high, rise, fall")
+        at = f"{where}.limits.{name}"
+        numbers = [_number(UNLIMITED if value is None else value, at, 0, 2**96 - 1) for value in four]
+        limits[NAMES.index(name)] = Limit(*numbers)
+    return Rails(
+        index_band=_number(data["index_band"], f"{where}.index_band", *INDEX_BAND),
+        boost=_number(data["boost"], f"{where}.boost", 1, MAX_BOOST),
+        limits=limits,
+    )
+
+
+def _people(data: Any, where: str) -> tuple[str, ...] | None:
+    """Addresses and test accounts; null is told elsewhere."""
+    if data is None:
+        return None
+    if not isinstance(data, list) or not all(isinstance(who, str) for who in data):
+        refuse(f"config: {where} is no list of addresses")
+    return tuple(who if who.startswith(TEST_ACCOUNT) else _address(who, where) for who in data)
 
 
 def _expiry(data: Any, where: str) -> Expiry:

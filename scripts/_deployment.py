@@ -1,10 +1,14 @@
 """Putting Plimsoll up, step by step: what is as it should be is kept, what is missing is done.
 
     tokens, aggregators -> contracts, as plimsoll.chain.deployment has them -> who names whom -> signers, numbers
-    -> feeds -> listings -> first prices remembered -> venues -> hand-over -> verification
+    -> feeds -> listings -> first prices remembered -> venues -> hand-over to the timelock -> verification
 
 Each step reads the chain first, so that a second run does nothing and an interrupted one goes on where it stopped: the
 address book is written after every contract. A dry run takes the same steps and sends nothing.
+
+In the end the Timelock owns every contract, and the deployer can do nothing. What the configuration changes from then
+on goes through it: a run by a proposer schedules, a run by anyone executes what has waited. A run by anybody else names
+the calls to propose.
 """
 
 from __future__ import annotations
@@ -13,25 +17,44 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
 from ape import accounts, project
 from ape.api import AccountAPI, ProviderAPI
-from ape.exceptions import ApeException, ContractLogicError
+from ape.exceptions import ContractLogicError
 from eth_utils.address import is_address, to_checksum_address
 from eth_utils.crypto import keccak
 
 from plimsoll.chain.artifacts import load as artifact
 from plimsoll.chain.deployment import BOOK_VERSION
+from plimsoll.chain.errors import AbiError
+from plimsoll.chain.governance import OWNED, slowest
+from plimsoll.spec.errors import Refused
+from plimsoll.spec.feed import BOUNDS_MASK, QUOTE, named
+from plimsoll.spec.guardrails import NAMES, pack_limit
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT
 from plimsoll.spec.registry import pack_curve, pack_fees
 from plimsoll.spec.report import pack_floors, pack_rates
+from plimsoll.spec.timelock import EXECUTOR_ROLE, PROPOSER_ROLE
 from plimsoll.spec.wad import WAD
 from scripts import _checks
-from scripts._config import CHAIN, TEST_ACCOUNT, VERIFICATION, Config, Underlying, refuse, signers_of
+from scripts._chain import View, reader_of, view_of
+from scripts._checks import Check, People, Site, leg_key, legs_of
+from scripts._config import (
+    CHAIN,
+    NOBODY,
+    TEST_ACCOUNT,
+    VERIFICATION,
+    Config,
+    Leg,
+    Underlying,
+    holders_of,
+    refuse,
+    signers_of,
+)
 
 # ape looks for vyper on the path alone, and this Python need not be the activated one.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -39,9 +62,9 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 DAY: Final = 86_400
 WEEK: Final = 7 * DAY
 POLL: Final = 0.5  # [s] between looks for a block
-NO_SEQUENCER: Final = f"0x{0:040x}"  # of a chain that is no rollup
 FRIDAY: Final = DAY + 8 * 3_600  # [s] 1970-01-02 was one; 08:00 UTC
 DEVELOPMENT: Final = ("anvil", "hardhat", "ethereumtester")  # what such nodes call themselves
+NO_PREDECESSOR: Final = bytes(32)
 KIND_NAMES: Final = {PERP: "perp", FUTURE: "future", CALL: "call", PUT: "put"}
 
 
@@ -69,25 +92,36 @@ def instance(name: str, address: str) -> Any:
     return getattr(project, name).at(address, fetch_from_explorer=False, detect_proxy=False)
 
 
-def resolve_signers(config: Config, *, development: bool) -> list[str]:
-    """The signers' addresses, ascending as the oracle wants them.
+def resolve(names: Sequence[str], what: str, *, development: bool) -> list[str]:
+    """The addresses behind names, ascending.
 
     Raises
     ------
     DeployError
-        Where one is named twice, or a test account would sign on a live network.
+        Where one is named twice, or a test account would have a part on a live network.
     """
     found: list[str] = []
-    for name in signers_of(config):
+    for name in names:
         if not name.startswith(TEST_ACCOUNT):
             found.append(to_checksum_address(name))
             continue
         if not development:
-            refuse(f"deploy: signer {name} is a test account, this is a live network")
+            refuse(f"deploy: {what} {name} is a test account, this is a live network")
         found.append(str(test_account(name).address))
     if len(set(found)) != len(found):
-        refuse("config: one signer is named twice")
+        refuse(f"config: one {what} is named twice")
     return sorted(found, key=lambda address: int(address, 16))
+
+
+def people_of(config: Config, *, development: bool) -> People:
+    """Who signs, proposes, executes and guards."""
+    proposers, executors, guardians = holders_of(config, development=development)
+    return People(
+        resolve(signers_of(config), "signer", development=development),
+        resolve(proposers, "proposer", development=development),
+        resolve(executors, "executor", development=development),
+        resolve(guardians, "guardian", development=development),
+    )
 
 
 def test_account(name: str) -> AccountAPI:
@@ -216,7 +250,11 @@ class Deployment:
         self._waiting = {"required_confirmations": 0}
         self._options = {"sender": account, **self._waiting}
         self.contracts: dict[str, Any] = {}  # those that stand
-        self.signers = resolve_signers(config, development=self.development)
+        self.chain = reader_of(provider)
+        self._views: dict[str, View] = {}
+        self.people = people_of(config, development=self.development)
+        self.waiting: list[str] = []  # what was scheduled and must wait
+        self.wanted: list[str] = []  # what somebody else must schedule
 
     # ---------------------------------------------------------------------------------------------------- the steps
 
@@ -226,22 +264,26 @@ class Deployment:
         Raises
         ------
         DeployError
-            Where the chain is not as it should be, or what stands in the end fails verification.
+            Where the chain is not as it should be, something is the timelock's to do and this account no proposer, or
+            what stands in the end fails verification.
         """
         if not self.dry_run and self.book.deployer is None:
             self.book.deployer = self.account.address
             self.book.block = self._height()
-        self._token(self.config.quote.symbol, self.config.quote.decimals, self.config.quote.address, None)
+        self._check_people()
+        config, past = self.config, self.config.history
+        self._token(config.quote.symbol, config.quote.decimals, config.quote.address, None)
         tokens = {
             item.symbol: self._token(item.symbol, item.decimals, item.address, item.symbol)
-            for item in self.config.collateral
+            for item in config.collateral
         }
-        aggregators = {item.id: self._aggregator(item) for item in self.config.underlyings}
+        for key, place, leg in legs_of(config):
+            self._aggregator(leg_key(key, place), leg)
 
-        past = self.config.history
         parts = ("quote", "RiskOracle", "IndexFeed", "Registry", "Mandates", "History")
         self._contract("IndexFeed", "sequencer")
-        self._contract("RiskOracle", "IndexFeed")
+        self._contract("Guardrails", "IndexFeed")
+        self._contract("RiskOracle", "IndexFeed", "Guardrails")
         self._contract("History", "IndexFeed", "RiskOracle", past.lag, past.delay)
         self._contract("Registry", "quote", "IndexFeed", "RiskOracle")
         self._contract("Mandates")
@@ -252,146 +294,196 @@ class Deployment:
         self._contract("StandingOrders", "Clearinghouse", "Liquidator")
         self._contract("InsuranceFund", "Clearinghouse", "Liquidator")
         self._contract("Lens", "Clearinghouse", "RiskOracle")
+        self._contract("Breakers", "Clearinghouse", "InsuranceFund")
+        people, told = self.people, config.governance
+        delays = (told.delay, told.longest)
+        self._contract("Timelock", people.proposers, people.executors, people.guardians, *delays, slowest())
 
         self._wire()
         self._govern()
-        for item in self.config.underlyings:
-            self._feed(item, aggregators[item.id])
-        for item in self.config.underlyings:
-            self._list(item, aggregators[item.id])
-        for collateral in self.config.collateral:
+        self._limit()
+        self._feed()
+        for item in config.underlyings:
+            self._list(item)
+        for collateral in config.collateral:
             self._list_collateral(collateral.symbol, tokens[collateral.symbol], collateral.underlying)
-        for item in self.config.underlyings:
+        for item in config.underlyings:
             self._touch(item)
-        self._admit()
         self._hand_over()
         if not self.dry_run:
             self.book.write()
             self._settle()
-            self._verify()
+            self._finish()
+
+    def _check_people(self) -> None:
+        """Who deploys has no part afterwards."""
+        for role, people in self.people._asdict().items():
+            if self.book.deployer in people:
+                refuse(f"config: the deployer {self.book.deployer} is among the {role}; he must have no power left")
 
     def _wire(self) -> None:
-        book, liquidator, fund = (self._at(name) for name in ("Clearinghouse", "Liquidator", "InsuranceFund"))
-        office = instance("BackOffice", book.address) if book is not None else None
-        for name in ("RiskOracle", "Mandates"):
-            part = self._at(name)
-            self._step(
-                f"{name}.set_book(Clearinghouse)",
-                part,
-                lambda part=part: part.book() == book.address,  # type: ignore[misc]
-                lambda part=part: part.set_book(book, **self._options),  # type: ignore[misc]
+        for name, function, of in (
+            ("IndexFeed", "set_witness", "RiskOracle"),
+            ("Guardrails", "set_oracle", "RiskOracle"),
+            ("RiskOracle", "set_book", "Clearinghouse"),
+            ("Mandates", "set_book", "Clearinghouse"),
+            ("Clearinghouse", "set_liquidator", "Liquidator"),
+            ("Clearinghouse", "set_fund", "InsuranceFund"),
+            ("Liquidator", "set_fund", "InsuranceFund"),
+            ("Registry", "set_breakers", "Breakers"),
+        ):
+            target, other = self._at(name), self._at(of)
+            view = function.removeprefix("set_")
+            self._call(
+                name,
+                function,
+                (other.address if other is not None else of,),
+                lambda target=target, other=other, view=view: getattr(target, view)() == other.address,  # type: ignore[misc]
+                show=of,
+                stands=other is not None,
             )
-        self._step(
-            "Clearinghouse.set_liquidator(Liquidator)",
-            book,
-            lambda: office.liquidator() == liquidator.address,
-            lambda: office.set_liquidator(liquidator, **self._options),
-        )
-        self._step(
-            "Clearinghouse.set_fund(InsuranceFund)",
-            book,
-            lambda: office.fund() == fund.address,
-            lambda: office.set_fund(fund, **self._options),
-        )
-        self._step(
-            "Liquidator.set_fund(InsuranceFund)",
-            liquidator,
-            lambda: liquidator.fund() == fund.address,
-            lambda: liquidator.set_fund(fund, **self._options),
-        )
+        registry = self._at("Registry")
+        for name in _checks.VENUES:
+            venue = self._at(name)
+            self._call(
+                "Registry",
+                "set_venue",
+                (venue.address if venue is not None else name, True),
+                lambda venue=venue: registry.venues(venue.address),  # type: ignore[misc]
+                show=f"{name}, True",
+                stands=venue is not None,
+            )
 
     def _govern(self) -> None:
-        oracle, registry, liquidator, fund = (
-            self._at(name) for name in ("RiskOracle", "Registry", "Liquidator", "InsuranceFund")
+        feed, guard, oracle, registry, liquidator, fund, breakers = (
+            self._at(name)
+            for name in (
+                "IndexFeed",
+                "Guardrails",
+                "RiskOracle",
+                "Registry",
+                "Liquidator",
+                "InsuranceFund",
+                "Breakers",
+            )
         )
-        config = self.config
-        rates, floors = pack_rates(config.params), pack_floors(config.params)
-        bands = (config.bands.price_band, config.bands.reduce_band)
+        config, nodes = self.config, self.config.nodes
+        words = (pack_rates(config.params), pack_floors(config.params))
+        bands, rails = astuple(config.bands), config.guardrails
         limits, curve, fees = _checks.limit_words(config), pack_curve(config.curve), pack_fees(config.fees)
-        numbers, caps = astuple(config.liquidation), _checks.caps_of(config)
-        times = (config.fund.cooldown, config.fund.claim_window)
-        self._step(
-            f"RiskOracle.set_signers({len(self.signers)} signers, quorum {config.quorum})",
-            oracle,
+        caps, times = _checks.caps_of(config), (config.fund.cooldown, config.fund.claim_window)
+        stops, auctions = astuple(config.breakers), astuple(config.liquidation)
+        signers = self.people.signers
+        self._call(
+            "RiskOracle",
+            "set_signers",
+            (signers, nodes.quorum, nodes.urgent_quorum, nodes.overlap),
             lambda: (
-                (list(map(to_checksum_address, oracle.signers())), oracle.quorum()) == (self.signers, config.quorum)
+                (list(map(to_checksum_address, oracle.signers())), oracle.quorum(), oracle.urgent_quorum())
+                == (signers, nodes.quorum, nodes.urgent_quorum)
             ),
-            lambda: oracle.set_signers(self.signers, config.quorum, **self._options),
+            show=f"{len(signers)} signers, quorum {nodes.quorum}, urgent {nodes.urgent_quorum}",
         )
-        self._step(
-            f"RiskOracle.set_params({rates:#066x}, {floors:#066x})",
-            oracle,
-            lambda: (oracle.rates(), oracle.floors()) == (rates, floors),
-            lambda: oracle.set_params(rates, floors, **self._options),
+        # the first numbers may be any; having set them, they move in steps from then on
+        self._call(
+            "RiskOracle",
+            "set_params",
+            words,
+            lambda: (oracle.rates(), oracle.floors()) == words and guard.params_at() > 0,
+            show=_words(words),
         )
-        self._step(
-            f"Registry.set_bands{bands}",
-            registry,
-            lambda: (registry.price_band(), registry.reduce_band()) == bands,
-            lambda: registry.set_bands(*bands, **self._options),
-        )
-        self._step(
-            f"Registry.set_limits({limits[0]:#066x}, {limits[1]:#066x})",
-            registry,
+        self._call("Registry", "set_bands", bands, lambda: (registry.price_band(), registry.reduce_band()) == bands)
+        self._call(
+            "Registry",
+            "set_limits",
+            limits,
             lambda: (registry.account_limits(), registry.pool_limits()) == limits,
-            lambda: registry.set_limits(*limits, **self._options),
+            show=_words(limits),
         )
-        self._step(
-            f"Registry.set_curve({curve:#066x})",
-            registry,
-            lambda: registry.curve() == curve,
-            lambda: registry.set_curve(curve, **self._options),
-        )
-        self._step(
-            f"Registry.set_fees({fees:#066x})",
-            registry,
-            lambda: registry.fees() == fees,
-            lambda: registry.set_fees(fees, **self._options),
-        )
-        self._step(
-            f"Liquidator.set_config{numbers}",
-            liquidator,
-            lambda: tuple(liquidator.config()) == numbers,
-            lambda: liquidator.set_config(numbers, **self._options),
-        )
-        self._step(
-            f"InsuranceFund.set_caps{caps}",
-            fund,
-            lambda: (fund.event_cap(), fund.underlying_cap()) == caps,
-            lambda: fund.set_caps(*caps, **self._options),
-        )
-        self._step(
-            f"InsuranceFund.set_cooldown{times}",
-            fund,
-            lambda: (fund.cooldown(), fund.claim_window()) == times,
-            lambda: fund.set_cooldown(*times, **self._options),
-        )
+        self._call("Registry", "set_curve", (curve,), lambda: registry.curve() == curve, show=_words((curve,)))
+        self._call("Registry", "set_fees", (fees,), lambda: registry.fees() == fees, show=_words((fees,)))
+        self._call("Liquidator", "set_config", (auctions,), lambda: tuple(liquidator.config()) == auctions)
+        self._call("InsuranceFund", "set_caps", caps, lambda: (fund.event_cap(), fund.underlying_cap()) == caps)
+        self._call("InsuranceFund", "set_cooldown", times, lambda: (fund.cooldown(), fund.claim_window()) == times)
+        self._call("Breakers", "set_config", (stops,), lambda: tuple(breakers.config()) == stops)
+        band = (rails.index_band, rails.boost)
+        self._call("Guardrails", "set_band", band, lambda: (guard.index_band(), guard.boost()) == band)
+        self._call("IndexFeed", "set_band", (config.feed.band,), lambda: feed.band() == config.feed.band)
 
-    def _feed(self, item: Underlying, aggregator: str | None) -> None:
+    def _limit(self) -> None:
+        """What a report may say; where no limit differs, not a word of it."""
+        guard = self._at("Guardrails")
+        for place, limit in self.config.guardrails.limits.items():
+            self._call(
+                "Guardrails",
+                "set_limit",
+                (0, place, limit.low, limit.high, limit.rise, limit.fall),
+                lambda place=place, limit=limit: guard.limit(0, place) == pack_limit(limit),  # type: ignore[misc]
+                show=f"{NAMES[place]}, {limit.low}, {limit.high}, {limit.rise}, {limit.fall}",
+                quiet=True,
+            )
+
+    def _feed(self) -> None:
+        """The sequencer, the quote coin's route, the underlyings'."""
+        feed, told = self._at("IndexFeed"), self.config.feed
+        sequencer = (told.sequencer, told.grace)
+        if told.sequencer:
+            self._call("IndexFeed", "set_sequencer", sequencer, lambda: tuple(feed.sequencer()) == sequencer)
+        if told.quote:
+            self._route(QUOTE, told.quote[0].description, told.quote)
+        for item in self.config.underlyings:
+            self._route(item.id, item.description, item.legs, item.strike_exponent, in_currency=item.in_currency)
+
+    def _route(self, key: int, name: str, legs: Sequence[Leg], exponent: int = 0, *, in_currency: bool = False) -> None:
+        """One route: set, and bound where it is not the first; then its bounds."""
         feed = self._at("IndexFeed")
-        low, high = item.bounds.low * WAD, item.bounds.high * WAD
-        self._step(
-            f"IndexFeed.set_feed({item.id:#06x}, {item.description}, {item.max_age} s, {item.strike_exponent})",
-            feed if aggregator else None,
-            lambda: _checks.is_fed(feed, item, aggregator or ""),
-            lambda: feed.set_feed(item.id, aggregator, item.max_age, item.strike_exponent, **self._options),
+        at = [self.book.aggregators.get(leg_key(key, place)) for place in range(len(legs))]
+        if feed is None or None in at:
+            self._plan(f"call    IndexFeed.set_route({name})")
+            return
+        words = _checks.route_of(legs, [str(one) for one in at], exponent, in_currency=in_currency)
+        told = [
+            (one, leg.max_age, leg.divides, leg.bounds.low * WAD, leg.bounds.high * WAD, named(leg.description))
+            for one, leg in zip(at, legs, strict=True)
+        ]
+        live, staged = tuple(feed.route(key)), tuple(feed.staged(key).route)
+        wanted = _unbounded(words)
+        if key == QUOTE:
+            args, function = (told,), "set_quote_route"
+        else:
+            args, function = (key, told, exponent, in_currency), "set_route"
+        self._call(
+            "IndexFeed",
+            function,
+            args,
+            lambda: wanted in {_unbounded(live), _unbounded(staged)},
+            show=f"{key:#06x}, {name}, {', '.join(f'{leg.max_age} s' for leg in legs)}, {exponent}",
         )
-        self._step(
-            f"IndexFeed.set_bounds({item.id:#06x}, {item.bounds.low}, {item.bounds.high})",
-            feed,
-            lambda: tuple(feed.bounds(item.id)) == _checks.bounds_of(item),
-            lambda: feed.set_bounds(item.id, low, high, **self._options),
-        )
+        live, staged = tuple(feed.route(key)), tuple(feed.staged(key).route)  # the call may have come to pass
+        if wanted == _unbounded(staged) != _unbounded(live):
+            self._call("IndexFeed", "bind", (key,), lambda: False, owned=False)
+            live = tuple(feed.route(key))
+        if wanted != _unbounded(live):
+            return
+        for place, leg in enumerate(legs):
+            self._call(
+                "IndexFeed",
+                "set_bounds",
+                (key, leg.bounds.low * WAD, leg.bounds.high * WAD, place),
+                lambda place=place, leg=leg: tuple(feed.bounds(key, place)) == _checks.bounds_of(leg),  # type: ignore[misc]
+                show=f"{key:#06x}, {leg.bounds.low}, {leg.bounds.high}, {place}",
+                quiet=True,
+            )
 
-    def _list(self, item: Underlying, aggregator: str | None) -> None:
+    def _list(self, item: Underlying) -> None:
         """Perpetual, futures, options; a surface that has some of a kind is left as it is."""
         wanted: list[tuple[int, int, int]] = [(0, PERP, 0)] if item.perpetual else []
-        now = self._now()
+        now, index = self._now(), self._index(item)
         for expiry in item.expiries:
             at = expiry_of(now, expiry.weeks)
             if expiry.future:
                 wanted.append((at, FUTURE, 0))
-            for strike in strikes_of(self._index(item, aggregator), expiry.strikes, expiry.step):
+            for strike in strikes_of(index, expiry.strikes, expiry.step):
                 units = strike * 10 ** (18 - item.strike_exponent)
                 wanted += [(at, CALL, units), (at, PUT, units)]
         registry = self._at("Registry")
@@ -400,57 +492,60 @@ class Deployment:
             for at in {at for at, _, _ in wanted}:
                 there |= {(at, found >> 64 & 0xFF) for found in registry.listing(item.id, at)}
         for at, kind, strike in wanted:
-            self._step(
-                f"Registry.list_instrument({item.id:#06x}, {at}, {KIND_NAMES[kind]}, {strike})",
-                registry,
+            self._call(
+                "Registry",
+                "list_instrument",
+                (item.id, at, kind, strike),
                 lambda at=at, kind=kind: (at, kind) in there,  # type: ignore[misc]
-                lambda at=at, kind=kind, strike=strike: registry.list_instrument(  # type: ignore[misc]
-                    item.id, at, kind, strike, **self._options
-                ),
+                show=f"{item.id:#06x}, {at}, {KIND_NAMES[kind]}, {strike}",
             )
 
     def _list_collateral(self, symbol: str, token: str | None, underlying: int) -> None:
         registry = self._at("Registry")
-        self._step(
-            f"Registry.list_collateral({symbol}, {underlying:#06x})",
-            registry if token else None,
+        self._call(
+            "Registry",
+            "list_collateral",
+            (token, underlying),
             lambda: registry.collateral(token)[1] != 0,
-            lambda: registry.list_collateral(token, underlying, **self._options),
+            show=f"{symbol}, {underlying:#06x}",
+            stands=token is not None,
         )
 
     def _touch(self, item: Underlying) -> None:
         """A first price is remembered, so that the lag begins to run; keepers go on from there."""
-        history = self._at("History")
-        self._step(
-            f"History.touch({item.id:#06x})",
-            history,
+        history, feed = self._at("History"), self._at("IndexFeed")
+        if feed is not None and not feed.route(item.id)[0] and not self.dry_run:
+            return  # its route waits in the timelock
+        self._call(
+            "History",
+            "touch",
+            (item.id,),
             lambda: self.config.history.lag == 0 or history.checkpoints(item.id)[1] != 0,
-            lambda: history.touch(item.id, **self._options),
+            show=f"{item.id:#06x}",
             owned=False,
         )
 
-    def _admit(self) -> None:
-        registry = self._at("Registry")
-        for name in _checks.VENUES:
-            venue = self._at(name)
-            self._step(
-                f"Registry.set_venue({name}, True)",
-                registry if venue is not None else None,
-                lambda venue=venue: registry.venues(venue),  # type: ignore[misc]
-                lambda venue=venue: registry.set_venue(venue, True, **self._options),  # type: ignore[misc]
-            )
-
     def _hand_over(self) -> None:
-        owner = self.config.owner
-        if owner is None:
-            return
-        for name in _checks.OWNED:
+        """Two steps for every contract; what is on its way already goes on."""
+        timelock = self._at("Timelock")
+        for name in OWNED:
             contract = self._at(name)
-            self._step(
-                f"{name}.transfer_ownership({owner})",
-                contract,
-                lambda contract=contract: owner in {contract.owner(), contract.pending_owner()},  # type: ignore[misc]
-                lambda contract=contract: contract.transfer_ownership(owner, **self._options),  # type: ignore[misc]
+            self._call(
+                name,
+                "transfer_ownership",
+                (timelock.address if timelock is not None else "Timelock",),
+                lambda contract=contract: timelock.address in {contract.owner(), contract.pending_owner()},  # type: ignore[misc]
+                show="Timelock",
+                stands=timelock is not None,
+            )
+            self._call(
+                "Timelock",
+                "adopt",
+                (contract.address if contract is not None else name,),
+                lambda contract=contract: contract.owner() == timelock.address,  # type: ignore[misc]
+                show=name,
+                stands=contract is not None,
+                owned=False,
             )
 
     def _settle(self) -> None:
@@ -464,22 +559,36 @@ class Deployment:
                 refuse(f"deploy: block {target} did not come; all is sent, a second run will verify it", CHAIN)
             time.sleep(POLL)
 
-    def _verify(self) -> None:
-        found = verify(self.config, self.signers, self.provider, self.book, self.account.address)
-        if found:
-            refuse("verify: " + "; ".join(found), VERIFICATION)
-        self.echo(f"verified {len(_checks.CONTRACTS)} contracts, {len(self.config.underlyings)} feeds")
+    def _finish(self) -> None:
+        """What is still to come is named; where nothing is, all is verified."""
+        if self.wanted:
+            refuse(
+                f"deploy: the timelock owns what {len(self.wanted)} steps change, and {self.account.address} is no "
+                f"proposer: {'; '.join(self.wanted)}",
+                CHAIN,
+            )
+        if self.waiting:
+            self.echo(f"{len(self.waiting)} operations wait in the timelock: a later run executes them")
+            return
+        found = verify(self.config, self.people, self.provider, self.book)
+        wrong = [str(check) for check in found if not check.is_good]
+        if wrong:
+            refuse("verify: " + "; ".join(wrong), VERIFICATION)
+        self.echo(f"verified {len(_checks.CONTRACTS)} contracts, {len(found)} checks")
 
     # ------------------------------------------------------------------------------------------------- what stands
 
-    def _contract(self, name: str, *of: str | int) -> None:
+    def _contract(self, name: str, *of: Any) -> None:
         """One contract of the protocol, kept or deployed; `of` are its constructor's arguments, contracts by name."""
         recorded = None if self.replace else self.book.contracts.get(name)
-        known: dict[str, str] = {**self.book.contracts, "quote": self.book.quote or "", "sequencer": NO_SEQUENCER}
-        wanted = {part: known[part] for part in of if isinstance(part, str) and known.get(part)}
+        known: dict[str, str] = {
+            **self.book.contracts,
+            "quote": self.book.quote or "",
+            "sequencer": self.config.feed.sequencer or NOBODY,
+        }
         code = self._code(recorded) if recorded else b""
         if recorded and code:
-            self._check_code(name, recorded, code, wanted, "; --replace deploys the protocol anew", CHAIN)
+            self._check_code(name, recorded, code, known, "; --replace deploys the protocol anew", CHAIN)
             self.contracts[name] = instance(name, recorded)
             self.book.code[name] = keccak(code).hex()
             self.echo(f"keep    {name} at {recorded}")
@@ -487,29 +596,29 @@ class Deployment:
         if recorded and not self.development:
             refuse(f"deploy: {name}: no code at {recorded}, where the address book has it", CHAIN)
         if self.dry_run:
-            self._plan(f"deploy  {name}({', '.join(map(str, of))})")
+            self._plan(f"deploy  {name}({', '.join(_shown(part) for part in of)})")
             return
         address = self._deploy(name, *(known[part] if isinstance(part, str) else part for part in of))
         code = self._code(address)
-        self._check_code(name, address, code, wanted, "", VERIFICATION)
+        self._check_code(name, address, code, known, "", VERIFICATION)
         self.contracts[name] = instance(name, address)
         self.book.contracts[name] = address
         self.book.code[name] = keccak(code).hex()
         self.book.write()
 
     def _check_code(
-        self, name: str, address: str, code: bytes, wanted: Mapping[str, str], hint: str, exit_code: int
+        self, name: str, address: str, code: bytes, known: Mapping[str, str], hint: str, exit_code: int
     ) -> None:
-        wrong = _checks.check_code(name, address, code, wanted, self.provider.chain_id)
-        if wrong:
-            refuse(f"deploy: {wrong[0]}{hint}", exit_code)
+        for check in _checks.check_code(name, address, code, known, self.config, self.provider.chain_id):
+            if not check.is_good:
+                refuse(f"deploy: {check}{hint}", exit_code)
 
     def _token(self, symbol: str, decimals: int, address: str | None, key: str | None) -> str | None:
         """A token's address: configured, recorded, or a new mock; `key` None is the quote token."""
         recorded = self.book.quote if key is None else self.book.tokens.get(key)
         at = address or recorded
         if at is not None and self._code(at):
-            token = instance("MockToken", at)
+            token = view_of(self.chain, "MockToken", at)
             found = self._ask(f"token {symbol} at {at}", token.decimals)
             if found != decimals:
                 refuse(f"deploy: token {symbol} at {at}: {found} decimals, not {decimals}", CHAIN)
@@ -533,74 +642,130 @@ class Deployment:
             self.book.write()
         return at
 
-    def _aggregator(self, item: Underlying) -> str | None:
+    def _aggregator(self, key: str, leg: Leg) -> None:
         """An aggregator's address: configured, recorded, or a new mock; its price is fresh."""
-        recorded = self.book.aggregators.get(str(item.id))
-        at = item.aggregator if item.aggregator and self._code(item.aggregator) else None
+        recorded = self.book.aggregators.get(key)
+        at = leg.aggregator if leg.aggregator and self._code(leg.aggregator) else None
         mocked = False
         if at is None:
-            if item.aggregator and not self.development:
-                refuse(f"deploy: aggregator {item.description}: no code at {item.aggregator}", CHAIN)
+            if leg.aggregator and not self.development:
+                refuse(f"deploy: aggregator {leg.description}: no code at {leg.aggregator}", CHAIN)
             if not self.config.mocks.feeds and not self.development:
-                refuse(f"deploy: aggregator {item.description} has no address, and mocks of feeds are not allowed")
+                refuse(f"deploy: aggregator {leg.description} has no address, and mocks of feeds are not allowed")
             mocked = True
             if recorded is not None and self._code(recorded):
                 at = recorded
             elif self.dry_run:
-                self._plan(f"deploy  MockAggregator({item.description}, {item.decimals})")
-                self._plan(f"call    MockAggregator.set({item.first * 10**item.decimals}) for {item.description}")
-                return None
+                self._plan(f"deploy  MockAggregator({leg.description}, {leg.decimals})")
+                self._plan(f"call    MockAggregator.set({leg.first * 10**leg.decimals}) for {leg.description}")
+                return
             else:
-                at = self._deploy("MockAggregator", item.decimals, item.description)
-        aggregator = instance("MockAggregator", at)
+                at = self._deploy("MockAggregator", leg.decimals, leg.description)
+        aggregator = view_of(self.chain, "MockAggregator", at)
         if mocked:
-            answer = item.first * 10**item.decimals
-            self._step(
-                f"MockAggregator.set({answer}) for {item.description}",
-                aggregator,
-                lambda: aggregator.latestRoundData()[3] + item.max_age // 2 > self._now(),
-                lambda: aggregator.set(answer, **self._options),
+            answer = leg.first * 10**leg.decimals
+            self._call(
+                "MockAggregator",
+                "set",
+                (answer,),
+                lambda: aggregator.latestRoundData()[3] + leg.max_age // 2 > self._now(),
+                show=f"{answer}) for ({leg.description}",
+                target=instance("MockAggregator", at),
                 owned=False,
             )
         if not (mocked and self.dry_run):
             wrong = self._ask(
-                f"aggregator {item.description} at {at}",
-                lambda: _checks.check_aggregator(aggregator, item, self._code(at), self._now()),
+                f"aggregator {leg.description} at {at}",
+                lambda: _checks.check_aggregator(aggregator, leg, self._code(at), self._now()),
             )
             if wrong:
                 refuse(f"deploy: {'; '.join(wrong)}", CHAIN)
-        self.echo(f"use     aggregator {item.description} at {at}")
-        self.book.aggregators[str(item.id)] = at
+        self.echo(f"use     aggregator {leg.description} at {at}")
+        self.book.aggregators[key] = at
         if not self.dry_run:
             self.book.write()
-        return at
 
     # ------------------------------------------------------------------------------------------------------ a step
 
-    def _step(
+    def _call(
         self,
-        label: str,
-        target: Any,
+        name: str,
+        function: str,
+        args: Sequence[Any],
         is_done: Callable[[], bool],
-        act: Callable[[], Any],
         *,
+        show: str | None = None,
+        target: Any = None,
+        stands: bool = True,
         owned: bool = True,
+        quiet: bool = False,
     ) -> None:
-        """Act where it is not done; in a dry run, or where the target does not stand yet, say so."""
+        """Call where it is not done: as the owner, or through the timelock.
+
+        In a dry run, or where the target does not stand yet, it says so. `quiet` steps are named only where something
+        is to do.
+        """
+        target = target or (self._sending(name, function) if stands else None)
+        label = f"{name}.{function}({show if show is not None else ', '.join(map(_shown, args))})"
         if target is not None and is_done():
-            self.echo(f"keep    {label}")
+            if not quiet:
+                self.echo(f"keep    {label}")
+            return
+        if target is None and quiet:
             return
         if self.dry_run:
             self._plan(f"call    {label}")
             return
-        if owned and target.owner() != self.account.address:
+        owner = self._owner(name) if owned else self.account.address
+        timelock = self._at("Timelock")
+        if owner == self.account.address:
+            self._send(label, "call   ", lambda: getattr(target, function)(*args, **self._options))
+        elif timelock is not None and owner == timelock.address:
+            self._through(label, target, bytes(getattr(target, function).encode_input(*args)))
+        else:
             refuse(f"deploy: {label}: {self.account.address} is not the owner", CHAIN)
+
+    def _sending(self, name: str, function: str) -> Any:
+        """A contract to be sent to; the Clearinghouse has its back office's functions."""
+        made = self.contracts.get(name)
+        if name == "Clearinghouse" and made is not None and not hasattr(made, function):
+            return instance("BackOffice", made.address)
+        return made
+
+    def _owner(self, name: str) -> str:
+        """Who owns a contract now."""
+        return str(self._at(name).owner())
+
+    def _through(self, label: str, target: Any, data: bytes) -> None:
+        """A call of the timelock's: executed where it has waited, scheduled where this account may, else named."""
+        timelock, send, salt = self._at("Timelock"), self.contracts["Timelock"], 0
+        while True:  # the same call may have been made before
+            call = (target.address, 0, data, NO_PREDECESSOR, salt.to_bytes(32, "big"))
+            operation = timelock.hash_operation(*call)
+            if not timelock.is_operation_done(operation):
+                break
+            salt += 1
+        who = self.account.address
+        delay = timelock.delay_of(target.address, data[:4])
+        if timelock.is_operation_ready(operation) and any(timelock.hasRole(EXECUTOR_ROLE, x) for x in (NOBODY, who)):
+            self._send(label, "execute", lambda: send.execute(*call, **self._options))
+        elif timelock.is_operation(operation):
+            self.echo(f"wait    {label} until {timelock.get_timestamp(operation)}")
+            self.waiting.append(label)
+        elif timelock.hasRole(PROPOSER_ROLE, who):
+            self._send(f"{label}, to wait {delay} s", "propose", lambda: send.schedule(*call, delay, **self._options))
+            self.waiting.append(label)
+        else:
+            self.echo(f"needs   {label}: a proposer's schedule({target.address}, 0, 0x{data.hex()}, .., .., {delay})")
+            self.wanted.append(label)
+
+    def _send(self, label: str, verb: str, act: Callable[[], Any]) -> None:
         try:
             act()
         except ContractLogicError as error:
             refuse(f"deploy: {label}: {error.revert_message or 'reverted'}", CHAIN)
         self.sent += 1
-        self.echo(f"call    {label}")
+        self.echo(f"{verb} {label}")
 
     def _deploy(self, name: str, *args: Any) -> str:
         container = getattr(project, name)
@@ -619,58 +784,69 @@ class Deployment:
         self.echo(f"would {line}")
 
     def _at(self, name: str) -> Any:
-        return self.contracts.get(name)
+        """A contract to be read; None where it does not stand yet."""
+        made = self.contracts.get(name)
+        if made is None:
+            return None
+        if name not in self._views or self._views[name].address != made.address:
+            self._views[name] = view_of(self.chain, name, made.address)
+        return self._views[name]
 
     def _code(self, address: str) -> bytes:
-        return bytes(self.provider.get_code(address))
+        return self.chain.code(to_checksum_address(address))
 
     def _height(self) -> int:
-        return int(self.provider.get_block("latest").number or 0)
+        return self.chain.block
 
     def _now(self) -> int:
-        return int(self.provider.get_block("latest").timestamp)
+        return self.chain.now
 
-    def _index(self, item: Underlying, aggregator: str | None) -> int:
+    def _index(self, item: Underlying) -> int:
         """The index price [wad] to place strikes around."""
-        if aggregator is None:
-            return item.first * WAD
-        answer = instance("MockAggregator", aggregator).latestRoundData()[1]
-        return int(answer * 10 ** (18 - item.decimals)) or item.first * WAD
+        feed = self._at("IndexFeed")
+        if feed is not None and feed.route(item.id)[0]:
+            return int(self._ask(f"the route of {item.description}", lambda: feed.price(item.id)[0]))
+        price = WAD
+        for leg in item.legs:
+            price = price * leg.first if not leg.divides else price // leg.first
+        return price
 
     @staticmethod
     def _ask(what: str, question: Callable[[], Any]) -> Any:
         """Read a contract that is not ours; one that does not answer is a named error."""
         try:
             return question()
-        except ApeException as error:
-            refuse(f"deploy: {what} does not answer ({type(error).__name__})", CHAIN)
+        except (Refused, AbiError) as error:
+            refuse(f"deploy: {what} does not answer ({str(error) or 'no reason'})", CHAIN)
 
 
-def verify(
-    config: Config, signers: list[str], provider: ProviderAPI, book: AddressBook, deployer: str | None = None
-) -> list[str]:
-    """Everything that an address book names, read back and compared; what is wrong, in sentences."""
+def _words(words: Sequence[int]) -> str:
+    return ", ".join(f"{word:#066x}" for word in words)
+
+
+def _shown(value: Any) -> str:
+    """An argument in the log: lists of addresses and selectors by their number."""
+    return f"[{len(value)}]" if isinstance(value, list) else str(value)
+
+
+def _unbounded(route: Sequence[int]) -> tuple[int, ...]:
+    """A route's words but for bounds, which are set by themselves."""
+    return tuple(word & ~BOUNDS_MASK for word in route)
+
+
+def verify(config: Config, people: People, provider: ProviderAPI, book: AddressBook) -> list[Check]:
+    """Everything that an address book names, read back and compared.
+
+    Raises
+    ------
+    DeployError
+        Where the address book lacks something.
+    """
     missing = [name for name in _checks.CONTRACTS if name not in book.contracts]
     missing += [] if book.quote else ["the quote token"]
-    missing += [item.description for item in config.underlyings if str(item.id) not in book.aggregators]
+    missing += [item.symbol for item in config.collateral if item.symbol not in book.tokens]
+    missing += [leg.description for key, place, leg in legs_of(config) if leg_key(key, place) not in book.aggregators]
     if missing:
-        return [f"{book.path.name} lacks {', '.join(missing)}"]
-    known = {**book.contracts, "quote": str(book.quote)}
-    found: list[str] = []
-    for name, address in book.contracts.items():
-        code = bytes(provider.get_code(address))
-        found += _checks.check_code(name, address, code, known, provider.chain_id)
-    if found:
-        return found
-    contracts = {name: instance(name, book.contracts[name]) for name in _checks.CONTRACTS}
-    office = instance("BackOffice", book.contracts["Clearinghouse"])
-    now = int(provider.get_block("latest").timestamp)
-    found += _checks.check_wiring(contracts, office, str(book.quote))
-    found += _checks.check_governance(contracts, config, signers)
-    found += _checks.check_owners(contracts, deployer or str(book.deployer), config.owner)
-    for item in config.underlyings:
-        at = book.aggregators[str(item.id)]
-        aggregator = instance("MockAggregator", at)
-        found += _checks.check_aggregator(aggregator, item, bytes(provider.get_code(at)), now)
-        found += _checks.check_feed(contracts["IndexFeed"], item, at)
-    return found
+        refuse(f"verify: {book.path.name} lacks {', '.join(missing)}", VERIFICATION)
+    site = Site(book.contracts, str(book.quote), book.tokens, book.aggregators, str(book.deployer), book.block or 0)
+    return _checks.Audit(reader_of(provider), config, people, site).run()

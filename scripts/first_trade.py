@@ -177,7 +177,8 @@ class FirstTrade:
         known = {**book.contracts, "quote": str(book.quote)}
         for name in _checks.CONTRACTS:
             address = book.contracts[name]
-            wrong = _checks.check_code(name, address, self._code(address), known, self.provider.chain_id)
+            checks = _checks.check_code(name, address, self._code(address), known, self.config, self.provider.chain_id)
+            wrong = [check for check in checks if not check.is_good]
             if wrong:
                 refuse(f"first_trade: {wrong[0]}; `ape run deploy` puts it up on this node, --replace anew", CHAIN)
         mocks = [("MockToken", self.config.quote.symbol, str(book.quote))]
@@ -227,7 +228,7 @@ class FirstTrade:
         if not perpetuals or not above:
             refuse(
                 f"first_trade: no perpetual, or no call that has not expired, is listed on {self.market.description}; "
-                "`ape run deploy` lists them",
+                "`ape run deploy --account` of a proposer lists them: a run to propose, one to execute",
                 CHAIN,
             )
         return [perpetuals[0], above[0]]

@@ -40,7 +40,31 @@ class Site:
         return run, lines
 
     def verify(self, run: Deployment, **changes) -> list[str]:
-        return verify(replace(self.config, **changes), run.signers, self.provider, self.book())
+        """What differs from the configuration, in sentences."""
+        found = verify(replace(self.config, **changes), run.people, self.provider, self.book())
+        return [str(check) for check in found if not check.is_good]
+
+    @property
+    def proposer(self):
+        return self.accounts[7]
+
+    @property
+    def guardian(self):
+        return self.accounts[8]
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.provider.chain_manager.mine(timestamp=self.provider.get_block("latest").timestamp + seconds)
+
+    def govern(self, target, function: str, *args) -> None:
+        """A call of the timelock's: proposed, waited for, executed by whoever."""
+        timelock = self.deployed.contracts["Timelock"]
+        data = bytes(getattr(target, function).encode_input(*args))
+        delay = timelock.delay_of(target, data[:4])
+        call = (target, 0, data, bytes(32), self.provider.get_block("latest").number.to_bytes(32, "big"))
+        timelock.schedule(*call, delay, sender=self.proposer)
+        self.wait(delay)
+        timelock.execute(*call, sender=self.accounts[15])
 
 
 @pytest.fixture

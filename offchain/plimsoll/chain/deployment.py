@@ -1,10 +1,12 @@
 """One deployment of the protocol: its contracts, how they are put up and wired, and the address book.
 
-Constructors, in this order: IndexFeed(), RiskOracle(feed), History(feed, oracle, lag, delay), Registry(quote, feed,
-oracle), Mandates(), BackOffice(quote, oracle, feed, registry, mandates, history), Clearinghouse(the same, back office),
-Exchange(book), Liquidator(book), StandingOrders(book, liquidator), InsuranceFund(book, liquidator), Lens(book, oracle).
-Wiring: oracle and mandates learn their book, the book its liquidator and its fund, the liquidator its fund, the
-registry its venues; then governance numbers.
+Constructors, in this order: IndexFeed(), Guardrails(feed), RiskOracle(feed, guardrails), History(feed, oracle, lag,
+delay), Registry(quote, feed, oracle), Mandates(), BackOffice(quote, oracle, feed, registry, mandates, history),
+Clearinghouse(the same, back office), Exchange(book), Liquidator(book), StandingOrders(book, liquidator),
+InsuranceFund(book, liquidator), Lens(book, oracle), Breakers(book, fund), Timelock(holders, delays).
+Wiring: the feed learns its witness, guardrails their oracle, oracle and mandates their book, the book its liquidator and
+its fund, the liquidator its fund, the registry its venues and breakers; then governance numbers. Who runs a simulation
+owns what `deploy_system` puts up; the scripts hand all of it to the Timelock.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from plimsoll.spec.margin import Params
 from plimsoll.spec.registry import Curve, Fees, pack_curve, pack_fees
 from plimsoll.spec.report import pack_floors, pack_rates
 
-BOOK_VERSION: Final = 2
+BOOK_VERSION: Final = 3
 CONTRACTS: Final = {
     "feed": "IndexFeed",
     "guard": "Guardrails",
@@ -42,7 +44,10 @@ CONTRACTS: Final = {
     "standing": "StandingOrders",
     "fund": "InsuranceFund",
     "lens": "Lens",
+    "breakers": "Breakers",
+    "timelock": "Timelock",
 }
+SCRIPTED: Final = frozenset({"timelock"})  # what the scripts put up, and a simulation does without
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +110,17 @@ class System:
     standing: Contract
     fund: Contract
     lens: Contract
+    breakers: Contract
     quote: Contract
+    timelock: Contract | None = None  # none where somebody owns it all, as in a simulation
     tokens: Mapping[str, Contract] = field(default_factory=dict)  # collateral besides the quote token, by symbol
     aggregators: Mapping[int, Contract] = field(default_factory=dict)  # by underlying
 
     @property
     def contracts(self) -> tuple[Contract, ...]:
         """Every contract of the protocol."""
-        return tuple(getattr(self, key) for key in CONTRACTS if key != "back_office")  # it has no state of its own
+        named = (getattr(self, key) for key in CONTRACTS if key != "back_office")  # it has no state of its own
+        return tuple(contract for contract in named if contract is not None)
 
     def events(self, receipt: Receipt, name: str | None = None) -> list[Event]:
         """What the protocol's contracts emitted in a transaction."""
@@ -147,7 +155,8 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     CompileError
         Where a contract does not compile.
     """
-    compiled = artifacts.load_all([*CONTRACTS.values(), "MockToken", "MockAggregator"])
+    names = [name for key, name in CONTRACTS.items() if key not in SCRIPTED]
+    compiled = artifacts.load_all([*names, "MockToken", "MockAggregator"])
     owner = config.owner
 
     def put(name: str, *args: Any) -> Contract:
@@ -168,6 +177,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     standing = put("StandingOrders", clearinghouse.address, liquidator.address)
     fund = put("InsuranceFund", clearinghouse.address, liquidator.address)
     lens = put("Lens", clearinghouse.address, oracle.address)
+    breakers = put("Breakers", clearinghouse.address, fund.address)
 
     feed.transact("set_witness", oracle.address, sender=owner)
     guard.transact("set_oracle", oracle.address, sender=owner)
@@ -181,6 +191,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     liquidator.transact("set_fund", fund.address, sender=owner)
     for venue in (exchange, standing):
         registry.transact("set_venue", venue.address, True, sender=owner)
+    registry.transact("set_breakers", breakers.address, sender=owner)
     if config.price_band is not None or config.reduce_band is not None:
         bands = [
             registry.call(name) if given is None else given
@@ -221,6 +232,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
         standing=standing,
         fund=fund,
         lens=lens,
+        breakers=breakers,
         quote=quote,
         tokens=tokens,
         aggregators=aggregators,
@@ -232,7 +244,9 @@ def save_book(system: System, path: Path) -> None:
     book = {
         "version": BOOK_VERSION,
         "chain_id": system.chain.chain_id,
-        "contracts": {name: getattr(system, key).address for key, name in CONTRACTS.items()},
+        "contracts": {
+            name: contract.address for key, name in CONTRACTS.items() if (contract := getattr(system, key)) is not None
+        },
         "quote": system.quote.address,
         "tokens": {symbol: token.address for symbol, token in system.tokens.items()},
         "aggregators": {str(key): aggregator.address for key, aggregator in system.aggregators.items()},
@@ -278,7 +292,11 @@ def load_book(path: Path, chain: Chain) -> System:
             raise DeploymentError(f"address book {path.name}: no code at {what} {address}")
         return Contract(chain, address, artifact)
 
-    found = {key: at(compiled[name], book["contracts"].get(name), name) for key, name in CONTRACTS.items()}
+    found = {
+        key: at(compiled[name], book["contracts"].get(name), name)
+        for key, name in CONTRACTS.items()
+        if name in book["contracts"] or key not in SCRIPTED
+    }
     quote = book.get("quote") or found["clearinghouse"].call("quote")
     return System(
         chain,
@@ -288,5 +306,6 @@ def load_book(path: Path, chain: Chain) -> System:
         aggregators={
             int(key): at(compiled["MockAggregator"], a, f"aggregator {key}")
             for key, a in (book.get("aggregators") or {}).items()
+            if key.isdecimal()  # of a route, its first; the scripts know the others
         },
     )
