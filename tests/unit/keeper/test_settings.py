@@ -44,7 +44,7 @@ def test_a_good_file_makes_a_keeper_that_posts(world):
     assert keeper.round().posted.ok
     assert len(keeper.accounts()) == 1
     kinds = [line["kind"] for line in read_journal(world.folder / "journal.jsonl")]
-    assert kinds == ["post-due", "post-intent", "posted"]
+    assert kinds == ["note", "post-due", "post-intent", "posted"]
 
 
 def test_what_a_report_was_made_from_is_archived_and_recomputes_it(world, capsys):

@@ -1,20 +1,28 @@
 """The small market of `tests.unit.clearinghouse.stage`, undone after each test; an auction; a market without a fund."""
 
+from dataclasses import replace
 from functools import cache
 from unittest.mock import patch
 
 import pytest
 
+from plimsoll.spec.margin import Params
+from plimsoll.spec.report import pack_floors, pack_rates
 from tests.pairs import Pair
 from tests.unit.clearinghouse.stage import TRADER, Stage, clean_stage
 
 from .rig import open_auction
 
 
+# what is worked out by hand here does not widen with the age of the surfaces: that is tests/unit/oracle's
+STILL = replace(Params(), widen=0)
+
+
 @pytest.fixture
 def stage():
     """A market on which nothing happened."""
     with clean_stage() as made:
+        made.pair.must("oracle", "set_params", pack_rates(STILL), pack_floors(STILL), sender=made.pair.owner)
         yield made
 
 
@@ -41,6 +49,7 @@ def uninsured():
     """The same market, whose liquidator knows no fund."""
     stage = _uninsured()
     with stage.pair.isolated():
+        stage.pair.must("oracle", "set_params", pack_rates(STILL), pack_floors(STILL), sender=stage.pair.owner)
         yield stage
 
 
