@@ -28,7 +28,7 @@ from plimsoll.chain.errors import CompileError
 
 EVM_VERSION: Final = "cancun"
 ROOT: Final = Path(__file__).resolve().parents[3]
-FOLDERS: Final = ("contracts", "contracts/mocks")  # where deployable contracts live
+FOLDERS: Final = ("contracts", "contracts/examples", "contracts/mocks")  # where deployable contracts live
 MAX_RUNTIME: Final = 24_576  # [bytes] EIP-170
 EXTENSIONS: Final = {"Clearinghouse": "BackOffice"}  # a contract that answers for another's functions too
 
