@@ -4,8 +4,9 @@
 """
 @title Views for people and keepers
 @license GNU Affero General Public License v3.0 only
-@notice Explains a margin, adds up Greeks, tries trades, and reads many accounts
-        in one call. Holds nothing, changes nothing, and nobody depends on it:
+@notice Explains a margin, adds up Greeks, tries trades, reads many accounts in
+        one call, and holds what the system has against what it owes, now and in
+        every scenario. Holds nothing, changes nothing, and nobody depends on it:
         another can be deployed beside it at any time.
         Units: money and quantities [wad]. Greeks are of the posted surfaces, at
         their reference price: delta in units of the underlying, gamma in units
@@ -19,7 +20,12 @@
 # --------------------------------------------------------------------- imports
 
 
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
+
 from interfaces import IClearinghouse
+from interfaces import IInsuranceFund
+from interfaces import IRegistry
 from interfaces import IRiskOracle
 
 from modules import fixed
@@ -34,6 +40,9 @@ MAX_POSITIONS: constant(uint256) = instruments.MAX_POSITIONS
 MAX_UNDERLYINGS: constant(uint256) = 32
 MAX_TRADES: constant(uint256) = 16
 MAX_ACCOUNTS: constant(uint256) = 200
+MAX_TOKENS: constant(uint256) = 16
+POOL: constant(uint256) = 1  # the account that settled variation and expiries go through
+NO_CAP: constant(uint256) = 2**96 - 1  # of outflow
 
 
 # ------------------------------------------------------------------ interfaces
@@ -44,6 +53,7 @@ interface Liquidator:
     def ripe(account: uint256) -> uint256: view
     def deadline(account: uint256) -> uint256: view
     def auction(account: uint256) -> uint256: view
+    def bad_debt() -> uint256: view
 
 
 # ------------------------------------------------------------------ immutables
@@ -78,6 +88,28 @@ struct Standing:
     ripe: uint256  # [s] of its call, 0 none
     deadline: uint256  # [s] of its call, 0 none
     auction: uint256  # [s] when it began, 0 none
+
+
+# What the book holds of a token, and what accounts could take out of it once
+# every debt is paid [wad].
+struct Holding:
+    token: address
+    held: uint256
+    owed: int256
+
+
+struct Solvency:
+    holdings: DynArray[Holding, MAX_TOKENS]  # the quote token first
+    supply: uint256  # [wad] all positive cash
+    debt: uint256  # [wad] all negative cash
+    kept: uint256  # [wad] of interest, the fund's and unclaimed
+    pool: int256  # [wad] what losers settled and winners did not yet, or less than nothing
+    utilisation: uint256  # [ppm]
+    outflow: uint256  # [wad] of the cap that is used
+    bad_debt: uint256  # [wad] on record
+    cover: uint256  # [wad] what the fund could pay
+    event_cap: uint256  # [wad] at most for one event
+    underlying_cap: uint256  # [wad] and for one underlying within a week
 
 
 struct Trade:
@@ -238,7 +270,109 @@ def standings(accounts: DynArray[uint256, MAX_ACCOUNTS]) -> DynArray[Standing, M
     return result
 
 
+@external
+@view
+def solvency() -> Solvency:
+    """
+    @notice What the system holds against what it owes. Of the quote token:
+
+                owed = cash of all - debt of all + kept + accounts 0 and 1
+
+            of collateral, what was deposited and not taken out. `held` is never
+            less; it is more by what was sent without a deposit, and by roundings
+            of interest. Reads no price.
+    """
+    found: Solvency = empty(Solvency)
+    registry: IRegistry = IRegistry(staticcall BOOK.registry())
+    pool: IClearinghouse.Pool = empty(IClearinghouse.Pool)
+    pool, found.kept = staticcall BOOK.pool()
+    found.supply = pool.supply
+    found.debt = pool.debt
+    linear: int256 = 0
+    dust: int256 = 0
+    found.pool, linear = staticcall BOOK.ledger(POOL)
+    dust, linear = staticcall BOOK.ledger(0)
+    owed: int256 = (convert(pool.supply + found.kept, int256) - convert(pool.debt, int256) + found.pool + dust)
+    quote: address = staticcall BOOK.quote()
+    for token: address in staticcall registry.tokens():
+        scale: uint256 = 0
+        if token == quote:
+            scale = 10**convert(18 - staticcall IERC20Detailed(token).decimals(), uint256)
+        else:
+            id: uint128 = 0
+            cap: uint256 = 0
+            id, scale, cap = staticcall registry.collateral(token)
+            owed = convert(staticcall BOOK.instrument_interest(id), int256)
+        found.holdings.append(
+            Holding(token=token, held=staticcall IERC20(token).balanceOf(BOOK.address) * scale, owed=owed)
+        )
+    found.utilisation = staticcall BOOK.utilisation()
+    found.outflow = self._outflow(staticcall registry.pool_limits())
+    liquidator: address = staticcall BOOK.liquidator()
+    if liquidator != empty(address):
+        found.bad_debt = staticcall Liquidator(liquidator).bad_debt()
+    fund: address = staticcall BOOK.fund()
+    if fund != empty(address):
+        found.cover = staticcall IInsuranceFund(fund).cover()
+        found.event_cap = staticcall IInsuranceFund(fund).event_cap()
+        found.underlying_cap = staticcall IInsuranceFund(fund).underlying_cap()
+    return found
+
+
+@external
+@view
+def shortfalls(accounts: DynArray[uint256, MAX_ACCOUNTS]) -> (uint256[32], uint256):
+    """
+    @notice In every lane, what these accounts would lack together [wad]: the sum
+            of max(0, -(equity at full value + profit or loss of the lane)); and
+            how many of them cannot be assessed, as an index is dead: they are
+            left out. Lanes that are not common mean another thing in each
+            underlying: their sums are an upper bound of nothing in particular.
+    """
+    lacks: uint256[32] = empty(uint256[32])
+    unknown: uint256 = 0
+    for account: uint256 in accounts:
+        words: DynArray[uint256, MAX_POSITIONS] = staticcall BOOK.positions(account)
+        cash: int256 = 0
+        linear: int256 = 0
+        cash, linear = staticcall BOOK.ledger(account)
+        is_known: bool = False
+        answer: Bytes[192] = b""
+        is_known, answer = raw_call(
+            ORACLE.address,
+            abi_encode(words, cash + linear, method_id=method_id("assess(uint256[],int256)")),
+            max_outsize=192,
+            is_static_call=True,
+            revert_on_failure=False,
+        )
+        if not is_known:
+            unknown += 1
+            continue
+        equity: int256 = abi_decode(answer, IRiskOracle.Assessment).equity_full
+        lanes: int256[32] = staticcall ORACLE.lanes(words)
+        for lane: uint256 in range(32):
+            if equity + lanes[lane] < 0:
+                lacks[lane] += convert(-(equity + lanes[lane]), uint256)
+    return lacks, unknown
+
+
 # -------------------------------------------------------------------- internal
+
+
+@internal
+@view
+def _outflow(limits: uint256) -> uint256:
+    """
+    @notice How much of the outflow cap is used now [wad]; zero without a cap.
+    @param limits The Registry's `pool_limits`.
+    """
+    cap: uint256 = (limits >> 32) & NO_CAP
+    if cap == NO_CAP:
+        return 0
+    word: uint256 = staticcall BOOK.outflow()
+    left: uint256 = word >> 128
+    drained: uint256 = fixed._mul_div_down(cap, block.timestamp - (word & (2**128 - 1)), limits & (2**32 - 1))
+    return left - drained if left > drained else 0
 
 
 @internal

@@ -1,4 +1,7 @@
-"""Views for people. Twin of `contracts/Lens.vy`: for reading, so sums round toward zero."""
+"""Views for people. Twin of `contracts/Lens.vy`: for reading, so sums round toward zero.
+
+Solvency is exact: what the system holds against what it owes, now and in every lane of the posted scenarios.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ from dataclasses import dataclass
 
 from plimsoll.spec.book import Book, changed
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.fund import InsuranceFund
 from plimsoll.spec.instruments import PERP, id_of, quantity_of, unpack
 from plimsoll.spec.liquidator import Liquidator
 from plimsoll.spec.margin import Assessment, State, row_of, state_of
-from plimsoll.spec.surface import Surface
-from plimsoll.spec.wad import WAD, div_truncate, div_up
+from plimsoll.spec.registry import unpack_pool_limits
+from plimsoll.spec.surface import LANES, Surface
+from plimsoll.spec.wad import WAD, div_truncate, div_up, mul_div_down
+
+NO_CAP = 2**96 - 1  # of outflow
 
 
 @dataclass(slots=True)
@@ -82,3 +89,78 @@ def standing(book: Book, liquidator: Liquidator, account: int, now: int) -> Stan
     except Refused:
         return Standing(False, State.HEALTHY, Assessment(0, 0, 0, 0, 0, fresh=False), *times)
     return Standing(True, state_of(found), found, *times)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the book holds of a token, and what accounts could take out once every debt is paid [wad]."""
+
+    token: int
+    held: int
+    owed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Solvency:
+    """What the system holds against what it owes. Money [wad], `utilisation` [ppm]; the quote token comes first."""
+
+    holdings: tuple[Holding, ...]
+    supply: int
+    debt: int
+    kept: int
+    pool: int
+    utilisation: int
+    outflow: int
+    bad_debt: int
+    cover: int
+    event_cap: int
+    underlying_cap: int
+
+
+def solvency(book: Book, liquidator: Liquidator | None, fund: InsuranceFund | None, now: int) -> Solvency:
+    """What is held of each token against what is owed of it.
+
+    Of the quote token, cash of all - debt of all + kept + accounts 0 and 1; of collateral, what was deposited.
+    """
+    pool, kept = book.pool(now)
+    settled, dust = book.ledger(1, now)[0], book.ledger(0, now)[0]
+    holdings = []
+    for token in book.registry.tokens:
+        found = book.known[token]
+        owed = pool.supply + kept - pool.debt + settled + dust
+        if token != book.quote:
+            owed = book.instrument_interest(book.registry.collateral(token)[0])
+        holdings.append(Holding(token, found.balance_of(book.address) * 10 ** (18 - found.decimals), owed))
+    limits = unpack_pool_limits(book.registry.pool_limits())
+    used = 0
+    if limits.outflow_cap != NO_CAP:
+        left, since = book.outflow() >> 128, book.outflow() & 2**128 - 1
+        used = max(0, left - mul_div_down(limits.outflow_cap, now - since, limits.outflow_window))
+    return Solvency(
+        tuple(holdings),
+        pool.supply,
+        pool.debt,
+        kept,
+        settled,
+        book.utilisation(),
+        used,
+        liquidator.bad_debt if liquidator else 0,
+        fund.cover() if fund else 0,
+        fund.event_cap if fund else 0,
+        fund.underlying_cap if fund else 0,
+    )
+
+
+def shortfalls(book: Book, accounts: Sequence[int], now: int) -> tuple[tuple[int, ...], int]:
+    """In every lane, what accounts would lack together [wad]; and how many of them nobody can assess."""
+    lacks, unknown = [0] * LANES, 0
+    for account in accounts:
+        words = book.positions(account, now)
+        try:
+            equity = book.oracle.assess(words, sum(book.ledger(account, now)), now).equity_full
+        except Refused:
+            unknown += 1
+            continue
+        lanes = book.oracle.lanes(words, now)
+        lacks = [lack + max(0, -(equity + pnl)) for lack, pnl in zip(lacks, lanes, strict=True)]
+    return tuple(lacks), unknown
