@@ -9,10 +9,12 @@ from typing import Any
 
 from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.risk.engine import BuiltReport, Engine, EngineConfig
-from plimsoll.risk.limits import Rails
+from plimsoll.risk.limits import Rails, charges_of
 from plimsoll.risk.models import Forecast, State
+from plimsoll.spec.guardrails import DEFAULTS, unpack_scenarios
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument
-from plimsoll.spec.wad import PPM, WAD
+from plimsoll.spec.report import unpack_class, unpack_scalars
+from plimsoll.spec.wad import WAD
 from tests.strategies import Source, chance, pick
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -131,4 +133,17 @@ def report(
     return Engine(Told(forecasts), config).report(snapshot, previous, rails=rails, urgent=urgent)
 
 
-__all__ = ["PPM", "Told", "chain_of", "forecast", "market", "real", "report", "spread"]
+def rails_of(pair: Any, underlyings: Sequence[int]) -> Rails:
+    """What the guardrails of a deployment allow the next report, as a keeper reads it off the chain."""
+    guard, oracle = pair.twin.guard, pair.twin.oracle
+    classes = {klass: unpack_class(word) for klass, word in oracle.classes.items()}
+    return Rails(
+        limits={scope: {place: guard.limit_of(scope, place) for place in DEFAULTS} for scope in range(2)},
+        scopes={u: guard.scopes[u] for u in underlyings if u in guard.scopes},
+        boost=guard.boost,
+        sets={u: unpack_scenarios(word) for u, word in guard.sets.items()},
+        scalars={u: unpack_scalars(word) for u, word in oracle.scalars.items()},
+        classes=classes,
+        class_times={klass: guard.class_time(klass) for klass in classes},
+        charges=charges_of({key: oracle.surface_at(at >> 96) for key, at in oracle.pointers.items()}),
+    )
