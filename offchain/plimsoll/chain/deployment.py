@@ -82,6 +82,7 @@ class SystemConfig:
     tokens: Sequence[TokenConfig] = ()
     quote_symbol: str = "USD"
     quote_decimals: int = 6
+    quote: str | None = None  # a token that is there already, in place of a mock
     params: Params = field(default_factory=Params)
     lag: int = 3_600  # [s] profit younger than this does not leave
     delay: int = 3_600  # [s] between a settlement price's proposal and its finality
@@ -162,7 +163,10 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     def put(name: str, *args: Any) -> Contract:
         return deploy(chain, compiled[name], *args, sender=owner)
 
-    quote = put("MockToken", config.quote_symbol, config.quote_symbol, config.quote_decimals)
+    if config.quote is None:
+        quote = put("MockToken", config.quote_symbol, config.quote_symbol, config.quote_decimals)
+    else:
+        quote = Contract(chain, config.quote, compiled["MockToken"])
     feed = put("IndexFeed", f"0x{0:040x}")  # of no rollup
     guard = put("Guardrails", feed.address)
     oracle = put("RiskOracle", feed.address, guard.address)
