@@ -4,9 +4,9 @@ Constructors, in this order: IndexFeed(), Guardrails(feed), RiskOracle(feed, gua
 delay), Registry(quote, feed, oracle), Mandates(), BackOffice(quote, oracle, feed, registry, mandates, history),
 Clearinghouse(the same, back office), Exchange(book), Liquidator(book), StandingOrders(book, liquidator),
 InsuranceFund(book, liquidator), Lens(book, oracle), Breakers(book, fund), Timelock(holders, delays).
-Wiring: the feed learns its witness, guardrails their oracle, oracle and mandates their book, the book its liquidator and
-its fund, the liquidator its fund, the registry its venues and breakers; then governance numbers. Who runs a simulation
-owns what `deploy_system` puts up; the scripts hand all of it to the Timelock.
+Wiring: the feed learns its witness, guardrails their oracle, oracle and mandates their book, the book its liquidator
+and its fund, the liquidator its fund, the registry its venues and breakers; then governance numbers. Who runs a
+simulation owns what `deploy_system` puts up; the scripts hand all of it to the Timelock.
 """
 
 from __future__ import annotations

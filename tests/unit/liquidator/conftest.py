@@ -13,7 +13,6 @@ from tests.unit.clearinghouse.stage import TRADER, Stage, clean_stage
 
 from .rig import open_auction
 
-
 # what is worked out by hand here does not widen with the age of the surfaces: that is tests/unit/oracle's
 STILL = replace(Params(), widen=0)
 

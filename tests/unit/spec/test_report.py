@@ -63,7 +63,13 @@ def test_the_digest_is_that_of_eip_712(report: Report, chain_id: int, oracle: in
 def test_any_change_changes_the_digest(report: Report, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(list(asdict(report))))
     old = getattr(report, name)
-    new = not old if isinstance(old, bool) else old + 1 if isinstance(old, int) else bytes([old[0] ^ 1]) + old[1:] if isinstance(old, bytes) else (*old, 1)
+    new: object = (*old, 1) if isinstance(old, tuple) else None
+    if isinstance(old, bool):
+        new = not old
+    elif isinstance(old, int):
+        new = old + 1
+    elif isinstance(old, bytes):
+        new = bytes([old[0] ^ 1]) + old[1:]
     if name == "surfaces":
         new = (*old, bytes(32))
     if isinstance(new, int) and new == 2**64:
