@@ -1,4 +1,4 @@
-"""The command line: `plimsoll demo | keeper | node | report | replay | account | figures`.
+"""The command line: `plimsoll demo | keeper | node | report | replay | account | solvency | figures`.
 
 Exit codes: 0 it went well; 1 a check failed (chain and spec differ, a keeper halted, a node or contract refuses); 2 the
 input is bad. Errors that have a name are one line on standard error, without a traceback.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
@@ -37,6 +38,7 @@ DAILY: Final = 86_400  # [s]
 WARM_DAILY: Final = 5 * 365 * DAILY  # history before a replay of daily bars [s]
 WARM_INTRADAY: Final = 300 * DAILY  # and of shorter ones
 LONGEST: Final = 600  # bars that a replay of files takes where no range is given
+PATIENCE: Final = 2.0  # [s] before there is a bar
 QUIET_KINDS: Final = frozenset({"auction"})  # events that the terminal leaves out; the page has them
 
 EPILOG: Final = "Exit codes: 0 it went well; 1 a check failed; 2 the input is bad."
@@ -540,6 +542,67 @@ def account(account: str, node: str, book: Path, *, as_json: bool) -> int:
 
     Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(account_tables(found))
     return OK
+
+
+# ------------------------------------------------------------------------------------------------------------ solvency
+
+
+@cli.command(epilog=EPILOG)
+@click.option("--node", required=True, metavar="URL", help="The node's HTTP endpoint.")
+@click.option("--book", type=FILE, required=True, help="Address book, as `ape run deploy` writes it.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: amounts are decimal text with all their digits.")
+def solvency(node: str, book: Path, *, as_json: bool) -> int:
+    """Show whether the system can pay: tokens held against owed, and what accounts would lack in every lane.
+
+    All accounts that events named are read. It fails where a token is short, bad debt is not on record, an account
+    cannot be assessed, or the fund does not cover what accounts lack together in a lane.
+
+    \b
+      plimsoll solvency --node http://127.0.0.1:8545 --book build/deployments/ethereum-local-1337.json
+    """  # noqa: D301 - \b is what click wants: keep these lines
+    from rich.console import Console  # noqa: PLC0415
+
+    from plimsoll.chain.deployment import book_block, load_book  # noqa: PLC0415 - web3 is slow to import
+    from plimsoll.chain.node import NodeChain  # noqa: PLC0415
+    from plimsoll.keeper.accounts import AccountWatcher  # noqa: PLC0415
+    from plimsoll.report.solvency import read_solvency, solvency_tables  # noqa: PLC0415
+
+    if not node.startswith(("http://", "https://")):
+        raise InputError(f"--node {node} is no URL; http://127.0.0.1:8545 is right")
+    if not book.is_file():
+        raise InputError(f"--book {book}: no such file; `ape run deploy` writes one")
+    system = load_book(book, NodeChain(node))
+    with _LateBar() as bar:
+        found = read_solvency(system, AccountWatcher(system, book_block(book)).update(), bar.progress)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(solvency_tables(found))
+    return FAILED if found["failures"] else OK
+
+
+class _LateBar:
+    """A progress bar on standard error, of what takes longer than two seconds and has somebody looking."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import Progress  # noqa: PLC0415
+
+        self._progress = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self._task = self._progress.add_task("accounts", total=None)
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def progress(self, done: int, of: int) -> None:
+        """So many were read."""
+        self._progress.update(self._task, completed=done, total=of)
+        if time.monotonic() - self._begun > PATIENCE:
+            self._progress.start()
 
 
 # ------------------------------------------------------------------------------------------------------------- figures
