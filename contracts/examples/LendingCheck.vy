@@ -1,81 +1,97 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 # pragma version 0.4.3
 # pragma evm-version cancun
+# pragma nonreentrancy on
 """
-@title LendingCheck
-@notice An example of who reads RiskOracle: a lending market that lends against
-        a basket of collateral tokens and positions, and asks how much. A basket
-        is a list of position words, as `docs/ORACLE.md` lays them out; a debt is
-        the ledger, negative. Units: money [wad]. Rounding: against the borrower.
-@custom:security It keeps nothing and trusts the oracle for risk and index. New
-        loans need data that is fresh; a repayment needs none, so ask nothing
-        then. Where an index is dead, `assess` reverts with the feed's reason.
-@custom:kill Nothing to switch off.
+@title Example: a lending market that asks how much may be borrowed
+@license GNU Affero General Public License v3.0 only
+@notice Not a market, but the part of one that another protocol writes to use
+        Plimsoll's measured risk: whether a debt is covered by a basket of
+        collateral and positions. The basket is Plimsoll's own words (quantity
+        << 128 | instrument id, sorted), and what its perps and futures were
+        bought for (-) and sold for (+), as their words are worth their marks;
+        what the borrower owes is a negative ledger. One call of `assess` says
+        the rest, see docs/ORACLE.md. Units: money [wad], time [s].
+        A new loan needs: an index for every underlying, fresh surfaces no older
+        than `MAX_AGE`, and initial margin. To repay needs nothing.
+@custom:security An example: it takes the caller's word for the basket, and
+        moves no tokens.
+@custom:kill Stop calling it.
 """
 
 
 # --------------------------------------------------------------------- imports
 
 
+from ..interfaces import IIndexFeed
 from ..interfaces import IRiskOracle
 
 
 # ------------------------------------------------------------------- constants
 
 
-MAX_POSITIONS: constant(uint256) = 127
-MAX_DEBT: constant(uint256) = 10**36  # [wad] as much as a ledger may hold
+MAX_AGE: constant(uint256) = 3_600  # [s] of a surface: stricter than the oracle's own, as a loan lasts
 
 
 # ------------------------------------------------------------------ immutables
 
 
 ORACLE: immutable(IRiskOracle)
+FEED: immutable(IIndexFeed)
+
+
+# --------------------------------------------------------------------- storage
+
+
+debts: public(HashMap[address, uint256])  # [wad]
 
 
 # ----------------------------------------------------------------- constructor
 
 
 @deploy
-def __init__(oracle: address):
-    assert oracle.is_contract, "lending: no oracle there"
+def __init__(oracle: address, feed: address):
     ORACLE = IRiskOracle(oracle)
+    FEED = IIndexFeed(feed)
 
 
 # -------------------------------------------------------------------- external
 
 
 @external
-@view
-def may_owe(basket: DynArray[uint256, MAX_POSITIONS], debt: uint256) -> bool:
+def borrow(basket: DynArray[uint256, 127], linear: int256, amount: uint256):
     """
-    @notice Whether a basket carries this debt with initial margin left: the
-            question before a loan.
+    @notice A new loan: on fresh data alone.
     """
-    found: IRiskOracle.Assessment = self._assessed(basket, debt)
-    assert found.fresh, "lending: risk data too old to lend on"
-    return found.equity_haircut >= convert(found.im, int256)
+    self.debts[msg.sender] += amount
+    found: IRiskOracle.Assessment = self._assess(basket, linear, self.debts[msg.sender])
+    for word: uint256 in basket:
+        pointer: uint256 = staticcall ORACLE.pointer(
+            convert((word >> 112) & 65_535, uint16), convert((word >> 72) & (2**40 - 1), uint40)
+        )
+        assert ((pointer >> 32) & (2**32 - 1)) + MAX_AGE >= block.timestamp, "lending: surface too old"
+    assert found.fresh, "lending: surface not fresh"
+    assert found.equity_haircut >= convert(found.im, int256), "lending: below initial margin"
+
+
+@external
+def repay(amount: uint256):
+    """
+    @notice Whatever the data is like.
+    """
+    self.debts[msg.sender] -= amount
 
 
 @external
 @view
-def is_safe(basket: DynArray[uint256, MAX_POSITIONS], debt: uint256) -> bool:
+def is_healthy(basket: DynArray[uint256, 127], linear: int256, debt: uint256) -> bool:
     """
-    @notice Whether a debt that stands may go on standing: maintenance margin,
-            on data of any age, since old data must not free a borrower.
+    @notice Whether a loan stands; on surfaces of any age, which ask for more the
+            older they are, and reverts where an index is dead: nobody may be
+            liquidated on a price that nobody knows.
     """
-    found: IRiskOracle.Assessment = self._assessed(basket, debt)
+    found: IRiskOracle.Assessment = self._assess(basket, linear, debt)
     return found.equity_haircut >= convert(found.mm, int256)
-
-
-@external
-@view
-def shortfall(basket: DynArray[uint256, MAX_POSITIONS], debt: uint256) -> uint256:
-    """
-    @notice How much the borrower has to bring to be safe again; zero if he is.
-    """
-    found: IRiskOracle.Assessment = self._assessed(basket, debt)
-    return convert(max(0, convert(found.mm, int256) - found.equity_haircut), uint256)
 
 
 # -------------------------------------------------------------------- internal
@@ -83,6 +99,7 @@ def shortfall(basket: DynArray[uint256, MAX_POSITIONS], debt: uint256) -> uint25
 
 @internal
 @view
-def _assessed(basket: DynArray[uint256, MAX_POSITIONS], debt: uint256) -> IRiskOracle.Assessment:
-    assert debt <= MAX_DEBT, "lending: debt over the maximum"
-    return staticcall ORACLE.assess(basket, -convert(debt, int256))
+def _assess(basket: DynArray[uint256, 127], linear: int256, debt: uint256) -> IRiskOracle.Assessment:
+    for word: uint256 in basket:
+        assert staticcall FEED.is_usable(convert((word >> 112) & 65_535, uint16)), "lending: index unusable"
+    return staticcall ORACLE.assess(basket, linear - convert(debt, int256))
