@@ -60,6 +60,7 @@ class FeedConfig:
     decimals: int = 8
     max_age: int = 86_400  # [s]
     strike_exponent: int = 16  # a strike unit is 10**strike_exponent [wad]
+    aggregator: str | None = None  # one that is there already, in place of a mock
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class TokenConfig:
     symbol: str
     underlying: int
     decimals: int = 18
+    address: str | None = None  # of one that is there already, in place of a mock
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ def owner_of(account: int) -> str:
 
 
 def deploy_system(chain: Chain, config: SystemConfig) -> System:
-    """Deploy all contracts with mock tokens and aggregators, wire them up, set the governance numbers.
+    """Deploy all contracts, wire them up, set the governance numbers; mocks for tokens and feeds that are not named.
 
     Raises
     ------
@@ -163,10 +165,10 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
     def put(name: str, *args: Any) -> Contract:
         return deploy(chain, compiled[name], *args, sender=owner)
 
-    if config.quote is None:
-        quote = put("MockToken", config.quote_symbol, config.quote_symbol, config.quote_decimals)
-    else:
-        quote = Contract(chain, config.quote, compiled["MockToken"])
+    def at(name: str, address: str | None, *args: Any) -> Contract:
+        return put(name, *args) if address is None else Contract(chain, address, compiled[name])
+
+    quote = at("MockToken", config.quote, config.quote_symbol, config.quote_symbol, config.quote_decimals)
     feed = put("IndexFeed", f"0x{0:040x}")  # of no rollup
     guard = put("Guardrails", feed.address)
     oracle = put("RiskOracle", feed.address, guard.address)
@@ -211,14 +213,15 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
 
     aggregators = {}
     for item in config.feeds:
-        aggregator = put("MockAggregator", item.decimals, item.name)
-        aggregator.transact("set", item.price, sender=owner)
+        aggregator = at("MockAggregator", item.aggregator, item.decimals, item.name)
+        if item.aggregator is None:
+            aggregator.transact("set", item.price, sender=owner)
         feed.transact("set_feed", item.underlying, aggregator.address, item.max_age, item.strike_exponent, sender=owner)
         aggregators[item.underlying] = aggregator
         history.transact("touch", item.underlying, sender=owner)  # the lag begins to run
     tokens = {}
     for token in config.tokens:
-        made = put("MockToken", token.symbol, token.symbol, token.decimals)
+        made = at("MockToken", token.address, token.symbol, token.symbol, token.decimals)
         registry.transact("list_collateral", made.address, token.underlying, sender=owner)
         tokens[token.symbol] = made
     return System(
