@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import pytest
 
+from plimsoll.chain.artifacts import Artifact
 from plimsoll.market.snapshot import Snapshot
 from plimsoll.spec.errors import FormatError, Refused
 from plimsoll.spec.guardrails import (
@@ -42,6 +42,7 @@ from plimsoll.spec.guardrails import (
     WORTH,
     Guardrails,
     Limit,
+    linear_lanes,
     unpack_scenarios,
 )
 from plimsoll.spec.instruments import CALL, PUT, SPOT, Instrument
@@ -60,10 +61,9 @@ DAY = 86_400
 GUARD = "guard: "
 
 
-@cache
-def guarded() -> Pair:
+def guarded(replaced: Mapping[str, Artifact] | None = None) -> Pair:
     """A deployment with an underlying for each strike unit, whatever its price."""
-    pair = Pair(guarded=True, underlyings=[CLASS | exponent for exponent in EXPONENTS])
+    pair = Pair(guarded=True, underlyings=[CLASS | exponent for exponent in EXPONENTS], replaced=replaced)
     for underlying, at in pair.aggregators.items():
         pair.price(underlying, WAD)
         pair.must("feed", "set_feed", underlying, at, DAY, underlying & 0xFF, sender=pair.owner)
@@ -134,9 +134,9 @@ def edges(source: Seeded, guard: Guardrails, surface: Surface) -> Iterator[Case]
     """One thing of a row or of the header moved as far as the twin lets it, and one further."""
     at = source.integer(0, len(surface.rows) - 1)
     known = surface.rows[at]
-    way = source.integer(0, 5)
+    way = source.integer(0, 6)
     if way <= 2:
-        lane = source.integer(0, LANES - 1)
+        lane = pick(source, (0, source.integer(0, 25), source.integer(0, LANES - 1)))
         start, of = known.lanes[lane], lambda value: with_lane(surface, at, lane, value)
         low, high, what = -(2**15), 2**15 - 1, f"lane {lane} of kind {known.kind}"
     elif way == 3:
@@ -145,7 +145,12 @@ def edges(source: Seeded, guard: Guardrails, surface: Surface) -> Iterator[Case]
     else:
         name, low, high = pick(source, HEADER)
         start, what = getattr(surface, name), name
-        of = lambda value: replace(with_row(surface, at), **{name: value})  # noqa: E731 - as those above
+        bare = with_row(surface, at)
+        if way == 6:  # the header alone
+            damps = tuple(pick(source, (damp, 100)) for damp in surface.damps)
+            bare = replace(surface, rows=(), psr=min(surface.psr, 100_000), damps=damps)
+            start = getattr(bare, name)
+        of = lambda value: replace(bare, **{name: value})  # noqa: E731 - as those above
     end = pick(source, (low, high))
     if verdict(guard, of(end)) == "done":
         yield Case(of(end), f"{what} at its end")
@@ -169,7 +174,8 @@ def bent(source: Seeded, surface: Surface) -> Case:
         lambda: with_row(surface, at, lanes=tuple(_fit(lane + source.integer(-1, 1)) for lane in known.lanes)),
         lambda: with_row(surface, at, lanes=_swapped(source, known.lanes)),
         lambda: with_row(surface, at, mark=max(0, known.mark + near * pick(source, (1, 10**6)))),
-        lambda: with_row(surface, at, kind=source.integer(0, 6)),
+        lambda: with_row(surface, at, kind=pick(source, (0, 1, 2, 3, 4, 5, 5, 5, 6))),
+        lambda: replace(alone, rows=tuple(_worth_two(source, surface) for _ in alone.rows), expiry=0),
         lambda: with_row(surface, at, strike=pick(source, (0, 1, known.strike + near, 2**48 - 1)) % 2**48),
         lambda: with_row(surface, at, kind=PUT if known.kind == CALL else CALL),
         lambda: replace(alone, nodes=_spoilt_nodes(source, surface.nodes)),
@@ -199,12 +205,20 @@ def _swapped(source: Seeded, lanes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _spoilt_nodes(source: Seeded, nodes: tuple[int, ...]) -> tuple[int, ...]:
-    at, value = source.integer(0, 12), pick(source, (0, 1, -1, 10_000, -10_000, 10_001, 2**15 - 1, -(2**15)))
+    at = source.integer(0, 12)
+    value = pick(source, (0, 1, -1, 9_999, 10_000, -10_000, 10_001, 2**15 - 1, -(2**15), nodes[at - 2]))
     spoilt = [*nodes[:at], value, *nodes[at + 1 :]]
-    if chance(source, 30) and at:  # both sides alike: only the widths change
+    if chance(source, 50) and at:  # both sides alike: only the widths change
         other = at + 1 if at % 2 else at - 1
         spoilt[other] = -value if value > -(2**15) else value
     return tuple(spoilt)
+
+
+def _worth_two(source: Seeded, surface: Surface) -> Row:
+    """A token at the highest mark there is, or a little more, whose lanes are as its worth demands."""
+    mark = 2 * MARK_UNIT + source.integer(-1, 2)
+    lanes = tuple(_fit(lane * mark // MARK_UNIT) for lane in linear_lanes(surface))
+    return Row(SPOT, 1, lanes, mark, 0, 0, 0, 0, 0)
 
 
 def _nothing(lanes: tuple[int, ...]) -> Row:

@@ -11,12 +11,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from plimsoll.chain.artifacts import Artifact
 from plimsoll.risk.scenarios import NODES
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.guardrails import linear_lanes
@@ -129,8 +130,8 @@ def class_of(said: Said, klass: int = 1) -> int:
 class Yard:
     """The deployment, with one report believed."""
 
-    def __init__(self) -> None:
-        pair = self.pair = Pair(guarded=True, underlyings=PRICES, signers=3, quorum=2, now=NOW)
+    def __init__(self, replaced: Mapping[str, Artifact] | None = None) -> None:
+        pair = self.pair = Pair(guarded=True, underlyings=PRICES, signers=3, quorum=2, now=NOW, replaced=replaced)
         for underlying, price in PRICES.items():
             pair.price(underlying, price)
             pair.must("feed", "set_feed", underlying, pair.aggregators[underlying], DAY, 18, sender=OWNER)
