@@ -5,13 +5,19 @@ update was bounded in the rate but not in the time beside it; the two no longer 
 low, and sound positions were liquidated at 2.9 % under the market.
 
 What stands against it: what belongs together is written together. A surface is code that holds mark, reference price
-and time; a report replaces the whole by one pointer, or nothing; one whose time is not the report's is refused. And a
-report by itself liquidates nobody (I-41).
+and time; a report replaces the whole by one pointer, or nothing; one whose time is not the report's is refused. The
+guardrails' own clamps keep a value and the market time that it was of in one word: what is refused moves neither, and
+what is believed moves both. And a report by itself liquidates nobody (I-41).
 """
+
+from dataclasses import replace
 
 import pytest
 
+from plimsoll.spec.guardrails import unpack_scenarios
 from tests.unit.clearinghouse.stage import ETH, EVERYONE, EXPIRY, MAKER, TRADER, WAD, make_row, make_surface
+from tests.unit.guardrails.yard import HOUR, clean_yard, scalars_of
+from tests.unit.guardrails.yard import surfaces as said_surfaces
 
 from .scene import stage_without
 
@@ -85,6 +91,53 @@ def test_a_wrong_report_by_itself_liquidates_nobody(stage):
     stage.post()
     stage.pair.must("liquidator", "cure", TRADER)
     stage.pair.compare(EVERYONE)
+
+
+WORTH = "guard: worth of a token moves too fast"
+
+
+@pytest.fixture
+def yard():
+    """A guarded deployment with a token at 95 % of its index, which may gain a tenth an hour."""
+    with clean_yard() as made:
+        yield made
+
+
+def test_what_is_refused_moves_neither_a_clamped_rate_nor_its_time(yard):
+    before = yard.ask("guard", "scenarios", ETH)
+    for seconds in (600, 1_200, 1_800):
+        yard.later(600)
+        yard.refuses(WORTH, worth=950_000 + 950_000 * 100_000 * seconds // (PPM * HOUR) + 1)
+        assert yard.ask("guard", "scenarios", ETH) == before
+    # the whole half hour is there for an honest rate: 5 %
+    yard.must(worth=997_500)
+
+
+def test_a_clamp_counts_from_the_time_of_the_rate_not_from_that_of_its_post(yard):
+    start = yard.pair.now
+    said = replace(yard.said[ETH], worth=950_000 * 61 // 60)  # what ten minutes allow
+    report, stored = yard.pair.report(
+        said_surfaces(ETH, said, start + 600), [scalars_of(ETH, said)], market_time=start + 600
+    )
+    yard.later(HOUR)  # it is carried late
+    yard.pair.must("oracle", "post", report, yard.pair.signed(report), stored, b"")
+    noted = unpack_scenarios(yard.ask("guard", "scenarios", ETH))
+    assert (noted.time, noted.scalars_time) == (start + 600, start + 600)
+    # fifty minutes since the rate that stands, not none since it was posted, and not an hour
+    most = said.worth + said.worth * 100_000 * 3_000 // (PPM * HOUR)
+    yard.refuses(WORTH, worth=most + 1)
+    yard.must(worth=most)
+
+
+def test_at_its_clamp_the_rate_goes_on_from_where_the_market_took_it(yard):
+    """A token that regains its peg within a minute is let up by a tenth an hour, each report from the last."""
+    worth = 950_000
+    for _ in range(6):
+        yard.later(600)
+        worth += worth * 100_000 * 600 // (PPM * HOUR)
+        yard.refuses(WORTH, worth=worth + 1)
+        yard.must(worth=worth)
+    assert 1_045_000 < worth < 1_050_000
 
 
 @pytest.mark.slow
