@@ -14,10 +14,13 @@ from eth_account import Account
 
 from plimsoll.chain.deployment import load_book
 from plimsoll.chain.node import NodeChain
+from plimsoll.spec.errors import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
+PLIMSOLL = str(Path(sys.executable).with_name("plimsoll"))
 APE = str(Path(sys.executable).with_name("ape"))
 SEPOLIA = 11155111
+GUARDIAN = "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f"  # test account 8, which anvil has unlocked
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"  # anvil's first, known to everybody
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
@@ -80,7 +83,7 @@ def keystore(tmp_path):
 
 def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     """As on the live network: a keystore account, signers by address. Then a dry run that finds nothing to do, the
-    keeper's own view of the address book, and what verification sees once something was changed."""
+    keeper's own view of the address book, what verification sees once something was changed, and solvency."""
     chain = NodeChain(sepolia)
     book = tmp_path / "sepolia.json"
     network = ("--network", f"ethereum:sepolia:{sepolia}", "--book", str(book))
@@ -88,8 +91,8 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     signers = {**keystore, "PLIMSOLL_SIGNERS": nodes}
 
     first = ape("deploy", *network, "--account", "deployer", **signers)
-    assert "verified 12 contracts, 2 feeds" in first
-    assert "done: 53 transactions" in first
+    assert "verified 15 contracts, " in first
+    assert "done: 78 transactions" in first
     assert "dry run: at most 0 transactions" in ape("deploy", *network, "--account", "deployer", "--dry-run", **signers)
 
     data = json.loads(book.read_text())
@@ -99,15 +102,27 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     assert system.feed.call("price", 0x0102)[0] == 3_000 * 10**18
     assert len(system.registry.call("listing", 0x0102, 0)) == 2
 
-    system.registry.transact("set_bands", 20_000, 10_000, sender=data["deployer"])
+    with pytest.raises(Refused, match=r"^ownable: caller is not the owner$"):
+        system.registry.transact("set_bands", 20_000, 10_000, sender=data["deployer"])
+    system.registry.transact("set_bands", 20_000, 10_000, sender=GUARDIAN)
     found = ape("verify", *network, code=4, **signers)
-    assert "bands: (20000, 10000), not (100000, 10000)" in found
-    assert "Error: verify: 1 findings" in found
+    assert "Registry: price band is 20000, not 100000" in found
+    assert "Error: verify: 1 differences" in found
+
+    shown = subprocess.run(
+        [PLIMSOLL, "solvency", "--node", sepolia, "--book", str(book)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "solvent, now and in every lane" in shown.stdout
 
 
 def test_anvil_of_apes_own(tmp_path):
     done = ape("deploy", "--network", "ethereum:local:foundry", "--book", str(tmp_path / "book.json"))
-    assert "done: 53 transactions" in done
+    assert "done: 78 transactions" in done
 
 
 def test_wrong_input_has_a_name_and_a_code(sepolia):
