@@ -299,13 +299,6 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("stolen_key.sequences", "sequences", (">=", 1_000), lambda s: s.attacks["stolen_sequences"], long=True),
     Row("stolen_key.moved", "sequences", ("=", 0), lambda s: s.attacks["stolen_moved"], long=True),
     Row(
-        "attacks.planted_found",
-        "of planted, %",
-        ("=", 100),
-        lambda s: 100 * s.attacks["planted_attacks_found"] / s.attacks["planted_attacks"],
-        long=True,
-    ),
-    Row(
         "gas.bid_64_same_series",
         "gas",
         ("<=", 1_700_000),

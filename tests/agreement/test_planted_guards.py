@@ -605,14 +605,14 @@ def missed(probed: Checked | Probed, faults: Sequence[str]) -> list[str]:
 # each compiles a contract once, and so is one test
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_faults_in_what_surfaces_may_say_are_found(tmp_path: Path) -> None:
     checked = Checked(planted(tmp_path, "Guardrails", list(CHECK_FAULTS.values())), 200)
     assert len(checked.said) > 1_000
     assert missed(checked, list(CHECK_FAULTS)) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("contract", "faults"), [("Guardrails", ADMIT_FAULTS), ("RiskOracle", ORACLE_FAULTS)])
 def test_faults_in_what_is_believed_are_found(tmp_path: Path, contract: str, faults: dict[str, Fault]) -> None:
     probed = Probed(contract, planted(tmp_path, contract, list(faults.values())))

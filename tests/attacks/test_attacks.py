@@ -100,12 +100,8 @@ FAULTS = {
 }
 
 
-# each compiles a contract: all of them where there is time
-PLANTED = list(FAULTS) if os.environ.get("PLIMSOLL_PROFILE") == "long" else ["any step", "any lanes of options"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", PLANTED)
+@pytest.mark.long  # each compiles a contract
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_check_that_is_dropped_is_missed(tmp_path: Path, fault: str) -> None:
     contract, *change = FAULTS[fault]
     desk = Desk(Seeded(0), faulty_contracts(tmp_path, [contract], *change))

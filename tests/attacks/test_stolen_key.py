@@ -203,7 +203,7 @@ def test_nothing_moves_outside_what_honest_nodes_sign(shard: int) -> None:
     assert believed > SEQUENCES // SHARDS // 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quorum_of_one_less_is_seen(tmp_path: Path) -> None:
     change = ("RiskOracle.vy", "len(signatures) >= quorum", "len(signatures) + 1 >= quorum")
     desk = begun(faulty_contracts(tmp_path, ["RiskOracle"], *change))
