@@ -61,6 +61,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 DAY: Final = 86_400
 WEEK: Final = 7 * DAY
+EMBEDDED_GAS: Final = 12_000_000  # the embedded chain takes as long to estimate gas as for all else
 POLL: Final = 0.5  # [s] between looks for a block
 FRIDAY: Final = DAY + 8 * 3_600  # [s] 1970-01-02 was one; 08:00 UTC
 DEVELOPMENT: Final = ("anvil", "hardhat", "ethereumtester")  # what such nodes call themselves
@@ -247,7 +248,9 @@ class Deployment:
         self.sent = 0
         self.planned = 0
         self.confirmations = provider.network.required_confirmations if confirmations is None else confirmations
-        self._waiting = {"required_confirmations": 0}
+        self._waiting: dict[str, int] = {"required_confirmations": 0}
+        if provider.name == "test":
+            self._waiting["gas"] = EMBEDDED_GAS
         self._options = {"sender": account, **self._waiting}
         self.contracts: dict[str, Any] = {}  # those that stand
         self.chain = reader_of(provider)
