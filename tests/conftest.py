@@ -1,6 +1,7 @@
 """What every test shares: Hypothesis profiles, and which tests this machine has to leave out.
 
-- ``PLIMSOLL_PROFILE``: ``quick`` (default), ``ci`` (repeatable), ``long``.
+- ``PLIMSOLL_PROFILE``: ``quick`` (default), ``ci`` (repeatable), ``figures`` (repeatable, with as many examples as the
+  README's figures claim), ``long``.
 - ``PLIMSOLL_DATA``: the folder of recorded market data that tests marked ``data`` read.
 - ``CI=true``: a test marked ``node`` fails where there is no anvil, instead of being left out.
 """
@@ -24,6 +25,7 @@ NO_DATA = "no data (PLIMSOLL_DATA is unset)"
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=20, stateful_step_count=15, **COMMON)
 settings.register_profile("ci", max_examples=100, stateful_step_count=30, derandomize=True, print_blob=True, **COMMON)
+settings.register_profile("figures", settings.get_profile("ci"))
 settings.register_profile("long", max_examples=2_000, stateful_step_count=100, print_blob=True, **COMMON)
 settings.load_profile(os.environ.get("PLIMSOLL_PROFILE", "quick"))
 

@@ -295,7 +295,8 @@ class Pair:
         roles: Mapping[str, Any] | None = None,
         replaced: Mapping[str, artifacts.Artifact] | None = None,
     ) -> None:
-        self.chain = EmbeddedChain(time=now)
+        # a contract with a fault planted in it may be larger than a chain would take
+        self.chain = EmbeddedChain(time=now, code_limit=2**16 if replaced else None)
         self.replaced = replaced or {}
         quote = self.put("MockToken", "Quote", "QUOTE", quote_decimals)
         tokens = [self.put("MockToken", "Token", "TOKEN", d) for d in decimals]

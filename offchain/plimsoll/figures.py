@@ -106,7 +106,7 @@ class Sources:
     @cached_property
     def agreement(self) -> dict[str, float]:
         """What the agreement tests counted."""
-        return self._counted("tests/agreement")
+        return self._counted("tests/agreement", profile="figures")
 
     @cached_property
     def stateful(self) -> dict[str, float]:
@@ -178,7 +178,7 @@ class Sources:
     @cached_property
     def profit(self) -> dict[str, float]:
         """What the search for a sequence that makes its owner richer counted, at its full length."""
-        return self._counted("tests/stateful/test_profit.py", profile="long")
+        return self._counted("tests/stateful/test_profit.py", profile="figures")
 
     @cached_property
     def properties(self) -> float:
@@ -188,12 +188,7 @@ class Sources:
     @cached_property
     def attacks(self) -> dict[str, float]:
         """What the attacks on reports counted at their full length."""
-        return self._counted("tests/attacks", profile="long")
-
-    @cached_property
-    def long_walks(self) -> dict[str, float]:
-        """What the stateful tests counted at their full length."""
-        return self._counted("tests/stateful/test_protocol.py", profile="long")
+        return self._counted("tests/attacks", profile="figures")
 
     @cached_property
     def refusals(self) -> dict[str, float]:
@@ -211,7 +206,8 @@ class Sources:
         with tempfile.TemporaryDirectory() as folder:
             counts = Path(folder) / "counts.jsonl"
             env = {"PLIMSOLL_COUNTS": str(counts), "PLIMSOLL_PROFILE": profile}
-            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *words]
+            marks = ["-m", "not long" if profile == "ci" else ""]
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *marks, *words]
             said = run(command, env=env, codes=(0, 1))
             total: dict[str, float] = {}
             for word in ("passed", "failed", "error"):
@@ -229,32 +225,37 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("demo.seconds", "s", ("<", 90), lambda s: s.demo["seconds"]),
     Row("demo.comparisons", "accounts", (">=", 1_000), lambda s: s.demo["comparisons"]),
     Row("demo.mismatches", "accounts", ("=", 0), lambda s: s.demo["mismatches"]),
-    Row("agreement.margin_cases", "cases", (">=", 5_000), lambda s: s.agreement["margin_cases"]),
-    Row("agreement.margin_mismatches", "cases", ("=", 0), lambda s: s.agreement["margin_mismatches"]),
+    Row("agreement.margin_cases", "cases", (">=", 5_000), lambda s: s.agreement["margin_cases"], long=True),
+    Row("agreement.margin_mismatches", "cases", ("=", 0), lambda s: s.agreement["margin_mismatches"], long=True),
     Row(
         "agreement.over_10_positions",
         "%",
         (">=", 30),
         lambda s: 100 * s.agreement["margin_large"] / s.agreement["margin_cases"],
+        long=True,
     ),
     Row(
         "agreement.at_a_boundary",
         "%",
         (">=", 20),
         lambda s: 100 * s.agreement["margin_boundary"] / s.agreement["margin_cases"],
+        long=True,
     ),
-    Row("agreement.sequences", "sequences", (">=", 2_000), lambda s: s.agreement["sequences"]),
-    Row("agreement.sequence_mismatches", "sequences", ("=", 0), lambda s: s.agreement["sequence_mismatches"]),
+    Row("agreement.sequences", "sequences", (">=", 2_000), lambda s: s.agreement["sequences"], long=True),
+    Row(
+        "agreement.sequence_mismatches", "sequences", ("=", 0), lambda s: s.agreement["sequence_mismatches"], long=True
+    ),
     Row(
         "agreement.planted_bugs_found",
         "of planted, %",
         ("=", 100),
         lambda s: 100 * s.agreement["planted_found"] / s.agreement["planted"],
+        long=True,
     ),
     Row("conservation.steps", "steps", (">=", 1_000), lambda s: s.stateful["stateful_steps"]),
     Row("conservation.failures", "tests", ("=", 0), lambda s: s.stateful["failed"]),
-    Row("agreement.replayed_logs", "logs", (">=", 50), lambda s: s.agreement["replayed_sequences"]),
-    Row("agreement.failures", "tests", ("=", 0), lambda s: s.agreement["failed"]),
+    Row("agreement.replayed_logs", "logs", (">=", 50), lambda s: s.agreement["replayed_sequences"], long=True),
+    Row("agreement.failures", "tests", ("=", 0), lambda s: s.agreement["failed"], long=True),
     Row("properties.held", "properties", (">=", 30), lambda s: s.properties),
     Row("profit.sequences", "sequences", (">=", 10_000), lambda s: s.profit["profit_sequences"], long=True),
     Row("profit.gains", "sequences", ("=", 0), lambda s: s.profit["profit_gains"], long=True),

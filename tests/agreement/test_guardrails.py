@@ -54,7 +54,7 @@ from tests.pairs import Pair
 from tests.strategies import Seeded, chance, edge, pick, row, world
 from tests.unit.guardrails.yard import ETH, HOUR, Said, Yard, class_of, clean_yard, scalars_of, surfaces
 
-SURFACES = {"quick": 20, "ci": 90, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+SURFACES = {"quick": 20, "ci": 90, "figures": 90, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 EXPONENTS = (9, 12, 15, 16, 18)
 CLASS = 0x0100
 DAY = 86_400
@@ -298,7 +298,7 @@ def test_chain_and_twin_check_surfaces_alike(pair: Pair) -> None:
 
 # ------------------------------------------------------------------------------------------------------------- reports
 
-REPORTS = {"quick": 60, "ci": 1_050, "long": 50_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+REPORTS = {"quick": 60, "ci": 1_050, "figures": 1_050, "long": 50_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 PLACES = {
     "psr": PSR,
     "vol_up": VOL_UP,
@@ -336,7 +336,7 @@ def near(source: Seeded, limit: Limit, was: int, seconds: int, top: int) -> int:
     if way <= 2:
         found = source.integer(low, max(low, min(high, top)))
     else:
-        found = pick(source, (low, high, limit.low, limit.high, was)) + pick(source, (-1, 0, 0, 1))
+        found = pick(source, (low, high, limit.low, limit.high, was)) + pick(source, (-1, -1, 0, 1, 1))
     return min(max(found, 0), top)
 
 
@@ -344,7 +344,7 @@ def move(source: Seeded, guard: Guardrails, said: Said, seconds: int) -> dict[st
     """What the next report says otherwise."""
     changes: dict[str, Any] = {}
     scope = guard.scopes.get(ETH, 0)
-    for name in {pick(source, list(PLACES)) for _ in range(source.integer(0, 2))}:
+    for name in sorted({pick(source, list(PLACES)) for _ in range(source.integer(0, 3))}):
         place, was = PLACES[name], getattr(said, name)
         limit = guard.limit_of(0 if place in {OFFSET, CROSS_HAIRCUT} else scope, place)
         top = PPM if name == "psr" else 2 * PPM if name == "worth" else 2 ** WIDTHS.get(name, 24) - 1

@@ -10,7 +10,9 @@ from plimsoll.spec.errors import Refused
 from tests.agreement.station import Station
 from tests.counts import record
 
-PATHS, REPORTS = {"quick": (1, 8), "ci": (4, 20), "long": (40, 50)}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+PATHS, REPORTS = {"quick": (1, 8), "ci": (4, 20), "figures": (4, 20), "long": (40, 50)}[
+    os.environ.get("PLIMSOLL_PROFILE", "quick")
+]
 
 
 @pytest.mark.slow

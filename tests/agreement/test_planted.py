@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -278,8 +278,13 @@ def faulty_contracts(folder: Path, contracts: Sequence[str], file: str, old: str
     return {name: compile_one(folder / "contracts" / f"{name}.vy", folder) for name in contracts}
 
 
+def compiled_rarely(faults: Iterable[str], usual: Container[str]) -> list[Any]:
+    """Parameters for a test, all but the usual ones marked long: a fault takes as long as its contract to compile."""
+    return [fault if fault in usual else pytest.param(fault, marks=pytest.mark.long) for fault in faults]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", CONTRACT_FAULTS)
+@pytest.mark.parametrize("fault", compiled_rarely(CONTRACT_FAULTS, {"slope down"}))
 def test_a_fault_in_a_contract_is_found(tmp_path: Path, fault: str) -> None:
     contract, *change = CONTRACT_FAULTS[fault]
     rig = Rig(replaced=faulty_contracts(tmp_path, [contract], *change))

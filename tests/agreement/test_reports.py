@@ -15,7 +15,7 @@ from plimsoll.spec.surface import HEADER_BYTES, encode
 from tests.pairs import Pair, address_of, sign, text
 from tests.strategies import Seeded, chance, edge, params, pick, world
 
-CASES = {"quick": 40, "ci": 400, "long": 20_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+CASES = {"quick": 40, "ci": 400, "figures": 400, "long": 20_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1
 
 

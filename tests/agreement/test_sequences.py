@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 
 from plimsoll.chain.artifacts import Artifact
 from tests.agreement.actions import ACCOUNTS, FREE, PRICES, TIGHT, USUAL, Player, Terms
-from tests.agreement.test_planted import faulty_contracts, is_found
+from tests.agreement.test_planted import compiled_rarely, faulty_contracts, is_found
 from tests.counts import record
 from tests.pairs import Mismatch, Pair
 from tests.strategies import Drawn, Seeded
 
 P = TypeVar("P", bound=Pair)
-SEQUENCES = {"quick": 30, "ci": 500, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+SEQUENCES = {"quick": 30, "ci": 100, "figures": 500, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 STEPS = 10
 
 
@@ -369,8 +369,11 @@ CONTRACT_FAULTS = {
 }
 
 
+USUAL = {"payment up", "what drips down", "shares of a deposit up", "fee factor down"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONTRACT_FAULTS)
+@pytest.mark.parametrize("name", compiled_rarely(CONTRACT_FAULTS, USUAL))
 def test_a_fault_in_a_contract_is_found(tmp_path: Path, name: str) -> None:
     fault = CONTRACT_FAULTS[name]
     faulty = faulty_contracts(tmp_path, fault.contracts, fault.file, fault.old, fault.new)

@@ -18,7 +18,7 @@ from tests.attacks.kinds import KINDS
 from tests.counts import record
 from tests.strategies import Seeded, pick
 
-PATHS, STEPS, EACH = {"quick": (1, 4, 33), "ci": (2, 8, 33), "long": (12, 26, 33)}[
+PATHS, STEPS, EACH = {"quick": (1, 4, 33), "ci": (2, 8, 33), "figures": (12, 26, 33), "long": (12, 26, 33)}[
     os.environ.get("PLIMSOLL_PROFILE", "quick")
 ]
 

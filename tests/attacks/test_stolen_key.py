@@ -24,7 +24,7 @@ from tests.counts import record
 from tests.strategies import Seeded, Source, chance, pick
 
 SHARDS = 4
-SEQUENCES = {"quick": 8, "ci": 60, "long": 1_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+SEQUENCES = {"quick": 8, "ci": 60, "figures": 1_000, "long": 1_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 STEPS = 8
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 ZERO = bytes(32)

@@ -65,15 +65,31 @@ class _Mark(NamedTuple):
 
 
 class EmbeddedChain:
-    """A chain in this process; satisfies `TimedChain`."""
+    """A chain in this process; satisfies `TimedChain`.
 
-    def __init__(self, *, chain_id: int = CHAIN_ID, time: int = START, spec: str = "CANCUN") -> None:
+    Parameters
+    ----------
+    chain_id
+        Its number.
+    time
+        Timestamp of its first block [unix s].
+    spec
+        The fork whose rules hold.
+    code_limit
+        Largest contract [byte]; EIP-170's 24,576 where not given. Contracts for tests may be larger than real ones.
+    """
+
+    def __init__(
+        self, *, chain_id: int = CHAIN_ID, time: int = START, spec: str = "CANCUN", code_limit: int | None = None
+    ) -> None:
         self.chain_id = chain_id
         self._time = time
         self._block = 1
         self._evm = pyrevm.EVM(
             gas_limit=GAS_LIMIT,
-            env=pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=chain_id), block=self._environment()),
+            env=pyrevm.Env(
+                cfg=pyrevm.CfgEnv(chain_id=chain_id, limit_contract_code_size=code_limit), block=self._environment()
+            ),
             spec_id=spec,
         )
         self._undos: list[_Undo] = []

@@ -35,7 +35,7 @@ def test_six_hours_without_a_bid():
     assert found.on_record == 0  # all was taken over in the end
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nobody_ever_comes_back():
     found = march_2020(away=10**6)
     assert found.ok
@@ -44,7 +44,7 @@ def test_nobody_ever_comes_back():
     assert found.redeemed >= found.deposited
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.data
 def test_march_2020_as_it_was(data_folder):
     found = march_2020(data_folder)

@@ -188,7 +188,7 @@ def test_a_week_of_october_2008():
     assert outcome.bad_debt == 0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.data
 def test_march_2020(data_folder):
     markets = [
