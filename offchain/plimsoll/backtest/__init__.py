@@ -1,0 +1,1 @@
+"""Margins held against what the market did next: coverage, capital, procyclicality; calibration."""
