@@ -54,6 +54,7 @@ ALL = [*EVERYONE, OUTSIDER]
 # actions of the player that let time pass, move prices, post, or change parameters
 MARKET = {
     "announce",
+    "cash_out",
     "crash",
     "govern",
     "history",
