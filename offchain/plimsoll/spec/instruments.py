@@ -11,6 +11,7 @@ sorted by id, strictly.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from plimsoll.spec.errors import FormatError
@@ -57,6 +58,7 @@ class Instrument:
         return self.kind in {CALL, PUT}
 
 
+@lru_cache(maxsize=4_096)  # the same few ids, over and over
 def unpack(instrument_id: int) -> Instrument:
     """The instrument behind an id."""
     return Instrument(
