@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,8 @@ class OptionQuote:
     mark: float  # [coin]
     volatility: float  # [1 a year]
     open_interest: float  # [contracts]
+    bid: float = math.nan  # [coin] NaN where nobody bids
+    ask: float = math.nan  # [coin] NaN where nobody offers
 
 
 def data_folder() -> Path:
@@ -241,7 +244,7 @@ def load_option_chain(path: str | Path, currency: str, day: str | None = None) -
     ----------
     path
         A file with the columns timestamp, currency, instrument_name, option_type, strike, expiry, underlying (the
-        forward), index_price, mark_price, implied_volatility, open_interest.
+        forward), index_price, mark_price, implied_volatility, open_interest, and bid_price and ask_price where known.
     currency
         The underlying's name in the file, e.g. ``BTC``.
     day
@@ -263,9 +266,13 @@ def load_option_chain(path: str | Path, currency: str, day: str | None = None) -
         column = table.need((name,), "see the docstring for the columns of a chain")
         return [float(x) for x in table.numbers(column)]
 
+    def side(name: str) -> list[float]:
+        column = table.find((name,))
+        return [math.nan] * len(table.lines) if column is None else table.numbers(column, blank=True).tolist()
+
     quotes = [
-        OptionQuote(int(t), name, kind.lower().startswith("c"), k, int(expiry), f, s, m, v, oi)
-        for t, name, kind, k, expiry, f, s, m, v, oi in zip(
+        OptionQuote(int(t), name, kind.lower().startswith("c"), k, int(expiry), f, s, m, v, oi, bid, ask)
+        for t, name, kind, k, expiry, f, s, m, v, oi, bid, ask in zip(
             table.times(table.need(("timestamp",), "a timestamp is right")),
             text("instrument_name"),
             text("option_type"),
@@ -276,6 +283,8 @@ def load_option_chain(path: str | Path, currency: str, day: str | None = None) -
             number("mark_price"),
             number("implied_volatility"),
             number("open_interest"),
+            side("bid_price"),
+            side("ask_price"),
             strict=True,
         )
     ]

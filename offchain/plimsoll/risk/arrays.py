@@ -58,7 +58,6 @@ from plimsoll.risk.scenarios import (
     LANE_PPM,
     MAX_LANE,
     NODE_LANES,
-    NODES,
     Scale,
     ScenarioSet,
 )
@@ -319,7 +318,7 @@ def _options(
 
     # Columns: the price grid with volatility up; with volatility down; the extremes; now, a bump down, up; tomorrow;
     # the price grid at volatilities between down and up.
-    order = np.argsort(NODES)
+    order = np.argsort(scenarios.nodes)
     nodes = scenarios.node_moves[order]
     weight = np.arange(GAP_PARTS) / GAP_PARTS
     grid = np.append((nodes[:-1, None] + np.diff(nodes)[:, None] * weight).ravel(), nodes[-1])

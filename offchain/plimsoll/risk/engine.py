@@ -22,7 +22,7 @@ from plimsoll.risk.errors import ModelError, ReportError
 from plimsoll.risk.limits import Rails
 from plimsoll.risk.models import Forecast, Posted, RiskModel, State
 from plimsoll.risk.rounding import nearest_int
-from plimsoll.risk.scenarios import FINE, ScenarioSet
+from plimsoll.risk.scenarios import FINE, INNER, ScenarioSet
 from plimsoll.spec.instruments import PERP, word
 from plimsoll.spec.margin import ClassOffset, Index, Params, Scalars, View, assess
 from plimsoll.spec.report import Report, pack_class, pack_scalars
@@ -49,6 +49,8 @@ class EngineConfig:
         Time that passes in the lanes of volatility down [s].
     tenor_power, tenor_cap
         Volatility shifts by tenor, see `ScenarioSet` [ppm].
+    inner
+        Inner nodes of every underlying [1e-4 PSR], see `ScenarioSet`.
     """
 
     arrays: ArrayConfig = field(default_factory=ArrayConfig)
@@ -56,6 +58,7 @@ class EngineConfig:
     look_ahead: int = 86_400
     tenor_power: int = 300_000
     tenor_cap: int = 3_000_000
+    inner: tuple[int, ...] = INNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +239,7 @@ class Engine:
             look_ahead=self.config.look_ahead,
             tenor_power=self.config.tenor_power,
             tenor_cap=self.config.tenor_cap,
+            inner=self.config.inner,
         )
         floats = revalue(market, scenarios, now, forecast.volatility, self.config.arrays)
         scenarios = scenarios.at_scale(fitting_scale(floats.pnl))

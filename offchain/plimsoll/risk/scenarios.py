@@ -1,9 +1,12 @@
 """Scenario set v1: what the 32 lanes of every row mean.
 
-Thirteen price moves ("nodes"), 0, +1/6, -1/6, .. +1, -1 of the price scan range (PSR), in this order. Lane 2k is node
-k with volatility up, lane 2k + 1 node k with volatility down: 26 lanes. Lanes 26 .. 31 are extremes, +1.5, -1.5, +2,
--2, +3, -3 PSR with volatility up, of which only a share (0.60, 0.45, 0.33) counts, so that a linear position's extreme
-loss stays under one PSR and the extremes bite where a book is short of far options.
+Thirteen price moves ("nodes"), 0, +x1, -x1, .. +x5, -x5, +1, -1 of the price scan range (PSR), in this order. Lane 2k
+is node k with volatility up, lane 2k + 1 node k with volatility down: 26 lanes. Lanes 26 .. 31 are extremes, +1.5,
+-1.5, +2, -2, +3, -3 PSR with volatility up, of which only a share (0.60, 0.45, 0.33) counts, so that a linear
+position's extreme loss stays under one PSR and the extremes bite where a book is short of far options.
+
+x1 .. x5, the inner nodes, are the engine's to place. They stand closer in the middle, where options of few days bend
+most, than an even sixth apart: `plimsoll.risk.lanes` chooses them, `plimsoll.backtest.lanes` measures what they see.
 
 *Volatility up* is measured at once, *volatility down* after `look_ahead` has passed: time decay works for the short and
 against the long, so each side meets the pair that is worse for it. Moves and shifts are integers, the very ones that
@@ -13,6 +16,7 @@ the surface's header states, so the float side and the posted side speak of the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -24,12 +28,14 @@ from plimsoll.risk.errors import ScenarioError
 from plimsoll.spec.surface import LANES, VERSION
 from plimsoll.spec.wad import PPM
 
-NODES: Final = (0, 1667, -1667, 3333, -3333, 5000, -5000, 6667, -6667, 8333, -8333, 10000, -10000)  # [1e-4 PSR]
+EVEN: Final = (1667, 3333, 5000, 6667, 8333)  # [1e-4 PSR] inner nodes a sixth apart
+INNER: Final = EVEN  # [1e-4 PSR] the inner nodes that are posted where nothing else is said
 EXTREMES: Final = (150, 200, 300)  # [1e-2 PSR]
 DAMPS: Final = (60, 45, 33)  # [1e-2] share of an extreme's profit or loss that counts
 NODE_UNIT: Final = 10**4
 EXTREME_UNIT: Final = 10**2
-NODE_LANES: Final = 2 * len(NODES)
+NODES: Final = 13
+NODE_LANES: Final = 2 * NODES
 MAX_LANE: Final = 2**15 - 1
 FINE: Final = 1  # lanes of 0.1 bp of the index
 COARSE: Final = 10  # lanes of 1 bp
@@ -55,6 +61,11 @@ class ScenarioSet:
         Time that has passed in the lanes of volatility down [s].
     tenor_power, tenor_cap
         The shifts are multiplied by min(cap, (30 / max(days, 1))^power): short expiries swing more. [ppm]
+    common
+        How many lanes, from the first, mean the same in every underlying of a class. Where underlyings have inner
+        nodes of their own only node 0 does, and nothing nets any more: let them share their nodes.
+    inner
+        The five inner nodes, rising [1e-4 PSR].
     """
 
     psr: int
@@ -65,6 +76,7 @@ class ScenarioSet:
     tenor_power: int = 300_000
     tenor_cap: int = 3_000_000
     common: int = LANES
+    inner: tuple[int, ...] = INNER
 
     def __post_init__(self) -> None:
         if not 0 < self.psr <= PPM:
@@ -79,6 +91,9 @@ class ScenarioSet:
             raise ScenarioError("look-ahead at least 0, tenor power 0 .. 1, tenor cap at least 1 is right")
         if not 1 <= self.common <= LANES:
             raise ScenarioError(f"{self.common} common lanes; 1 .. {LANES} is right")
+        steps = (0, *self.inner, NODE_UNIT)
+        if len(steps) != NODES // 2 + 1 or any(near >= far for near, far in pairwise(steps)):
+            raise ScenarioError(f"inner nodes {self.inner}; five that rise between 0 and {NODE_UNIT} are right")
 
     def at_scale(self, scale: Scale) -> ScenarioSet:
         """The same scenarios in another lane unit."""
@@ -87,7 +102,7 @@ class ScenarioSet:
     @property
     def nodes(self) -> tuple[int, ...]:
         """Nodes as a header states them [1e-4 PSR]."""
-        return NODES
+        return (0, *(sign * step for step in (*self.inner, NODE_UNIT) for sign in (1, -1)))
 
     @property
     def extremes(self) -> tuple[int, ...]:
@@ -109,7 +124,7 @@ class ScenarioSet:
         """Eight bytes of keccak over everything that gives a lane its meaning [u64]."""
         fields = (
             (VERSION, 1),
-            *((node % 2**16, 2) for node in NODES),
+            *((node % 2**16, 2) for node in self.nodes),
             (self.psr, 4),
             (self.vol_up, 4),
             (self.vol_down, 4),
@@ -126,7 +141,7 @@ class ScenarioSet:
     @property
     def node_moves(self) -> FloatArray:
         """Relative price moves of the 13 nodes, shape (13,), in lane order."""
-        return np.array(NODES, dtype=np.float64) * self.psr / (NODE_UNIT * PPM)
+        return np.array(self.nodes, dtype=np.float64) * self.psr / (NODE_UNIT * PPM)
 
     @property
     def extreme_moves(self) -> FloatArray:
@@ -149,7 +164,7 @@ class ScenarioSet:
         """`linear_pnl` in lane units, by integers: node x PSR, half a unit away from zero."""
         unit = self.scale * LANE_PPM
         lanes = []
-        for node in NODES:
+        for node in self.nodes:
             lanes += [_half_away(node * self.psr, NODE_UNIT * unit)] * 2
         for extreme, damp in zip(EXTREMES, DAMPS, strict=True):
             up = extreme * self.psr

@@ -6,15 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.risk.errors import ScenarioError
-from plimsoll.risk.scenarios import COARSE, DAMPS, EXTREMES, FINE, NODES, ScenarioSet
+from plimsoll.risk.scenarios import COARSE, DAMPS, EVEN, EXTREMES, FINE, INNER, ScenarioSet
 
-SET = ScenarioSet(psr=120_000, vol_up=400_000, vol_down=250_000)
+SET = ScenarioSet(psr=120_000, vol_up=400_000, vol_down=250_000, inner=EVEN)
+NODES = SET.nodes
 
 
 def test_order_of_the_nodes():
     assert len(NODES) == 13
     assert [round(node / 10_000 * 6) for node in NODES] == [0, 1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 6, -6]
     assert all(abs(node / 10_000 * 6 - round(node / 10_000 * 6)) < 4e-4 for node in NODES)
+
+
+def test_inner_nodes_stand_between_the_middle_and_the_end_in_pairs():
+    placed = replace(SET, inner=(900, 1900, 3100, 4800, 7200))
+    assert placed.nodes == (0, 900, -900, 1900, -1900, 3100, -3100, 4800, -4800, 7200, -7200, 10000, -10000)
+    assert placed.node_moves[:3] == pytest.approx([0, 0.0108, -0.0108])
+    assert placed.linear_pnl[4:6] == pytest.approx([-0.0108, -0.0108])
+    assert placed.linear_pnl[24:] == pytest.approx(SET.linear_pnl[24:])
+    assert ScenarioSet(psr=120_000, vol_up=0, vol_down=0).inner == INNER
 
 
 def test_lanes_of_the_index_itself():
@@ -27,7 +37,7 @@ def test_lanes_of_the_index_itself():
 
 @given(st.integers(1, 1_000_000), st.sampled_from([FINE, COARSE]))
 def test_integer_lanes_are_node_times_psr(psr, scale):
-    scenarios = ScenarioSet(psr, 0, 0, scale)
+    scenarios = ScenarioSet(psr, 0, 0, scale, inner=EVEN)
     lanes = scenarios.linear_lanes
     assert np.max(np.abs(np.array(lanes) * scenarios.unit - scenarios.linear_pnl)) <= scenarios.unit * (0.5 + 1e-9)
     for k, node in enumerate(NODES):
@@ -63,6 +73,7 @@ def test_a_price_stops_at_zero():
         {"look_ahead": 0},
         {"tenor_power": 0},
         {"tenor_cap": 1_000_000},
+        {"inner": (1666, *EVEN[1:])},
     ],
 )
 def test_what_changes_a_lane_changes_the_id(change):
@@ -71,7 +82,7 @@ def test_what_changes_a_lane_changes_the_id(change):
 
 
 def test_the_id_is_fixed():
-    assert ScenarioSet(psr=120_000, vol_up=400_000, vol_down=250_000).set_id == SET.set_id
+    assert ScenarioSet(psr=120_000, vol_up=400_000, vol_down=250_000, inner=EVEN).set_id == SET.set_id
     assert hex(SET.set_id) == "0x5f929f7463d4bc28"
 
 
@@ -96,7 +107,7 @@ def test_moves_of_a_real_array():
     """NSE Clearing, NIFTY June 2026 future, 2026-06-25: -node x P + carry, in index points, losses positive."""
     index, scan, carry = 24_051.80, 2_235.635, 8.72
     posted = [8.72, -736.49, 753.93, -1481.70, 1499.14, -2226.91, 2244.36]
-    scenarios = ScenarioSet(round(scan / index * 1e6), 0, 0)
+    scenarios = ScenarioSet(round(scan / index * 1e6), 0, 0, inner=EVEN)
     lanes = dict(zip(NODES, scenarios.linear_lanes[:26:2], strict=True))
     ours = [-lanes[node] * scenarios.unit * index + carry for node in (0, 3333, -3333, 6667, -6667, 10000, -10000)]
     # half a lane unit is 0.12 points; a node in 1e-4 is up to 0.075 off a third
@@ -117,6 +128,10 @@ def test_moves_of_a_real_array():
         {"tenor_cap": 999_999},
         {"common": 33},
         {"common": 0},
+        {"inner": EVEN[:4]},
+        {"inner": (*EVEN[:4], 10_000)},
+        {"inner": (0, *EVEN[1:])},
+        {"inner": (*EVEN[:3], 8333, 8333)},
     ],
 )
 def test_refuses(bad):
