@@ -1,8 +1,8 @@
 """What others measured on the recorded prices, measured by us.
 
 Daily prices are the closes of the bars that end at 00:00 UTC. The table gives no tolerance and says no range of days;
-it was not measured on just the days that are recorded. What hangs on a few days (worst lows, the EWMA's exceptions, peak
-and trough, the least correlation) is met to the last digit, quantiles and means within what each test states.
+it was not measured on just the days that are recorded. What hangs on a few days (worst lows, the EWMA's exceptions and
+its peak and trough, the least correlation) is met to the last digit; quantiles and means within what each test states.
 """
 
 import numpy as np
