@@ -352,6 +352,7 @@ def target(
         look_ahead=engine.look_ahead,
         tenor_power=engine.tenor_power,
         tenor_cap=engine.tenor_cap,
+        inner=engine.inner,
     )
     charges = [
         max(row.gross, gross_floor(rules, item.kind, max(0, item.expiry - now)))
