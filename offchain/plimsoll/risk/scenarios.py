@@ -30,8 +30,8 @@ from plimsoll.spec.wad import PPM
 
 EVEN: Final = (1667, 3333, 5000, 6667, 8333)  # [1e-4 PSR] inner nodes a sixth apart
 # [1e-4 PSR] The inner nodes that are posted where nothing else is said: `plimsoll.risk.lanes.place` on books drawn from
-# the BTC and ETH chains of 2025-12-30 at scan ranges of 5, 7.5, 10, 13 and 17 %.
-INNER: Final = (500, 1300, 2600, 4400, 6600)
+# the BTC and ETH chains of 2025-12-30 at scan ranges of 5 to 16 %.
+INNER: Final = (1000, 2000, 3200, 4800, 7300)
 NODES: Final = (0, *(sign * step for step in (*INNER, 10_000) for sign in (1, -1)))  # [1e-4 PSR] with those inner ones
 EXTREMES: Final = (150, 200, 300)  # [1e-2 PSR]
 DAMPS: Final = (60, 45, 33)  # [1e-2] share of an extreme's profit or loss that counts
