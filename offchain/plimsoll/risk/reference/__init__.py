@@ -1,6 +1,7 @@
 """Rules that other venues margin by, to compare with on the same portfolio; and to learn what is usual.
 
 portfolio  positions and market in, requirement out
+book       the same from a file
 span       classic SPAN: sixteen scenarios
 pmrm       Derive's PMRM2: 33 scenarios on chain
 deribit    Deribit's matrix, and its rule for options alone

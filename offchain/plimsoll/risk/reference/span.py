@@ -182,7 +182,7 @@ class ClassicSpan:
         credit = config.credit * _offset(portfolios, scans, deltas)
         mm = assembly(sum(scans), spreads, credit, shorts)
         value = math.fsum(portfolio.option_value for portfolio in portfolios)
-        parts = {"scan": sum(scans), "spreads": spreads, "credit": -credit, "short minimum": shorts}
+        parts = {"scan": sum(scans), "spreads": spreads, "credit": 0.0 - credit, "short minimum": shorts}
         return Requirement(config.initial * mm, mm, value, parts)
 
 
