@@ -11,7 +11,8 @@ Alone, in coin, with U the index and OTM how far out of the money:
     short put    IM = max(max(.15 - OTM / U, .10) + mark, MM)     MM = max(.075, .075 mark) + mark
 
 Deribit, portfolio margin and options margin pages; ranges change with the market, so the ones here are an example. The
-exchange says that the far moves are damped, not how: here a linear position loses as much there as at the edge.
+exchange says that the far moves are damped, not how: here a linear position loses as much there as at the edge. IM over
+MM is taken from OKX, as Deribit's own was not to be had.
 """
 
 from __future__ import annotations
