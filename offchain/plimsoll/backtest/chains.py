@@ -38,12 +38,13 @@ from plimsoll.market.bars import DAY, FloatArray
 from plimsoll.market.errors import EmptyRangeError
 from plimsoll.market.snapshot import MAX_VOLATILITY, History, Market, Snapshot
 from plimsoll.market.sources import DATA_VARIABLE, OptionQuote, load_option_chain, load_recorded, recorded_path
+from plimsoll.risk import svi
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.models import EwmaFhs, State
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, Instrument
 from plimsoll.spec.margin import Params, gross_floor
 from plimsoll.spec.surface import Surface
-from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
+from plimsoll.spec.wad import MARK_UNIT, PPM, WAD, YEAR
 
 UNDERLYINGS: Final[Mapping[str, int]] = {"BTC": 257, "ETH": 258}  # one class
 KINDS: Final = ("single", "straddle", "butterfly", "vertical", "calendar", "hedged", "random")
@@ -147,6 +148,46 @@ def full_snapshot(name: str = "option_chain_2025-12-30") -> Snapshot:
         for currency, quotes in chains.items()
     }
     return snapshot_of(chains, histories)
+
+
+def surface_of(quotes: Sequence[OptionQuote]) -> tuple[svi.ImpliedSurface, tuple[svi.Fitted, ...]]:
+    """The implied surface of one chain's bids and asks: what prices an option that nobody quotes.
+
+    Raises
+    ------
+    PricingError
+        As `plimsoll.risk.svi.fit`.
+    """
+    now = max((quote.time for quote in quotes), default=0)
+    expiries = []
+    for expiry in sorted({quote.expiry for quote in quotes if quote.expiry > now}):
+        part = [quote for quote in quotes if quote.expiry == expiry]
+        forward = float(np.median([quote.forward for quote in part]))
+        tau = (expiry - now) / YEAR
+        bid, ask = (np.array([getattr(quote, side) for quote in part]) * forward for side in ("bid", "ask"))
+        call, strike = np.array([quote.is_call for quote in part]), np.array([quote.strike for quote in part])
+        expiries.append((tau, svi.points(call, strike, bid, ask, forward, tau)))
+    return svi.fit(expiries)
+
+
+def surface_record(currency: str, name: str = "option_chain_2025-12-30") -> dict[str, float]:
+    """How the surface of a recorded chain fits: for a table of figures; empty without the recorded chain.
+
+    `mean_error`, `worst_error` of an expiry [volatility], `excess` the largest arbitrage, `used`, `dropped` quotes.
+    """
+    if not os.environ.get(DATA_VARIABLE):
+        return {}
+    surface, fitted = surface_of(load_option_chain(recorded_path(name), currency))
+    errors = [found.error for found in fitted]
+    return {
+        "expiries": float(len(fitted)),
+        "mean_error": float(np.mean(errors)),
+        "worst_error": max(errors),
+        "excess": surface.excess,
+        "fallbacks": float(sum(found.fallback for found in fitted)),
+        "used": float(sum(found.used for found in fitted)),
+        "dropped": float(sum(found.dropped for found in fitted)),
+    }
 
 
 # -------------------------------------------------------------------------------------------------------- what is held

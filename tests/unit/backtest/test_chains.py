@@ -202,6 +202,7 @@ def test_the_recorded_chain_has_both_sides_of_the_market(data_folder):
 
 
 @pytest.mark.data
+@pytest.mark.long
 def test_two_recorded_days(data_folder):
     """The splice leaves no jump, and a day's books stand against the next day's marks."""
     assert data_folder
