@@ -111,7 +111,7 @@ class Sources:
     @cached_property
     def stateful(self) -> dict[str, float]:
         """What the stateful tests counted."""
-        return self._counted("tests/stateful")
+        return self._counted("tests/stateful/test_protocol.py", profile="figures")
 
     @cached_property
     def clone(self) -> dict[str, float]:

@@ -34,7 +34,7 @@ from tests.strategies import (
     world,
 )
 
-WORLDS = {"quick": 8, "ci": 40, "figures": 90, "long": 2_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+WORLDS = {"quick": 8, "ci": 25, "figures": 90, "long": 2_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 BOOKS = 25  # in each world
 CHUNKS = 4
 

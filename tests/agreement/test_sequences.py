@@ -26,7 +26,7 @@ from tests.pairs import Mismatch, Pair
 from tests.strategies import Drawn, Seeded
 
 P = TypeVar("P", bound=Pair)
-SEQUENCES = {"quick": 30, "ci": 100, "figures": 500, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+SEQUENCES = {"quick": 30, "ci": 60, "figures": 500, "long": 5_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 STEPS = 10
 
 

@@ -120,6 +120,7 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     assert "solvent, now and in every lane" in shown.stdout
 
 
+@pytest.mark.long
 def test_anvil_of_apes_own(tmp_path):
     done = ape("deploy", "--network", "ethereum:local:foundry", "--book", str(tmp_path / "book.json"))
     assert "done: 78 transactions" in done

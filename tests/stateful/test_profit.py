@@ -43,7 +43,7 @@ from tests.pairs import Pair, account, address_of
 from tests.stateful.reports import report_at_same_marks
 from tests.strategies import Seeded, chance
 
-SEQUENCES = {"quick": 100, "ci": 500, "figures": 10_000, "long": 10_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+SEQUENCES = {"quick": 100, "ci": 250, "figures": 10_000, "long": 10_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 STEPS = 12
 NAMES = ("trader", "attacker")  # both are he
 OWN = (account("trader", 0), account("trader", 1), account("trader", 2), account("attacker", 0), account("attacker", 1))

@@ -184,7 +184,7 @@ def test_a_peer_that_never_ends_its_answer(network, built, signed):
         with pytest.raises(QuorumError) as error:
             asking.sign(built, signed)
         whys.append(error.value.refusals[url])
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 2.5  # the answer drips for three seconds
     assert whys == ["no answer within 0.1 s"] * WAITING + ["still busy with earlier proposals"]
 
 

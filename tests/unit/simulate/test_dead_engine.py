@@ -160,7 +160,7 @@ def test_liquidations_on_a_dead_index_are_found():
     assert run.dark.leaves == 0  # surfaces are stale besides
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_withdrawals_below_initial_margin_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     faulty = faulty_contracts(
         tmp_path,
