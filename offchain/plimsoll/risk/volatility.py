@@ -68,15 +68,45 @@ def check_returns(returns: FloatArray, needed: int, what: str = "volatility") ->
         raise ReturnError(f"{what}: return {at} is {returns[at]}; a finite number is right")
 
 
-def _start(returns: FloatArray, decay: float, start: float | None) -> float:
+def ewma(values: FloatArray, decay: float, start: float | None = None) -> FloatArray:
+    """Exponentially weighted mean, as it was known before each value and after the last.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), oldest first.
+    decay
+        Weight that the last mean keeps, per value.
+    start
+        Mean before the first value; the plain one of the first 25 where not given.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n + 1,).
+
+    Raises
+    ------
+    TooFewObservationsError, ReturnError
+        There is no value, or one is not finite.
+    ModelError
+        `decay` or `start` is out of range.
+    """
     if not 0 < decay < 1:
         raise ModelError(f"decay {decay}; above 0 and below 1 is right")
-    check_returns(returns, 1)
+    check_returns(values, 1)
     if start is None:
-        return _mean(np.square(returns[:SEED_RETURNS]))
-    if not (math.isfinite(start) and start >= 0):
+        start = _mean(values[:SEED_RETURNS])
+    elif not (math.isfinite(start) and start >= 0):
         raise ModelError(f"start variance {start}; 0 or more is right")
-    return start
+    found = np.append(start, (1 - decay) * values)
+    # Not by a compiled recursion, which may fuse its product and sum on one machine and not on another: each pass
+    # doubles how far back an entry looks. A weight under 1e-200 adds nothing to a variance.
+    reach, weight = 1, decay
+    while reach < len(found) and weight > 1e-200:
+        found[reach:] += weight * found[:-reach]
+        reach, weight = 2 * reach, weight * weight
+    return found
 
 
 def ewma_variance(returns: FloatArray, decay: float = 0.94, start: float | None = None) -> FloatArray:
@@ -104,14 +134,8 @@ def ewma_variance(returns: FloatArray, decay: float = 0.94, start: float | None 
     ModelError
         `decay` or `start` is out of range.
     """
-    found = np.append(_start(returns, decay, start), (1 - decay) * np.square(returns))
-    # Not by a compiled recursion, which may fuse its product and sum on one machine and not on another: each pass
-    # doubles how far back an entry looks. A weight under 1e-200 adds nothing to a variance.
-    reach, weight = 1, decay
-    while reach < len(found) and weight > 1e-200:
-        found[reach:] += weight * found[:-reach]
-        reach, weight = 2 * reach, weight * weight
-    return found
+    check_returns(returns, 1)
+    return ewma(np.square(returns), decay, start)
 
 
 def residuals(returns: FloatArray, variance: FloatArray, horizon: int = 1, burn_in: int = SEED_RETURNS) -> FloatArray:

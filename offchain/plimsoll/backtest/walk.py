@@ -1,0 +1,176 @@
+"""Margins of a model at every close of a history, each from what was known then: walk-forward.
+
+A model here is a function of bars, horizon and level, and answers with the margin of a long and of a short at each
+close. `MODELS` names those that are compared. None looks ahead: what it says of the past does not change with the
+future (a test cuts the future off, and puts another there).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, Protocol
+
+import numpy as np
+
+from plimsoll.backtest.errors import BacktestError
+from plimsoll.market.bars import DAY, Bars, FloatArray
+from plimsoll.market.portable import exp, log
+from plimsoll.risk.har import HarConfig, calmed, log_volatility
+from plimsoll.risk.volatility import ewma_variance, historical_tail, parametric_tail
+
+WEEK: Final = 7 * DAY
+BURN_IN: Final = 60 * DAY  # residuals of a forecast that knew less are left out
+NEEDED: Final = 100  # residuals below which a tail is no estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """Margins as shares of the price, at each close.
+
+    Parameters
+    ----------
+    down, up
+        Of a long and of a short, shape (n + 1,): entry t is set at the close before bar t. NaN where nothing is said.
+    """
+
+    down: FloatArray
+    up: FloatArray
+
+    @property
+    def wider(self) -> Margins:
+        """The same for both sides: the wider, as symmetrical lanes ask."""
+        both = np.maximum(self.down, self.up)
+        return Margins(both, both)
+
+
+class Model(Protocol):
+    """What is compared."""
+
+    def __call__(self, bars: Bars, horizon: int, level: float) -> Margins:
+        """Margins for `horizon` bars that a share `level` of moves does not exceed."""
+
+
+def closes(bars: Bars) -> FloatArray:
+    """Logarithm of the price at each close, shape (n + 1,): entry 0 is the first bar's open."""
+    return log(np.concatenate((bars.open[:1], bars.close)))
+
+
+def filtered(
+    bars: Bars, volatility: FloatArray, horizon: int, level: float, *, needed: int = NEEDED, every: int = WEEK
+) -> Margins:
+    """Filtered historical simulation on a path of volatility, its tails renewed once a week.
+
+    Parameters
+    ----------
+    bars
+        The history, n of them.
+    volatility
+        Of the next `horizon` bars, shape (n + 1,), as known at each close; NaN where it is not.
+    horizon
+        Bars.
+    level
+        Share of moves that the margin covers, on each side.
+    needed
+        Residuals below which nothing is said.
+    every
+        Time between two readings of the tails [s].
+    """
+    logs = closes(bars)
+    moves = logs[horizon:] - logs[:-horizon]
+    residuals = moves / volatility[: len(moves)]
+    start = int(np.argmin(np.isnan(volatility))) + BURN_IN // bars.interval
+    down, up = np.full(len(logs), np.nan), np.full(len(logs), np.nan)
+    step = max(1, every // bars.interval)
+    for t in range(start + needed + horizon, len(logs), step):
+        tail = historical_tail(residuals[start : t - horizon + 1], level, horizon)
+        now = volatility[t : t + step]
+        down[t : t + step] = 1 - exp(-max(tail.quantile_down, 0.0) * now)
+        up[t : t + step] = exp(max(tail.quantile_up, 0.0) * now) - 1
+    return Margins(down, up)
+
+
+def har_fhs(bars: Bars, horizon: int, level: float, config: HarConfig | None = None) -> Margins:
+    """The default: HAR on realised variance, calmed, with filtered historical simulation for the tails."""
+    returns = np.diff(closes(bars))
+    ranges = log(bars.high) - log(bars.low)
+    path = calmed(log_volatility(returns, bars.time, bars.interval, horizon, ranges, config), bars.interval, config)
+    first = int(np.argmin(np.isnan(path)))
+    return filtered(bars, np.concatenate((path[:first], exp(path[first:]))), horizon, level)
+
+
+def _ewma_path(bars: Bars, horizon: int, decay: float) -> FloatArray:
+    daily = float(exp(math.fsum([float(log(decay))]) * bars.interval / DAY))
+    found: FloatArray = np.sqrt(ewma_variance(np.diff(closes(bars)), daily) * horizon)
+    return found
+
+
+def ewma_fhs(bars: Bars, horizon: int, level: float, decay: float = 0.97) -> Margins:
+    """EWMA volatility with filtered historical simulation; `decay` a day."""
+    return filtered(bars, _ewma_path(bars, horizon, decay), horizon, level)
+
+
+def ewma_normal(bars: Bars, horizon: int, level: float, decay: float = 0.94) -> Margins:
+    """Plain RiskMetrics: EWMA volatility times the normal's quantile; `decay` a day."""
+    quantile = parametric_tail(level, None).quantile_down
+    path = _ewma_path(bars, horizon, decay)
+    return Margins(1 - exp(-quantile * path), exp(quantile * path) - 1)
+
+
+def garch_t(bars: Bars, horizon: int, level: float, refit: int = 91 * DAY) -> Margins:
+    """GARCH(1,1) with Student t innovations on returns of a day, fitted anew every `refit` [s] by `arch`.
+
+    A horizon of another length takes the root of its share of a day. Bollerslev (Review of Economics and Statistics
+    69, 1987).
+    """
+    from arch import arch_model  # noqa: PLC0415 - slow to import, and wanted for comparison only
+
+    logs = closes(bars)
+    known = np.flatnonzero(bars.time % DAY == 0)  # closes at midnight
+    returns = 100 * np.diff(logs[known])
+    down, up = np.full(len(logs), np.nan), np.full(len(logs), np.nan)
+    share = math.sqrt(horizon * bars.interval / DAY)
+    variance, parameters, fitted = 0.0, None, 0
+    for k in range(365, len(known)):
+        if parameters is None or (k - fitted) * DAY >= refit:
+            model = arch_model(returns[:k], mean="Zero", vol="GARCH", p=1, q=1, dist="t", rescale=False)
+            found = model.fit(disp="off", show_warning=False)
+            parameters, fitted = found.params, k
+            variance = float(found.conditional_volatility[-1]) ** 2
+        variance = float(
+            parameters["omega"] + parameters["alpha[1]"] * returns[k - 1] ** 2 + parameters["beta[1]"] * variance
+        )
+        freedom = min(max(float(parameters["nu"]), 2.1), 500.0)
+        move = parametric_tail(level, freedom).quantile_down * math.sqrt(variance) / 100 * share
+        down[known[k] :] = -math.expm1(-move)
+        up[known[k] :] = math.expm1(move)
+    return Margins(down, up)
+
+
+def static(bars: Bars, horizon: int, level: float, down: float = 0.1, up: float = 0.1) -> Margins:
+    """The same share of the price for ever."""
+    del horizon, level
+    shape = len(bars) + 1
+    return Margins(np.full(shape, down), np.full(shape, up))
+
+
+MODELS: Final[Mapping[str, Callable[[Bars, int, float], Margins]]] = {
+    "har-fhs": har_fhs,
+    "ewma-94": ewma_normal,
+    "ewma-97-fhs": ewma_fhs,
+    "garch-t": garch_t,
+}
+
+
+def shaped(weight: float, reach: float, rise: float) -> Callable[[Bars, int, float], Margins]:
+    """The default model, calmed otherwise: a point of the frontier between capital and procyclicality."""
+    return partial(har_fhs, config=replace(HarConfig(), weight=weight, reach=reach, rise=rise))
+
+
+def model_of(name: str) -> Callable[[Bars, int, float], Margins]:
+    """A model by its name; BacktestError where there is none."""
+    if name not in MODELS:
+        raise BacktestError(f"model {name!r}; {', '.join(MODELS)} is right")
+    return MODELS[name]
