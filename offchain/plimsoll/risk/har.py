@@ -4,8 +4,10 @@ Corsi (Journal of Financial Econometrics 7, 2009) regresses realised variance on
 month. Here in logarithms, on exponential means of hourly variance, freed of the hour of the day:
 
     x[t]   = (r[t]^2 + range[t]^2 / (4 log 2)) / 2 / season(hour of t)      Parkinson (Journal of Business 53, 1980)
-    log of the mean of x over the next h bars  =  b0 + sum over half-lives of b log mean(x) + b' share of falls
+    log of the mean of x over the next h bars  =  b0 + sum of b log mean(x) + c log mean(sqrt x) + d share of falls
 
+with means over half-lives from two hours to sixty days; those of sqrt x, up to four days, say more where a single bar
+was wild (Forsberg and Ghysels, Journal of Financial Econometrics 5, 2007).
 The coefficients are fitted by least squares to all that was known at the start of each block of `refit` days: the path
 that this module gives is walk-forward by itself, and its last entry is the forecast of now. A margin that follows such
 a forecast as it stands lurches. `calmed` lets it: deviations from the mean of all history are compressed, and within
@@ -37,6 +39,7 @@ PARKINSON: Final = 4 * LOG_2
 SMALL: Final = 1e-12  # variance of a bar, below which it is all one
 OUTLIER: Final = 6.0  # an hour's move in units of the week's that tells no more of its hour than this
 RIDGE: Final = 1e-3
+SHORT: Final = 4.0  # [days] half-lives up to which the mean absolute move is looked at too
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +70,8 @@ class HarConfig:
     burn_in: int = 120
     refit: int = 30
     season_memory: float = 365.0
-    weight: float = 0.9
-    reach: float = 0.85
+    weight: float = 0.75
+    reach: float = 0.9
     rise: float = 0.88
     window: int = 5
 
@@ -239,10 +242,16 @@ def log_volatility(
     row = np.minimum(np.arange(n + 1) // week, len(table) - 1)
     opens = np.append(time, time[-1] + interval)
     free = variance / table[row[:-1], time // HOUR % HOURS]
-    decays = [_decay(half_life, interval) for half_life in config.half_lives if half_life * DAY >= interval / 2]
-    columns = [np.ones(n + 1), *(log(np.maximum(ewma(free, decay), SMALL)) for decay in decays)]
-    falls = ewma(np.where(returns < 0, free, 0.0), _decay(1.0, interval))
-    columns.append(falls / np.maximum(ewma(free, _decay(1.0, interval)), SMALL))
+    lives = [half_life for half_life in config.half_lives if half_life * DAY >= interval / 2]
+    size, fall = np.sqrt(free), np.where(returns < 0, free, 0.0)
+
+    def mean(values: FloatArray, half_life: float) -> FloatArray:
+        return np.maximum(ewma(values, _decay(half_life, interval)), SMALL)
+
+    columns = [np.ones(n + 1)]
+    columns += [log(mean(free, half_life)) for half_life in lives]
+    columns += [log(mean(size, half_life)) for half_life in lives if half_life <= SHORT]
+    columns += [mean(fall, half_life) / mean(free, half_life) for half_life in dict.fromkeys((lives[0], 1.0))]
     running = np.concatenate(([0.0], np.cumsum(free)))
     wanted = log(np.maximum((running[horizon:] - running[:-horizon]) / horizon, SMALL))
     ahead = np.zeros(n + 1)

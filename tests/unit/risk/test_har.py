@@ -60,7 +60,7 @@ def test_it_forecasts_better_than_the_mean_of_all(market, horizon):
     assert live[0] == 20 * 24
     ahead = np.log(np.sqrt(np.array([np.sum(true[t : t + horizon] ** 2) for t in live])))
     error, plain = found[live] - ahead, ahead - ahead.mean()
-    assert np.var(error) < 0.5 * np.var(plain)
+    assert np.var(error) < 0.7 * np.var(plain)
 
 
 def test_what_it_says_of_the_past_does_not_change_with_the_future(market):
