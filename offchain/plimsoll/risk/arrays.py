@@ -51,7 +51,7 @@ from plimsoll.market.portable import log
 from plimsoll.market.snapshot import Market
 from plimsoll.risk import black
 from plimsoll.risk.errors import LaneRangeError, ListingError, ModelError
-from plimsoll.risk.rounding import nearest, nearest_int, upward
+from plimsoll.risk.rounding import IntArray, nearest, nearest_int, upward
 from plimsoll.risk.scenarios import (
     COARSE,
     FINE,
@@ -73,6 +73,10 @@ BETWEEN: Final = (0.0, 0.25, 0.5, 0.75)  # and volatility on the way from down t
 # The gap between chord and curve is concave; its peak is at most 4/3 of the highest of three inner quarter points.
 GAP_BOUND: Final = 4 / 3
 THETA_UNIT: Final = 1e-7
+BLOCK: Final = 64  # points of the smile that are priced at a time
+NODE_EXTREMES: Final = LANES - NODE_LANES
+UP, DOWN, STILL, TOMORROW, INSIDE = range(5)  # places in `_totals`
+TURNED: Final = INSIDE + len(BETWEEN)
 DAY_YEARS: Final = 1 / 365
 
 
@@ -243,13 +247,13 @@ def revalue(
     mark, delta, gamma, vega, theta, gross = (np.zeros(n) for _ in range(6))
     exact = np.zeros(n, dtype=np.bool_)
     linear = scenarios.linear_pnl
-    options = []
-    for i, (instrument, item) in enumerate(zip(market.instruments, items, strict=True)):
-        if item.expiry and item.expiry <= now:
-            raise ListingError(f"{item} expired by {now}; leave its expiry out of the snapshot")
-        if item.kind in {CALL, PUT}:
-            options.append(i)
-            continue
+    ended = [item for item in items if item.expiry and item.expiry <= now]
+    if ended:
+        raise ListingError(f"{ended[0]} expired by {now}; leave its expiry out of the snapshot")
+    options = [i for i, item in enumerate(items) if item.kind == CALL or item.kind == PUT]  # noqa: PLR1714 - in a loop
+    others = set(range(n)).difference(options)
+    for i in sorted(others):
+        item, instrument = items[i], market.instruments[i]
         forward = forwards[item.expiry] / FORWARD_UNIT
         own = market.marks.get(instrument)
         mark[i] = forward if own is None else own / market.index
@@ -304,120 +308,233 @@ def _options(
     rows: npt.NDArray[np.int64],
     forwards: Mapping[int, int],
 ) -> tuple[FloatArray, ...]:
-    """Lanes (m, 32), mark, delta, gamma, vega, theta, gross (m,) of the options at `rows`, the formula run once."""
+    """Lanes (m, 32), mark, delta, gamma, vega, theta, gross (m,) of the options at `rows`.
+
+    Call and put of one expiry, strike and volatility are one smile point: the formula runs once for both, on some
+    points at a time, so that what it works on stays in the processor's cache.
+    """
     items = [market.listed[i] for i in rows]
     ids = [market.instruments[i] for i in rows]
+    points: dict[tuple[int, int, float], int] = {}
+    vols = market.implied_vols
+    keys = [(item.expiry, item.strike, vols.get(i, volatility)) for item, i in zip(items, ids, strict=True)]
+    of = np.array([points.setdefault(key, len(points)) for key in keys])
     call = np.array([item.kind == CALL for item in items])
-    forward = np.array([forwards[item.expiry] for item in items]) / FORWARD_UNIT
-    unit = market.strike_unit / market.reference
-    strike = np.array([item.strike for item in items], dtype=np.float64) * unit
-    tau = np.array([item.expiry - now for item in items]) / YEAR
-    sigma = np.array([market.implied_vols.get(i, volatility) for i in ids])
-    up, down = scenarios.shifted(sigma, tau)
-    later = np.maximum(tau - scenarios.look_ahead / YEAR, 0.0)
+    quoted = np.full(len(items), np.nan)
+    if market.marks:
+        quoted = np.array([market.marks.get(i, np.nan) for i in ids]) / market.index
+    smile = _Smile.of(list(points), scenarios, now, config, forwards, market.strike_unit / market.reference)
+    columns = _columns(scenarios, config)
+    found = np.empty((len(items), LANES + 6))
+    order = np.argsort(of, kind="stable")
+    ends = np.searchsorted(of[order], np.arange(BLOCK, len(points) + BLOCK, BLOCK))
+    for start, members in enumerate(np.split(order, ends[:-1])):
+        part = smile.part(start * BLOCK, (start + 1) * BLOCK)
+        found[members] = _priced(
+            part, columns, scenarios, config, of[members] - start * BLOCK, call[members], quoted[members]
+        )
+    lanes, rest = found[:, :LANES], found[:, LANES:]
+    return lanes, *rest.transpose()
 
-    # Columns: the price grid with volatility up; with volatility down; the extremes; now, a bump down, up; tomorrow;
-    # the price grid at volatilities between down and up.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Smile:
+    """Points of the smile, shape (n,) each: an expiry, a strike and a volatility; moves of `_moved` beside them."""
+
+    forward: FloatArray
+    strike: FloatArray
+    tau: FloatArray
+    sigma: FloatArray
+    up: FloatArray
+    down: FloatArray
+    basis: FloatArray
+    skew: FloatArray
+    term: FloatArray
+    vega: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        points: list[tuple[int, int, float]],
+        scenarios: ScenarioSet,
+        now: int,
+        config: ArrayConfig,
+        forwards: Mapping[int, int],
+        unit: float,
+    ) -> _Smile:
+        """From (expiry, strike, volatility) and the `unit` of strikes as a fraction of the index."""
+        forward = np.array([forwards[expiry] for expiry, _, _ in points]) / FORWARD_UNIT
+        strike = np.array([strike for _, strike, _ in points], dtype=np.float64) * unit
+        tau = np.array([expiry - now for expiry, _, _ in points]) / YEAR
+        sigma = np.array([sigma for _, _, sigma in points])
+        vega = black.vega(forward, strike, sigma, tau)  # first: it refuses what no price is defined for
+        up, down = scenarios.shifted(sigma, tau)
+        shift = up - sigma
+        # standard deviations, at most 1
+        out = np.minimum(np.abs(log(forward / strike)) / np.maximum(sigma * np.sqrt(tau), 1e-9), 1.0)
+        return cls(
+            forward,
+            strike,
+            tau,
+            sigma,
+            up,
+            down,
+            config.basis_move(scenarios.psr / PPM, tau),
+            out * np.maximum(config.skew_floor, config.skew_share * shift),
+            np.maximum(config.term_floor, config.term_share * shift),
+            vega,
+        )
+
+    def part(self, start: int, end: int) -> _Smile:
+        """Some of the points."""
+        return _Smile(*(getattr(self, name)[start:end] for name in self.__slots__))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """What is priced of each point of a smile.
+
+    `moves` (c,) of the price: the grid; the extremes; none, a bump down, up. Two more follow: the forward moved by the
+    basis, down and up. `price` (k,) which of these a column prices, `total` (k,) at which of `_totals`.
+    """
+
+    moves: FloatArray
+    price: npt.NDArray[np.int64]
+    total: npt.NDArray[np.int64]
+    grid: int  # points of the price grid
+    place: npt.NDArray[np.int64]  # where lane-ordered nodes stand on it
+
+
+def _columns(scenarios: ScenarioSet, config: ArrayConfig) -> _Columns:
+    """The price grid at volatility up, down and between; extremes; now, a bump either way; tomorrow; moved."""
     order = np.argsort(scenarios.nodes)
     nodes = scenarios.node_moves[order]
     weight = np.arange(GAP_PARTS) / GAP_PARTS
     grid = np.append((nodes[:-1, None] + np.diff(nodes)[:, None] * weight).ravel(), nodes[-1])
-    extremes = scenarios.extreme_moves
-    here = np.array([0.0, -config.bump, config.bump, 0.0])
-    moves = np.concatenate((grid, grid, extremes, here, np.tile(grid, len(BETWEEN))))
-    spans = np.cumsum([len(grid), len(grid), len(extremes), 3, 1, *[len(grid)] * len(BETWEEN)])
-    vols = np.empty((len(items), len(moves)))
-    times = np.empty_like(vols)
-    for start, end, vol, time in zip(
-        (0, *spans[:-1]),
-        spans,
-        (up, down, up, sigma, sigma, *(down + part * (up - down) for part in BETWEEN)),
-        (tau, later, tau, tau, np.maximum(tau - DAY_YEARS, 0.0), *[tau] * len(BETWEEN)),
-        strict=True,
-    ):
-        vols[:, start:end] = vol[:, None]
-        times[:, start:end] = time[:, None]
-    value = black.price(call[:, None], forward[:, None] * (1 + moves), strike[:, None], vols, times)
-    grid_up, grid_down, far, near, tomorrow, *inside = np.split(value, spans[:-1], axis=1)
+    far = scenarios.extreme_moves
+    here = len(grid) + len(far)
+    whole = np.arange(len(grid))
+    spans = (
+        (whole, UP),
+        (whole, DOWN),
+        *((whole, INSIDE + k) for k in range(len(BETWEEN))),
+        (np.arange(len(grid), here), UP),
+        (np.arange(here, here + 3), STILL),
+        (np.array([here]), TOMORROW),
+        (np.array([here + 3, here + 4]), STILL),
+        *((np.array([here]), TURNED + k) for k in range(4)),
+    )
+    return _Columns(
+        np.concatenate((grid, far, np.array([0.0, -config.bump, config.bump]))),
+        np.concatenate([span for span, _ in spans]),
+        np.repeat(np.array([total for _, total in spans]), [len(span) for span, _ in spans]),
+        len(grid),
+        np.argsort(order) * GAP_PARTS,
+    )
+
+
+def _totals(smile: _Smile, look_ahead: int) -> FloatArray:
+    """Volatility x sqrt(time), shape (n, 12): up; down, later; as it is; tomorrow; between; turned by skew and term."""
+    spread = smile.up - smile.down
+    now = np.sqrt(smile.tau)
+    later = np.sqrt(np.maximum(smile.tau - look_ahead / YEAR, 0.0))
+    tomorrow = np.sqrt(np.maximum(smile.tau - DAY_YEARS, 0.0))
+    turned = [np.maximum(smile.sigma + sign * move, 0.0) for move in (smile.skew, smile.term) for sign in (-1.0, 1.0)]
+    parts = [
+        smile.up * now,
+        smile.down * later,
+        smile.sigma * now,
+        smile.sigma * tomorrow,
+        *((smile.down + part * spread) * now for part in BETWEEN),
+        *(volatility * now for volatility in turned),
+    ]
+    return np.array(parts).transpose()
+
+
+def _priced(
+    smile: _Smile,
+    columns: _Columns,
+    scenarios: ScenarioSet,
+    config: ArrayConfig,
+    of: npt.NDArray[np.int64],
+    call: npt.NDArray[np.bool_],
+    quoted: FloatArray,
+) -> FloatArray:
+    """Lanes, mark, delta, gamma, vega, theta, gross of options, shape (m, 38).
+
+    `of` (m,) their points of the smile, `quoted` (m,) what they are marked at elsewhere, NaN for nowhere.
+    """
+    apart = np.maximum(1 + np.array([[-1.0], [1.0]]) * smile.basis, 0.0).transpose()
+    forward = smile.forward[:, None] * np.concatenate((np.tile(1 + columns.moves, (len(apart), 1)), apart), axis=1)
+    logs = log(forward / smile.strike[:, None])
+    prices = black.both(
+        np.take(logs, columns.price, axis=1),
+        np.take(_totals(smile, scenarios.look_ahead), columns.total, axis=1),
+        np.take(forward, columns.price, axis=1),
+        smile.strike[:, None],
+    )
+    value = np.take(np.concatenate(prices), np.where(call, of, of + len(logs)), axis=0)
+    spans = np.cumsum([columns.grid] * (2 + len(BETWEEN)) + [NODE_EXTREMES, 3, 1])
+    grid_up, grid_down, *inside, far, near, tomorrow, moved = np.split(value, spans, axis=1)
     base = near[:, 0]
 
-    quoted = np.array([market.marks.get(i, np.nan) for i in ids]) / market.index
     mark = np.where(np.isnan(quoted), base, quoted)
-    psr = scenarios.psr / PPM
     # a quote may lie off the model: no lane may take more from a long than its mark, none bring more than there is
-    bound = np.where(call, forward * (1 + psr), strike)
+    bound = np.where(call, smile.forward[of] * (1 + scenarios.psr / PPM), smile.strike[of])
     mark = np.minimum(mark, np.maximum(bound - (np.max(grid_up, axis=1) - base), 0.0))
     floor = -mark[:, None]
-
-    lanes = np.empty((len(items), LANES))
-    place = np.argsort(order) * GAP_PARTS  # where lane-ordered nodes stand on the grid
-    lanes[:, 0:NODE_LANES:2] = np.maximum(grid_up[:, place] - base[:, None], floor)
-    lanes[:, 1:NODE_LANES:2] = np.maximum(grid_down[:, place] - base[:, None], floor)
-    lanes[:, NODE_LANES:] = scenarios.damping * np.maximum(far - base[:, None], floor)
+    found = np.empty((len(of), LANES + 6))
+    found[:, 0:NODE_LANES:2] = np.maximum(np.take(grid_up, columns.place, axis=1) - base[:, None], floor)
+    found[:, 1:NODE_LANES:2] = np.maximum(np.take(grid_down, columns.place, axis=1) - base[:, None], floor)
+    found[:, NODE_LANES:LANES] = scenarios.damping * np.maximum(far - base[:, None], floor)
 
     delta = (near[:, 2] - near[:, 1]) / (2 * config.bump)
     gamma = np.maximum((near[:, 2] + near[:, 1] - 2 * base) / (config.bump * config.bump), 0.0)
-    vega = black.greeks(call, forward, strike, sigma, tau).vega
-    theta = tomorrow[:, 0] - base
+    vega = smile.vega[of]
+    lines_up, lines_down = _chord(grid_up), _chord(grid_down)
+    gap = np.maximum(_gap(lines_up, grid_up), _gap(lines_down, grid_down))
+    between = np.zeros(len(of))
+    for share, part in zip(BETWEEN, inside, strict=True):
+        off = share * lines_up
+        off += (1 - share) * lines_down
+        np.subtract(part, off, out=off)
+        between = np.maximum(between, np.abs(off, out=off).max(axis=1))
+    gross = np.maximum(_moved(moved, base) + gap, between) + np.abs(delta) * config.spread + vega * config.vol_spread
+    for column, values in enumerate((mark, delta, gamma, vega, tomorrow[:, 0] - base, gross), LANES):
+        found[:, column] = values
+    return found
 
-    moved = _moved(call, forward, strike, sigma, tau, config.basis_move(psr, tau), up - sigma, base, config)
-    gap = np.maximum(_gap(grid_up), _gap(grid_down))
-    between = np.max(
-        [
-            np.abs(part - (share * _chord(grid_up) + (1 - share) * _chord(grid_down))).max(axis=1)
-            for share, part in zip(BETWEEN, inside, strict=True)
-        ],
-        axis=0,
-    )
-    gross = np.maximum(moved + gap, between) + np.abs(delta) * config.spread + vega * config.vol_spread
-    return lanes, mark, delta, gamma, vega, theta, gross
 
-
-def _moved(
-    call: npt.NDArray[np.bool_],
-    forward: FloatArray,
-    strike: FloatArray,
-    sigma: FloatArray,
-    tau: FloatArray,
-    basis: FloatArray,
-    shift: FloatArray,
-    base: FloatArray,
-    config: ArrayConfig,
-) -> FloatArray:
+def _moved(moved: FloatArray, base: FloatArray) -> FloatArray:
     """What basis, skew and term structure can cost one option, long or short, together as independent moves.
 
-    All arguments but the last of shape (m,); `basis` the relative move of the forward, `shift` that of volatility in
-    the lanes of volatility up, `base` the price as it is. The larger side of each is taken: a short option loses more
-    by gamma than a long one.
+    `moved` (m, 6) its price after each, down and up, `base` (m,) as it is. The larger side of each is taken: a short
+    option loses more by gamma than a long one.
     """
-    root = sigma * np.sqrt(tau)
-    out = np.minimum(np.abs(log(forward / strike)) / np.maximum(root, 1e-9), 1.0)  # standard deviations, at most 1
-    skew = out * np.maximum(config.skew_floor, config.skew_share * shift)
-    term = np.maximum(config.term_floor, config.term_share * shift)
-    still, both = np.zeros_like(sigma), np.array([[-1.0], [1.0]])
-    forwards = forward * np.maximum(1 + np.concatenate([both * move for move in (basis, still, still)]), 0.0)
-    vols = np.maximum(sigma + np.concatenate([both * move for move in (still, skew, term)]), 0.0)
-    moved = np.abs(black.price(call, forwards, strike, vols, tau) - base)  # (6, m): down and up of each
-    worst = np.square(np.maximum(moved[0::2], moved[1::2]))
-    found: FloatArray = np.sqrt(worst[0] + worst[1] + worst[2])
+    off = np.abs(moved - base[:, None])
+    worst = np.square(np.maximum(off[:, 0::2], off[:, 1::2]))
+    found: FloatArray = np.sqrt(worst[:, 0] + worst[:, 1] + worst[:, 2])
     return found
 
 
 def _chord(grid: FloatArray) -> FloatArray:
     """The straight lines between neighbouring nodes, where `grid` has its points; both (m, 12 GAP_PARTS + 1)."""
     nodes = grid[:, ::GAP_PARTS]
-    lines = nodes[:, :-1, None] + np.diff(nodes, axis=1)[:, :, None] * (np.arange(GAP_PARTS) / GAP_PARTS)
-    found: FloatArray = np.concatenate((lines.reshape(len(grid), -1), nodes[:, -1:]), axis=1)
+    found = np.empty(grid.shape)
+    lines = found[:, :-1].reshape(len(grid), -1, GAP_PARTS)  # a view
+    rises = (nodes[:, 1:] - nodes[:, :-1])[:, :, None]
+    np.add(nodes[:, :-1, None], rises * (np.arange(GAP_PARTS) / GAP_PARTS), out=lines)
+    found[:, -1] = nodes[:, -1]
     return found
 
 
-def _gap(grid: FloatArray) -> FloatArray:
-    """Upper bound of chord less value between neighbouring nodes; `grid` (m, 12 GAP_PARTS + 1), answer (m,).
+def _gap(lines: FloatArray, grid: FloatArray) -> FloatArray:
+    """Upper bound of chord less value between neighbouring nodes; both (m, 12 GAP_PARTS + 1), answer (m,).
 
     Values are convex in the forward, so chord less value is concave and not negative on each stretch, and zero at its
     ends; such a function peaks at no more than `GAP_BOUND` times its highest quarter point.
     """
-    found: FloatArray = GAP_BOUND * np.maximum((_chord(grid) - grid).max(axis=1), 0.0)
+    found: FloatArray = GAP_BOUND * np.maximum((lines - grid).max(axis=1), 0.0)
     return found
 
 
@@ -464,6 +581,7 @@ def quantise(revaluation: Revaluation) -> tuple[Row, ...]:
         "theta": (nearest(revaluation.theta / THETA_UNIT), -(2**23), 2**23 - 1),
         "gross": (gross, 0, 2**24 - 1),
     }
+    _, *rest = fields.values()
     for name, (values, low, high) in fields.items():
         wrong = (values < low) | (values > high)
         if np.any(wrong):
@@ -471,24 +589,41 @@ def quantise(revaluation: Revaluation) -> tuple[Row, ...]:
             raise LaneRangeError(
                 f"{revaluation.instruments[at]}: {name} {values[at]} does not fit its field, {low} .. {high}"
             )
-    whole = zip(revaluation.instruments, lanes.tolist(), *(f[0].tolist() for f in fields.values()), strict=True)
+    whole = zip(
+        revaluation.instruments,
+        lanes.tolist(),
+        _bounded(revaluation, marks),
+        *(f[0].tolist() for f in rest),
+        strict=True,
+    )
     return tuple(
-        Row(item.kind, item.strike, tuple(lane), _bounded(item, mark, revaluation), delta, gamma, vega, theta, charge)
+        Row(item.kind, item.strike, tuple(lane), mark, delta, gamma, vega, theta, charge)
         for item, lane, mark, delta, gamma, vega, theta, charge in whole
     )
 
 
-def _bounded(item: Instrument, mark: int, revaluation: Revaluation) -> int:
-    """A mark [1e-12 reference] inside the no-arbitrage bounds of `spec.margin.mark` at the reference price."""
-    reference = revaluation.reference
-    forward = mul_div_down(reference, revaluation.forwards[item.expiry], FORWARD_UNIT)
-    strike = item.strike * revaluation.strike_unit
-    low, high = 0, 2 * reference
-    if item.kind == CALL:
-        low, high = max(0, forward - strike), forward
-    elif item.kind == PUT:
-        low, high = max(0, strike - forward), strike
-    return min(max(mark, div_up(low * MARK_UNIT, reference)), mul_div_down(high, MARK_UNIT, reference))
+def _bounded(revaluation: Revaluation, marks: IntArray) -> list[int]:
+    """Marks [1e-12 reference] inside the no-arbitrage bounds of `spec.margin.mark` at the reference price."""
+    reference, unit = revaluation.reference, revaluation.strike_unit
+    ahead = {expiry: mul_div_down(reference, ratio, FORWARD_UNIT) for expiry, ratio in revaluation.forwards.items()}
+    found = []
+    for item, mark in zip(revaluation.instruments, marks.tolist(), strict=True):
+        kind = item.kind
+        low, high = 0, 2 * reference
+        if kind == CALL:
+            high = ahead[item.expiry]
+            low = high - item.strike * unit
+        elif kind == PUT:
+            high = item.strike * unit
+            low = high - ahead[item.expiry]
+        worth = mark * reference
+        if worth < low * MARK_UNIT:
+            found.append(div_up(low * MARK_UNIT, reference))
+        elif worth > high * MARK_UNIT:
+            found.append(mul_div_down(high, MARK_UNIT, reference))
+        else:
+            found.append(mark)
+    return found
 
 
 def by_expiry(revaluation: Revaluation, rows: tuple[Row, ...]) -> dict[int, tuple[Row, ...]]:

@@ -93,6 +93,60 @@ def price(is_call: npt.ArrayLike, forward: Floats, strike: Floats, volatility: F
     return found
 
 
+def both(logs: FloatArray, total: FloatArray, forward: FloatArray, strike: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Undiscounted prices of the call and of the put, to the bit those of `price`, for less than one of them by it.
+
+    A call and a put at one strike need the same logarithm, and as N(-d) is one tail of the normal distribution and N(d)
+    what it leaves of one, the same two tails. Nothing is checked: let `vega` have seen the inputs.
+
+    Parameters
+    ----------
+    logs
+        ln(forward / strike), shape (n, c).
+    total
+        Volatility x sqrt(time), at least 0, shape (n, c).
+    forward, strike
+        At least 0, and above; of a shape that broadcasts to (n, c).
+    """
+    d = np.empty((2, *logs.shape))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = logs / total
+    if not total.all():
+        ratio = np.where(np.isnan(ratio), 0.0, ratio)
+    half = total / 2
+    np.add(ratio, half, out=d[0])
+    np.subtract(ratio, half, out=d[1])
+    below = d < 0
+    np.abs(d, out=d)
+    tail = normal(np.negative(d, out=d))
+    rest = np.subtract(1, tail, out=d)
+    ahead, behind = np.where(below, tail, rest), np.where(below, rest, tail)
+    call = forward * ahead[0]
+    call -= strike * ahead[1]
+    put = forward * behind[0]
+    put -= strike * behind[1]
+    np.negative(put, out=put)
+    inside = forward - strike
+    np.minimum(np.maximum(call, np.maximum(inside, 0.0), out=call), forward, out=call)
+    np.minimum(np.maximum(put, np.maximum(-inside, 0.0), out=put), strike, out=put)
+    return call, put
+
+
+def vega(forward: Floats, strike: Floats, volatility: Floats, tau: Floats) -> FloatArray:
+    """`Greeks.vega` alone, that of a call and of a put.
+
+    Raises
+    ------
+    PricingError
+        As `price`.
+    """
+    f, k, s, t = _inputs(forward, strike, volatility, tau)
+    root = np.sqrt(t)
+    d1, _ = _d(f, k, s * root)
+    found: FloatArray = f * (exp(-np.square(d1) / 2) / SQRT_TWO_PI) * root
+    return found
+
+
 def greeks(is_call: npt.ArrayLike, forward: Floats, strike: Floats, volatility: Floats, tau: Floats) -> Greeks:
     """Sensitivities of `price`, same arguments.
 

@@ -23,7 +23,7 @@ haircut. `forward` is the expiry's forward in 1e-9 of the index (1e9 where there
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import unpack
+from struct import error, pack, unpack
 from typing import Final
 
 from plimsoll.spec.errors import FormatError
@@ -32,6 +32,9 @@ VERSION: Final = 1
 LANES: Final = 32
 HEADER_BYTES: Final = 96
 ROW_BYTES: Final = 96
+LANE_FORMAT: Final = f">{LANES}h"
+SIGN_24: Final = 2**23
+MASK_24: Final = 2**24 - 1
 MAX_ROWS: Final = 250  # 1 + 96 + 250 * 96 = 24,097 bytes, under the 24,576 of a contract
 
 
@@ -104,21 +107,41 @@ def encode_row(row: Row) -> bytes:
     if len(row.lanes) != LANES:
         msg = f"surface: {len(row.lanes)} lanes, a row has {LANES}"
         raise FormatError(msg)
-    lanes = b"".join(_int("lane", lane, 16).to_bytes(2, "big") for lane in row.lanes)
-    info = _pack(
-        [
-            (_uint("kind", row.kind, 8), 8),
-            (_uint("strike", row.strike, 48), 48),
-            (_uint("mark", row.mark, 48), 48),
-            (_int("delta", row.delta, 24), 24),
-            (_uint("gamma", row.gamma, 32), 32),
-            (_uint("vega", row.vega, 24), 24),
-            (_int("theta", row.theta, 24), 24),
-            (_uint("gross", row.gross, 24), 24),
-            (0, 24),
-        ]
+    try:
+        lanes = pack(LANE_FORMAT, *row.lanes)
+    except error:  # the lane at fault by its value
+        lanes = b"".join(_int("lane", lane, 16).to_bytes(2, "big") for lane in row.lanes)
+    return lanes + _info(row).to_bytes(32, "big")
+
+
+def _info(row: Row) -> int:
+    """The third word. Raises FormatError where a field does not fit."""
+    if (
+        (row.kind | row.strike >> 40 | row.mark >> 40 | row.gamma >> 24 | row.vega >> 16 | row.gross >> 16) >> 8
+        or not -SIGN_24 <= row.delta < SIGN_24
+        or not -SIGN_24 <= row.theta < SIGN_24
+    ):
+        for name, value, bits in (
+            ("kind", row.kind, 8),
+            ("strike", row.strike, 48),
+            ("mark", row.mark, 48),
+            ("gamma", row.gamma, 32),
+            ("vega", row.vega, 24),
+            ("gross", row.gross, 24),
+        ):
+            _uint(name, value, bits)
+        _int("delta", row.delta, 24)
+        _int("theta", row.theta, 24)
+    return (
+        row.kind << 248
+        | row.strike << 200
+        | row.mark << 152
+        | (row.delta & MASK_24) << 128
+        | row.gamma << 96
+        | row.vega << 72
+        | (row.theta & MASK_24) << 48
+        | row.gross << 24
     )
-    return lanes + info.to_bytes(32, "big")
 
 
 def encode(surface: Surface) -> bytes:
@@ -173,7 +196,7 @@ def decode_row(data: bytes) -> Row:
         vega=info >> 72 & (2**24 - 1),
         theta=_signed(info >> 48 & (2**24 - 1), 24),
         gross=info >> 24 & (2**24 - 1),
-        lanes=unpack(f">{LANES}h", data[:64]),
+        lanes=unpack(LANE_FORMAT, data[:64]),
     )
 
 

@@ -202,6 +202,15 @@ def test_the_recorded_chain_has_both_sides_of_the_market(data_folder):
 
 
 @pytest.mark.data
+def test_both_full_chains_take_milliseconds(data_folder):
+    """The bound is loose for a busy machine; the figures have the number."""
+    assert data_folder
+    found = chains.report_record(runs=5)
+    assert found["options"] == 1_304
+    assert 0 < found["milliseconds"] < 200
+
+
+@pytest.mark.data
 @pytest.mark.long
 def test_two_recorded_days(data_folder):
     """The splice leaves no jump, and a day's books stand against the next day's marks."""

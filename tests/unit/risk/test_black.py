@@ -117,3 +117,20 @@ def test_refuses(F, K, vol, T, name):
     for function in (black.price, black.greeks):
         with pytest.raises(PricingError, match=name):
             function(True, F, K, vol, T)
+
+
+@given(
+    forward=st.lists(st.sampled_from([0.0, 1e-9]) | st.floats(0.1, 10), min_size=4, max_size=4),
+    strike=st.lists(st.floats(0.1, 10), min_size=3, max_size=3),
+    volatility=st.sampled_from([0.0, 1e-4]) | st.floats(0.01, 20),
+    tau=st.sampled_from([0.0, 1e-6]) | st.floats(1e-3, 3),
+)
+def test_both_is_price_to_the_bit(forward, strike, volatility, tau):
+    """Fast kernel against plain one: call and put at once, from one logarithm and two tails."""
+    strikes, forwards = np.array(strike)[:, None], np.array([*forward, strike[0]])
+    total = np.full((3, 5), volatility) * np.sqrt(np.full((3, 5), tau))
+    found = black.both(black.log(forwards / strikes), total, forwards, strikes)
+    for kind, prices in zip((True, False), found, strict=True):
+        assert prices.tolist() == black.price(kind, forwards, strikes, volatility, tau).tolist()
+    vega = black.greeks(True, forwards, strikes, volatility, tau).vega
+    assert black.vega(forwards, strikes, volatility, tau).tolist() == vega.tolist()

@@ -132,10 +132,10 @@ def calls(tree):
 
 # Basic operations, what moves bits or picks elements, and running sums: IEEE 754 fixes them, in numpy's own order.
 EXACT_NUMPY = """
-    abs append arange argmax argmin argsort array array_equal asarray broadcast_shapes broadcast_to ceil clip
+    abs add append arange argmax argmin argsort array array_equal asarray broadcast_shapes broadcast_to ceil clip
     concatenate cumprod cumsum diff empty empty_like errstate flatnonzero floor frexp full full_like intersect1d
-    isfinite isnan ldexp max maximum min minimum partition repeat rint searchsorted sign sort split sqrt square take
-    tile where zeros zeros_like any all
+    isfinite isnan ldexp max maximum min minimum negative partition repeat rint searchsorted sign sort split sqrt square
+    subtract take tile where zeros zeros_like any all
 """
 EXACT_MATH = frozenset({"sqrt", "fsum", "floor", "ceil", "isfinite"})
 
