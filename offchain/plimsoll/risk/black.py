@@ -126,9 +126,11 @@ def both(logs: FloatArray, total: FloatArray, forward: FloatArray, strike: Float
     put = forward * behind[0]
     put -= strike * behind[1]
     np.negative(put, out=put)
-    inside = forward - strike
-    np.minimum(np.maximum(call, np.maximum(inside, 0.0), out=call), forward, out=call)
-    np.minimum(np.maximum(put, np.maximum(-inside, 0.0), out=put), strike, out=put)
+    inside, nothing, most = forward - strike, np.zeros(logs.shape), np.empty(logs.shape)
+    most[:] = strike
+    np.minimum(np.maximum(call, np.maximum(inside, nothing), out=call), forward, out=call)
+    np.negative(inside, out=inside)
+    np.minimum(np.maximum(put, np.maximum(inside, nothing), out=put), most, out=put)
     return call, put
 
 
