@@ -1,4 +1,4 @@
-"""The command line: `plimsoll demo | keeper | node | report | replay | account | solvency | compare | figures`.
+"""The command line: what an operator, an auditor or a risk desk types; `plimsoll --help` lists it.
 
 Exit codes: 0 it went well; 1 a check failed (chain and spec differ, a keeper halted, a node or contract refuses); 2 the
 input is bad. Errors that have a name are one line on standard error, without a traceback.
@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -22,6 +22,7 @@ from plimsoll.chain.errors import ChainError, DeploymentError
 from plimsoll.spec.errors import PlimsollError, Refused
 
 if TYPE_CHECKING:
+    from plimsoll.backtest.run import Run
     from plimsoll.keeper.loop import Round
     from plimsoll.keeper.recompute import Said
     from plimsoll.market.bars import Bars
@@ -636,6 +637,117 @@ def compare(book: Path, *, as_json: bool) -> int:
 
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(compare_tables(found))
     return OK
+
+
+# ------------------------------------------------------------------------------------------------------------ backtest
+
+
+@cli.command(epilog=EPILOG)
+@click.argument("prices", nargs=-1, type=FILE)
+@click.option("--model", "models", multiple=True, help="A model; may be repeated, the one to publish first. [all]")
+@click.option("--hours", "horizons", multiple=True, type=click.IntRange(1, 240), help="A horizon [h]. [1, 8, 24]")
+@click.option("--level", type=float, default=0.99, show_default=True, help="Share of moves that margins cover.")
+@click.option("--out", type=FOLDER, help="Write backtest.html, with pictures, and backtest.json here.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: every cell of every model.")
+def backtest(
+    prices: tuple[Path, ...],
+    models: tuple[str, ...],
+    horizons: tuple[int, ...],
+    level: float,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Judge the margins of models on PRICES, walk-forward: what they would have covered, cost, and how they moved.
+
+    PRICES are OHLCV files of hourly bars, two years and a month of them at least; without any, the recorded BTC and ETH
+    of the folder that PLIMSOLL_DATA names. Models are har-fhs, ewma-94, ewma-97-fhs and garch-t.
+
+    \b
+      plimsoll backtest --out build/backtest
+      plimsoll backtest btc.csv.gz --model har-fhs --hours 8
+    """  # noqa: D301 - \b is what click wants: keep these lines
+    from plimsoll.backtest.run import run as backtested  # noqa: PLC0415 - scipy is slow to import
+    from plimsoll.backtest.walk import MODELS  # noqa: PLC0415
+    from plimsoll.market.sources import load_bars, load_recorded  # noqa: PLC0415
+    from plimsoll.report.backtest import backtest_tables, plain_of  # noqa: PLC0415
+
+    named = {path.name.partition("_")[0].partition(".")[0].upper(): path for path in prices}
+    if len(named) < len(prices):
+        raise InputError("two files of prices have the same name up to its first _ or .; one asset a file is right")
+    assets = (
+        {name: load_bars(path) for name, path in named.items()}
+        if prices
+        else {name: load_recorded(f"{name.lower()}_usdt_spot_1h") for name in ("BTC", "ETH")}
+    )
+    with _Watch() as watch:
+        found = backtested(
+            assets,
+            models or tuple(MODELS),
+            [3_600 * hours for hours in horizons or (1, 8, 24)],
+            level,
+            frontier=out is not None,
+            on_progress=watch.told,
+        )
+    plain = plain_of(found.records, found.summaries)
+    if out is not None:
+        _write_backtest(out, assets, found, plain)
+    if as_json:
+        click.echo(json.dumps(plain, indent=2))
+        return OK
+    from rich.console import Console  # noqa: PLC0415
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 170).print(
+        backtest_tables(found.records, found.summaries)
+    )
+    if out is not None:
+        click.echo(f"written to {out / 'backtest.html'}")
+    return OK
+
+
+def _write_backtest(out: Path, assets: Mapping[str, Bars], found: Run, plain: dict[str, Any]) -> None:
+    """The page and the numbers."""
+    from plimsoll.backtest.record import WARM_UP  # noqa: PLC0415
+    from plimsoll.report.backtest import backtest_page, margin_figure  # noqa: PLC0415 - matplotlib is slow to import
+
+    first = found.summaries[0].model
+    longest = max(record.horizon for record in found.records)
+    pictures = {
+        f"{name}: margins for {longest // 3_600} h, a day": margin_figure(
+            bars, {first: found.margins[first, name, longest]}, longest, int(bars.time[0]) + WARM_UP
+        )
+        for name, bars in assets.items()
+    }
+    ranges = {name: (int(bars.time[0]), int(bars.time[-1])) for name, bars in assets.items()}
+    out.mkdir(parents=True, exist_ok=True)
+    page = backtest_page(found.records, found.summaries, found.points, pictures, ranges)
+    (out / "backtest.html").write_text(page, encoding="utf-8")
+    (out / "backtest.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+
+
+class _Watch:
+    """A progress bar on standard error, where somebody waits longer than a moment."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+        columns = (TextColumn("{task.description:<28}"), BarColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task("", total=None)
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def told(self, what: str, done: int, of: int) -> None:
+        """So far it is."""
+        self._progress.update(self._task, description=what, completed=done, total=of)
+        if time.monotonic() - self._begun > PATIENCE:
+            self._progress.start()
 
 
 # ------------------------------------------------------------------------------------------------------------- figures

@@ -47,13 +47,14 @@ class FigureError(PlimsollError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure: `bar` is what `value` is held to, as `(comparison, number)`."""
+    """One figure: `bar` is what `value` is held to, as `(comparison, number)`; `data` says it is of recorded prices."""
 
     name: str
     unit: str
     bar: tuple[str, float]
     measure: Callable[[Sources], float]
     long: bool = False
+    data: bool = False
 
     @property
     def limit(self) -> str:
@@ -147,6 +148,34 @@ class Sources:
         found = adversary.target(quotes)
         shares = (0.2, 0.001)
         return {x: adversary.straddle_concentration(found, quotes.open_interest, x)["charge"] for x in shares}
+
+    @cached_property
+    def backtest(self) -> Any:
+        """All models on the recorded prices of BTC and ETH, walk-forward."""
+        from plimsoll.backtest.run import run as backtested  # noqa: PLC0415 - likewise
+        from plimsoll.market.sources import load_recorded  # noqa: PLC0415
+
+        assets = {name: load_recorded(f"{name.lower()}_usdt_spot_1h") for name in ("BTC", "ETH")}
+        return backtested(assets, frontier=False)
+
+    @cached_property
+    def record(self) -> Any:
+        """The summary of the default model."""
+        from plimsoll.backtest.run import DEFAULT  # noqa: PLC0415 - likewise
+
+        return self.backtest.summary(DEFAULT)
+
+    @cached_property
+    def walk_seconds(self) -> float:
+        """Processor seconds that eight years of hourly margins of BTC take, all three horizons."""
+        from plimsoll.backtest.walk import har_fhs  # noqa: PLC0415 - likewise
+        from plimsoll.market.sources import load_recorded  # noqa: PLC0415
+
+        bars = load_recorded("btc_usdt_spot_1h")
+        start = time.process_time()
+        for horizon in (1, 8, 24):
+            har_fhs(bars, horizon, 0.99)
+        return time.process_time() - start
 
     @cached_property
     def determinism(self) -> dict[str, int]:
@@ -312,6 +341,15 @@ ROWS: Final[tuple[Row, ...]] = (
         ("<", 24_576),
         lambda s: max(value for name, value in s.gas.items() if name.startswith("size ")),
     ),
+    Row("backtest.cells_passing", "of 12 cells", (">=", 10), lambda s: s.record.passing, data=True),
+    Row("backtest.cells_red", "cells", ("=", 0), lambda s: s.record.red, data=True),
+    Row("backtest.worst_loss_over_margin", "margins", ("<=", 2.5), lambda s: s.record.worst, data=True),
+    Row("backtest.margin_over_static", "static margins", ("<=", 0.90), lambda s: s.record.ratio, data=True),
+    Row("backtest.margin_over_static_1h", "static margins", ("<=", 0.75), lambda s: s.record.ratios[3_600], data=True),
+    Row("backtest.peak_over_trough", "", ("<=", 8), lambda s: s.record.peak_over_trough, data=True),
+    Row("backtest.worst_5_day_rise", "%", ("<=", 150), lambda s: 100 * s.record.rise_5, data=True),
+    Row("backtest.models_beaten", "of 3 models", ("=", 3), lambda s: sum(s.backtest.beaten().values()), data=True),
+    Row("backtest.seconds_for_8_years", "s", ("<=", 60), lambda s: s.walk_seconds, data=True),
     Row("cheapest_book.programs", "linear programs", (">=", 1_000), lambda s: s.adversary["programs"]),
     Row("cheapest_book.loss_over_mm", "coin", ("<=", 0), lambda s: s.adversary["worst_excess"]),
     Row("cheapest_book.loss_without_charge", "coin", (">=", 0.5), lambda s: s.adversary["free_single_loss"]),
@@ -381,6 +419,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"figures: no row {', '.join(unknown)}; rows are {known}", soft_wrap=True)
         return 2
     rows = [row for row in ROWS if (row.name in names if names else row.long == long)]
+    left_out = [] if os.environ.get("PLIMSOLL_DATA") else [row.name for row in rows if row.data]
+    if left_out:
+        console.print(f"figures: left out, as PLIMSOLL_DATA is unset: {', '.join(left_out)}", soft_wrap=True)
+        rows = [row for row in rows if row.name not in left_out]
     try:
         entries = measure(rows, console)
     except FigureError as error:

@@ -40,11 +40,13 @@ table.left td, table.left th { text-align: left; } tr:last-child td { border-bot
 RATES: Final = ("mm_first", "mm_highest", "im_first", "im_highest", "worst", "exceeded", "exceeded_static")
 
 
-def _tile(value: str, label: str, *, bad: bool = False) -> str:
+def tile(value: str, label: str, *, bad: bool = False) -> str:
+    """A number and what it is."""
     return f'<div class="tile{" bad" if bad else ""}"><b>{escape(value)}</b><span>{escape(label)}</span></div>'
 
 
-def _table(head: tuple[str, ...], body: list[tuple[str, ...]], css: str = "") -> str:
+def table(head: tuple[str, ...], body: list[tuple[str, ...]], css: str = "") -> str:
+    """A table; the cells of its body are HTML."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in body)
     return f'<table class="{css}"><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table>'
@@ -63,10 +65,10 @@ def _node_tiles(nodes: Mapping[str, Any] | None) -> list[str]:
     if nodes is None:
         return []
     return [
-        _tile(f"{nodes['quorum']} of {nodes['nodes']}", "risk nodes sign a report"),
-        _tile(f"{nodes['told']:,}", "forged reports from a node that lies"),
-        _tile(f"{nodes['cosigned']:,}", "of them co-signed by others", bad=nodes["cosigned"] > 0),
-        _tile(f"{nodes['believed']:,}", "of them believed by the chain", bad=nodes["believed"] > 0),
+        tile(f"{nodes['quorum']} of {nodes['nodes']}", "risk nodes sign a report"),
+        tile(f"{nodes['told']:,}", "forged reports from a node that lies"),
+        tile(f"{nodes['cosigned']:,}", "of them co-signed by others", bad=nodes["cosigned"] > 0),
+        tile(f"{nodes['believed']:,}", "of them believed by the chain", bad=nodes["believed"] > 0),
     ]
 
 
@@ -76,18 +78,18 @@ def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
     picture = base64.b64encode(png).decode()
     tiles = "".join(
         [
-            _tile(f"{summary['reports']:,}", "reports posted"),
-            _tile(f"{summary['gas_per_report']:,}", "gas a report"),
-            _tile(f"{summary['accounts_called']}", "accounts called"),
-            _tile(f"{summary['accounts_liquidated']}", "liquidated in part"),
-            _tile(f"{summary['accounts_recovered']}", "recovered at least once"),
-            _tile(f"{summary['bad_debt']:,.0f}", "bad debt", bad=summary["bad_debt"] > 0),
-            _tile(f"{summary['comparisons']:,}", "margins compared with the spec"),
-            _tile(f"{summary['mismatches']:,}", "mismatches", bad=summary["mismatches"] > 0),
+            tile(f"{summary['reports']:,}", "reports posted"),
+            tile(f"{summary['gas_per_report']:,}", "gas a report"),
+            tile(f"{summary['accounts_called']}", "accounts called"),
+            tile(f"{summary['accounts_liquidated']}", "liquidated in part"),
+            tile(f"{summary['accounts_recovered']}", "recovered at least once"),
+            tile(f"{summary['bad_debt']:,.0f}", "bad debt", bad=summary["bad_debt"] > 0),
+            tile(f"{summary['comparisons']:,}", "margins compared with the spec"),
+            tile(f"{summary['mismatches']:,}", "mismatches", bad=summary["mismatches"] > 0),
             *_node_tiles(summary["nodes"]),
         ]
     )
-    markets = _table(
+    markets = table(
         (
             "market",
             "first price",
@@ -121,7 +123,7 @@ def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
             for item in summary["coverage"]
         ],
     )
-    accounts = _table(
+    accounts = table(
         ("account", "funded", "topped up", "equity at the end", "calls", "bids", "taken", "discount paid", "state"),
         [
             (
@@ -138,7 +140,7 @@ def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
             for story in summary["stories"]
         ],
     )
-    events = _table(
+    events = table(
         ("time [UTC]", "what", "account", "", "price"),
         [
             (
@@ -152,7 +154,7 @@ def replay_page(summary: Mapping[str, Any], png: bytes) -> str:
         ],
         "left",
     )
-    numbers = _table(("", ""), [(escape(name.strip()), f"<b>{escape(value)}</b>") for name, value in rows(summary)])
+    numbers = table(("", ""), [(escape(name.strip()), f"<b>{escape(value)}</b>") for name, value in rows(summary)])
     return f"""<!doctype html>
 <html lang="en">
 <head>

@@ -67,6 +67,18 @@ def test_an_unknown_row_is_refused_and_nothing_is_written(rows, capsys):
     assert not (rows / "figures.json").exists()
 
 
+def test_rows_of_recorded_prices_are_left_out_by_name_without_them(rows, monkeypatch, capsys):
+    monkeypatch.delenv("PLIMSOLL_DATA", raising=False)
+    recorded = Row("recorded", "s", ("<", 1), lambda _: 0.5, data=True)
+    monkeypatch.setattr(figures, "ROWS", (recorded, Row("other", "s", ("<", 1), lambda _: 0.5)))
+    assert main([]) == 0
+    assert "left out, as PLIMSOLL_DATA is unset: recorded" in capsys.readouterr().err
+    assert "recorded" not in (rows / "figures.json").read_text()
+    monkeypatch.setenv("PLIMSOLL_DATA", "somewhere")
+    assert main([]) == 0
+    assert "recorded" in (rows / "figures.json").read_text()
+
+
 def test_a_command_that_fails_is_named_with_its_last_words():
     with pytest.raises(FigureError, match="ended with 3:\nlast words"):
         run([sys.executable, "-c", "print('last words'); raise SystemExit(3)"])
