@@ -198,6 +198,8 @@ def log_volatility(
     horizon: int,
     ranges: FloatArray | None = None,
     config: HarConfig | None = None,
+    *,
+    what: str = "HAR",
 ) -> FloatArray:
     """Logarithm of the volatility forecast for the next `horizon` bars, at every close.
 
@@ -215,6 +217,8 @@ def log_volatility(
         log(high / low) of each bar, or None.
     config
         Parameters.
+    what
+        Whose returns these are, for errors.
 
     Returns
     -------
@@ -232,10 +236,10 @@ def log_volatility(
     if horizon < 1:
         raise ModelError(f"horizon {horizon} bars; at least 1 is right")
     burn = max(config.burn_in * DAY // interval, 2 * horizon)
-    check_returns(returns, 1, "HAR")
+    check_returns(returns, 1, what)
     n = len(returns)
     if n <= burn + horizon:
-        raise TooFewObservationsError("HAR", n, burn + horizon + 1)
+        raise TooFewObservationsError(what, n, burn + horizon + 1)
     variance = bar_variance(returns, ranges)
     table = seasons(variance, time, interval, config.season_memory)
     week = 7 * DAY // interval

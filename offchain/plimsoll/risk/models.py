@@ -1,7 +1,7 @@
 """Risk models: from a snapshot to the posted scalars of each underlying.
 
 A model is anything with a name, a version, parameters and `assess`; `RiskModel` says so to the type checker. `EwmaFhs`
-is the first. `MODELS` names those that archived reports are recomputed with.
+is the first, `HarFhs` the one that back-tests best. `MODELS` names those that archived reports are recomputed with.
 
 The glide. What the market's risk is *now* and what running positions are margined at are two numbers. The second, the
 maintenance scan range, moves toward the first no faster than `max_rise` an hour and `max_step` a report, so that nobody
@@ -16,10 +16,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
+import numpy as np
+
 from plimsoll.market.bars import DAY, YEAR
-from plimsoll.market.portable import expm1, power
+from plimsoll.market.portable import exp, expm1, power
 from plimsoll.market.snapshot import Market, Snapshot
 from plimsoll.risk.errors import ModelError, ReturnError
+from plimsoll.risk.har import HarConfig, calmed, log_volatility
 from plimsoll.risk.plain import from_plain
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import MAX_FREEDOM, Tail, check_returns, ewma_variance, fhs_tail, historical_tail
@@ -383,13 +386,92 @@ class EwmaFhs:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class HarFhsConfig(EwmaFhsConfig):
+    """Parameters of `HarFhs`: those of `EwmaFhs`, whose `decay` it does not use, and of the forecast.
+
+    `measure` is the quantile: what the back-test promises and judges. No weight of stress: the forecast is calmed, and
+    its tail measured on what was calmed.
+
+    Parameters
+    ----------
+    har
+        See `plimsoll.risk.har`.
+    settle
+        Residuals this long after the first forecast are left out [s].
+    """
+
+    measure: Literal["shortfall", "quantile"] = "quantile"
+    stress_weight: float = 0.0
+    har: HarConfig = field(default_factory=HarConfig)
+    settle: int = 60 * DAY
+
+    def __post_init__(self) -> None:
+        # a dataclass with slots is made twice, so that super() without arguments finds the first
+        super(HarFhsConfig, self).__post_init__()
+        if not 0 <= self.settle <= YEAR:
+            raise ModelError(f"settle {self.settle}; 0 .. {YEAR} is right")
+
+
+class HarFhs(EwmaFhs):
+    """Volatility by heterogeneous autoregression, calmed, with the tails of filtered historical simulation.
+
+        sigma   = calmed HAR forecast of the horizon (`plimsoll.risk.har`), fitted to the snapshot's own history
+        tail    = quantile (or expected shortfall) of what past forecasts left, each side
+        the rest as `EwmaFhs`
+
+    What `plimsoll backtest` judges as har-fhs is this. A history that is too short for it is an error: such a market is
+    for `EwmaFhs`.
+    """
+
+    name = "har-fhs"
+    version = "1"
+    config: HarFhsConfig
+
+    def __init__(self, config: HarFhsConfig | None = None) -> None:
+        super().__init__(config or HarFhsConfig())
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Any]) -> HarFhs:
+        """The model behind `parameters`; ValueError or ModelError where they are none."""
+        return cls(from_plain(HarFhsConfig, parameters, "parameters"))
+
+    def forecast(self, market: Market) -> tuple[float, float, Tail]:
+        """Volatility of a day, scan range at today's risk before bounds (both fractions), and its tail.
+
+        Raises
+        ------
+        TooFewObservationsError
+            The history holds fewer than `needed` residuals after burn-in and settling.
+        """
+        config, history = self.config, market.history
+        where = f"underlying {market.underlying}"
+        check_returns(history.returns, config.needed, where)
+        bars = max(1, round(config.horizon / history.interval))
+        path = calmed(
+            log_volatility(
+                history.returns, history.time[1:], history.interval, bars, history.ranges, config.har, what=where
+            ),
+            history.interval,
+            config.har,
+        )
+        start = int(np.argmin(np.isnan(path))) + config.settle // history.interval
+        residuals = (history.logs[bars:] - history.logs[:-bars])[start:] / exp(path[start:-bars])
+        check_returns(residuals, config.needed, f"{where}, residuals")
+        tail = historical_tail(residuals, config.level, bars)
+        sigma = float(exp(path[-1]))
+        if not history.returns.any():
+            raise ReturnError(f"{where}: its price does not move; no risk can be measured on it")
+        return sigma / math.sqrt(bars * history.interval / DAY), _range(*self._tail(tail), sigma), tail
+
+
 def _range(down: float, up: float, scale: float) -> float:
     """The wider of two log moves as a simple one."""
     return max(-expm1(-max(down, 0.0) * scale), expm1(min(max(up, 0.0) * scale, 50.0)))
 
 
 # Name -> class with `version` and `of(parameters)`. Who runs a model of his own adds it here before he replays with it.
-MODELS: Final[dict[str, Any]] = {EwmaFhs.name: EwmaFhs}
+MODELS: Final[dict[str, Any]] = {EwmaFhs.name: EwmaFhs, HarFhs.name: HarFhs}
 
 
 def model_of(name: str, version: str, parameters: Mapping[str, Any]) -> RiskModel:
