@@ -39,10 +39,12 @@ def chain(now, index, volatility=0.6, days=(0.5, 8, 40)):
     return tuple(found)
 
 
-def history(_currency, times, _index):
+def history(_currency, times, index):
+    """A walk of its own, then the index of each day up to now."""
     rng = np.random.default_rng(5)
-    closes = 1_000 * np.exp(np.cumsum(0.02 * rng.standard_t(4, 800) / math.sqrt(2)))
-    return History(times[-1] - DAY * np.arange(800, 0, -1), closes, DAY)
+    walk = np.exp(np.cumsum(0.02 * rng.standard_t(4, 800) / math.sqrt(2)))
+    closes = np.append(walk / walk[-1] * index[0], index)
+    return History(times[-1] - DAY * np.arange(len(closes), 0, -1), closes, DAY)
 
 
 def days_of(moves):
