@@ -84,7 +84,7 @@ def test_what_each_lane_means(built):
     texts = [lane_meaning(surface, lane) for lane in range(32)]
     assert len(set(texts)) == 32
     assert texts[0] == "price +0.00%, +0.0000 of the scan range, volatility up"
-    assert texts[3].endswith("+0.1667 of the scan range, volatility down")
+    assert texts[3].endswith("+0.1000 of the scan range, volatility down")
     assert texts[26].endswith("+1.50 scan ranges, volatility up, 60 % counts")
     assert texts[31].endswith("-3.00 scan ranges, volatility up, 33 % counts")
 
@@ -190,7 +190,7 @@ def test_a_lane_that_differs_is_said_and_ends_in_one(archive, built, capsys):
     assert run("replay", "1", "--archive", archive.folder) == 1
     out = capsys.readouterr().out.splitlines()
     assert out[1].startswith("underlying 256, expiry 0, row 0 (perpetual), lane 2 (price +")
-    assert out[1].endswith(f"+0.1667 of the scan range, volatility up): archived 12345, recomputed {right}")
+    assert out[1].endswith(f"+0.1000 of the scan range, volatility up): archived 12345, recomputed {right}")
     assert out[2:] == ["1 numbers differ"]
     assert run("replay", "1", "--archive", archive.folder, "--json") == 1
     (said,) = json.loads(capsys.readouterr().out)["differences"]
