@@ -325,14 +325,23 @@ def _options(
         quoted = np.array([market.marks.get(i, np.nan) for i in ids]) / market.index
     smile = _Smile.of(list(points), scenarios, now, config, forwards, market.strike_unit / market.reference)
     columns = _columns(scenarios, config)
+    forward = _forwards(smile, columns.moves)
+    logs, totals = log(forward / smile.strike[:, None]), _totals(smile, scenarios.look_ahead)
     found = np.empty((len(items), LANES + 6))
     order = np.argsort(of, kind="stable")
     ends = np.searchsorted(of[order], np.arange(BLOCK, len(points) + BLOCK, BLOCK))
     for start, members in enumerate(np.split(order, ends[:-1])):
-        part = smile.part(start * BLOCK, (start + 1) * BLOCK)
-        found[members] = _priced(
-            part, columns, scenarios, config, of[members] - start * BLOCK, call[members], quoted[members]
+        block = slice(start * BLOCK, (start + 1) * BLOCK)
+        prices = black.both(
+            np.take(logs[block], columns.price, axis=1),
+            np.take(totals[block], columns.total, axis=1),
+            np.take(forward[block], columns.price, axis=1),
+            smile.strike[block, None],
         )
+        # calls first, then puts
+        at = np.where(call[members], 0, len(prices[0])) + of[members] - start * BLOCK
+        value = np.take(np.concatenate(prices), at, axis=0)
+        found[members] = _row(value, smile, columns, scenarios, config, of[members], call[members], quoted[members])
     lanes, rest = found[:, :LANES], found[:, LANES:]
     return lanes, *rest.transpose()
 
@@ -384,10 +393,6 @@ class _Smile:
             np.maximum(config.term_floor, config.term_share * shift),
             vega,
         )
-
-    def part(self, start: int, end: int) -> _Smile:
-        """Some of the points."""
-        return _Smile(*(getattr(self, name)[start:end] for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -451,7 +456,16 @@ def _totals(smile: _Smile, look_ahead: int) -> FloatArray:
     return np.array(parts).transpose()
 
 
-def _priced(
+def _forwards(smile: _Smile, moves: FloatArray) -> FloatArray:
+    """Forwards after each of the moves, and after the basis went down and up, shape (n, c + 2)."""
+    apart = np.maximum(1 + np.array([[-1.0], [1.0]]) * smile.basis, 0.0).transpose()
+    moved = np.concatenate((np.tile(1 + moves, (len(apart), 1)), apart), axis=1)
+    found: FloatArray = smile.forward[:, None] * moved
+    return found
+
+
+def _row(
+    value: FloatArray,
     smile: _Smile,
     columns: _Columns,
     scenarios: ScenarioSet,
@@ -462,18 +476,9 @@ def _priced(
 ) -> FloatArray:
     """Lanes, mark, delta, gamma, vega, theta, gross of options, shape (m, 38).
 
-    `of` (m,) their points of the smile, `quoted` (m,) what they are marked at elsewhere, NaN for nowhere.
+    `value` (m, k) their prices in each column, `of` (m,) their points of the smile, `quoted` (m,) what they are marked
+    at elsewhere, NaN for nowhere.
     """
-    apart = np.maximum(1 + np.array([[-1.0], [1.0]]) * smile.basis, 0.0).transpose()
-    forward = smile.forward[:, None] * np.concatenate((np.tile(1 + columns.moves, (len(apart), 1)), apart), axis=1)
-    logs = log(forward / smile.strike[:, None])
-    prices = black.both(
-        np.take(logs, columns.price, axis=1),
-        np.take(_totals(smile, scenarios.look_ahead), columns.total, axis=1),
-        np.take(forward, columns.price, axis=1),
-        smile.strike[:, None],
-    )
-    value = np.take(np.concatenate(prices), np.where(call, of, of + len(logs)), axis=0)
     spans = np.cumsum([columns.grid] * (2 + len(BETWEEN)) + [NODE_EXTREMES, 3, 1])
     grid_up, grid_down, *inside, far, near, tomorrow, moved = np.split(value, spans, axis=1)
     base = near[:, 0]
