@@ -135,7 +135,10 @@ distclean: clean ## remove the environments too
 # ---------------------------------------------------------------------------------------------------- environments
 
 # The locks are complete, so nothing is left to resolve (--no-deps; `pip check` proves it), and Python compiles a module
-# when it is first imported (--no-compile): together they save a third of the time.
+# when it is first imported (--no-compile): together they save a third of the time. It must be let keep what it compiled,
+# or each process, and there are dozens, would compile all it imports anew: ten seconds of every start.
+unexport PYTHONDONTWRITEBYTECODE
+
 PIP_INSTALL = bin/python -m pip install -qq --require-hashes --no-build-isolation --no-deps --no-compile
 
 $(VENV): requirements/build.lock requirements/main.lock

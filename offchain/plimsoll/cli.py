@@ -32,8 +32,8 @@ OK: Final = 0
 FAILED: Final = 1
 BAD_INPUT: Final = 2
 
-DEFAULT_FROM: Final = "2008-09-02"
-DEFAULT_TO: Final = "2008-12-31"
+DEFAULT_FROM: Final = "2008-09-12"
+DEFAULT_TO: Final = "2008-10-17"
 DEFAULT_WARM: Final = "2003-01-01"
 DAILY: Final = 86_400  # [s]
 WARM_DAILY: Final = 5 * 365 * DAILY  # history before a replay of daily bars [s]

@@ -176,16 +176,16 @@ def test_a_peer_that_answers_too_late(network, built, signed):
 
 def test_a_peer_that_never_ends_its_answer(network, built, signed):
     """It is waited for no longer than the others, and not asked for ever while it drips."""
-    url, good = network([b"HTTP/1.0 200 OK\r\n", *[b"X"] * 60], honest(KEYS[1]))
-    asking = peers([url, good], timeout=0.1)
+    url, good = network([b"HTTP/1.0 200 OK\r\n", *[b"X"] * 200], honest(KEYS[1]))
+    asking = peers([url, good], timeout=0.5)
     begin = time.monotonic()
     whys = []
     for _ in range(WAITING + 1):
         with pytest.raises(QuorumError) as error:
             asking.sign(built, signed)
         whys.append(error.value.refusals[url])
-    assert time.monotonic() - begin < 2.5  # the answer drips for three seconds
-    assert whys == ["no answer within 0.1 s"] * WAITING + ["still busy with earlier proposals"]
+    assert time.monotonic() - begin < 8  # the answer drips for ten seconds
+    assert whys == ["no answer within 0.5 s"] * WAITING + ["still busy with earlier proposals"]
 
 
 def test_dead_peers_are_named(built, signed):
