@@ -178,6 +178,27 @@ class Sources:
         return time.process_time() - start
 
     @cached_property
+    def lanes(self) -> dict[str, float]:
+        """What the lanes that are posted by default see of the worst loss on a fine grid, over drawn books."""
+        from plimsoll.backtest.lanes import record  # noqa: PLC0415 - likewise
+
+        return record().sets["default"][1].numbers()
+
+    @cached_property
+    def chains(self) -> dict[str, float]:
+        """Books drawn from the chains of January 2026, margined one day and marked the next."""
+        from plimsoll.backtest.chains import record  # noqa: PLC0415 - likewise
+
+        return record().numbers()
+
+    @cached_property
+    def report(self) -> dict[str, float]:
+        """How long a report on the full chains of 30 December 2025 takes."""
+        from plimsoll.backtest.chains import report_record  # noqa: PLC0415 - likewise
+
+        return report_record()
+
+    @cached_property
     def determinism(self) -> dict[str, int]:
         """Reports recomputed under other threads, instructions, orders, libraries and interpreters, and differences."""
         from plimsoll.simulate.determinism import compare  # noqa: PLC0415 - likewise
@@ -235,7 +256,7 @@ class Sources:
         with tempfile.TemporaryDirectory() as folder:
             counts = Path(folder) / "counts.jsonl"
             env = {"PLIMSOLL_COUNTS": str(counts), "PLIMSOLL_PROFILE": profile}
-            marks = ["-m", "not long" if profile == "ci" else ""]
+            marks = ["-m", "not long"]
             command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *marks, *words]
             said = run(command, env=env, codes=(0, 1))
             total: dict[str, float] = {}
@@ -350,6 +371,19 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("backtest.worst_5_day_rise", "%", ("<=", 150), lambda s: 100 * s.record.rise_5, data=True),
     Row("backtest.models_beaten", "of 3 models", ("=", 3), lambda s: sum(s.backtest.beaten().values()), data=True),
     Row("backtest.seconds_for_8_years", "s", ("<=", 60), lambda s: s.walk_seconds, data=True),
+    Row("lanes.books", "books", (">=", 10_000), lambda s: s.lanes["books"], long=True, data=True),
+    Row("lanes.seen_on_average", "%", (">=", 98), lambda s: 100 * s.lanes["mean"], long=True, data=True),
+    Row("lanes.seen_at_1st_percentile", "%", (">=", 90), lambda s: 100 * s.lanes["first"], long=True, data=True),
+    Row("lanes.books_over_mm", "books", ("=", 0), lambda s: s.lanes["over_margin"], long=True, data=True),
+    Row("chains.days", "days", (">=", 30), lambda s: s.chains["days"], long=True, data=True),
+    Row(
+        "chains.kinds_inside", "of 7 kinds of book", ("=", 7), lambda s: s.chains["kinds_inside"], long=True, data=True
+    ),
+    Row("chains.worst_book", "MM", ("<=", 1), lambda s: s.chains["worst_book"], long=True, data=True),
+    Row("chains.worst_day", "MM", ("<=", 1), lambda s: s.chains["worst_day"], long=True, data=True),
+    Row("report.options", "options", (">=", 1_300), lambda s: s.report["options"], data=True),
+    Row("report.milliseconds", "ms", ("<=", 40), lambda s: s.report["milliseconds"], data=True),
+    Row("cases.met", "tests", (">=", 41), lambda s: s.checked("tests/unit/risk/test_cases.py")),
     Row("cheapest_book.programs", "linear programs", (">=", 1_000), lambda s: s.adversary["programs"]),
     Row("cheapest_book.loss_over_mm", "coin", ("<=", 0), lambda s: s.adversary["worst_excess"]),
     Row("cheapest_book.loss_without_charge", "coin", (">=", 0.5), lambda s: s.adversary["free_single_loss"]),

@@ -102,7 +102,7 @@ def test_parameters_are_all_it_is_made_of():
     assert found.parameters == asdict(config)
     broken = json.loads(json.dumps(model.parameters))
     broken["har"]["weight"] = 7
-    with pytest.raises(ModelError, match="weight 7; 0.01 .. 1 is right"):
+    with pytest.raises(ModelError, match=r"weight 7; 0\.01 \.\. 1 is right"):
         model_of("har-fhs", "1", broken)
 
 
