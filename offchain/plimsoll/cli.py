@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -22,7 +22,11 @@ from plimsoll.chain.errors import ChainError, DeploymentError
 from plimsoll.spec.errors import PlimsollError, Refused
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from plimsoll.backtest.run import Run
+    from plimsoll.chain.deployment import System
+    from plimsoll.chain.node import NodeChain
     from plimsoll.keeper.loop import Round
     from plimsoll.keeper.recompute import Said
     from plimsoll.market.bars import Bars
@@ -492,21 +496,37 @@ def replay(report: str, archive: Path, node: str | None, book: Path | None, *, a
 
 def _posted(transaction: str, node: str, book: Path) -> tuple[Said, str]:
     """The report that a transaction posted, and its digest as text."""
-    from plimsoll.chain.deployment import load_book  # noqa: PLC0415 - web3 is slow to import
-    from plimsoll.chain.node import NodeChain  # noqa: PLC0415
     from plimsoll.keeper.recompute import posted  # noqa: PLC0415
     from plimsoll.spec.report import digest  # noqa: PLC0415
 
     if not (transaction.startswith("0x") and len(transaction) == 66):
         raise InputError(f"{transaction} is no transaction; with --node and --book, a hash of 32 bytes, 0x.., is right")
+    chain, system = _deployed(node, book)
+    said = posted(system, chain.receipt(transaction))
+    return said, "0x" + digest(said.report, chain.chain_id, system.oracle.address).hex()
+
+
+def _deployed(node: str, book: Path) -> tuple[NodeChain, System]:
+    """The node at a URL, and the deployment there that an address book names."""
+    from plimsoll.chain.deployment import load_book  # noqa: PLC0415 - web3 is slow to import
+    from plimsoll.chain.node import NodeChain  # noqa: PLC0415
+
     if not node.startswith(("http://", "https://")):
         raise InputError(f"--node {node} is no URL; http://127.0.0.1:8545 is right")
     if not book.is_file():
         raise InputError(f"--book {book}: no such file; `ape run deploy` writes one")
     chain = NodeChain(node)
-    system = load_book(book, chain)
-    said = posted(system, chain.receipt(transaction))
-    return said, "0x" + digest(said.report, chain.chain_id, system.oracle.address).hex()
+    return chain, load_book(book, chain)
+
+
+def _show(plain: Any, tables: Callable[[], RenderableType], width: int, *, as_json: bool) -> None:
+    """Plain values as JSON, or tables: as wide as the terminal, or `width` where there is none."""
+    if as_json:
+        click.echo(json.dumps(plain, indent=2))
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else width).print(tables())
 
 
 # ------------------------------------------------------------------------------------------------------------- account
@@ -526,22 +546,11 @@ def account(account: str, node: str, book: Path, *, as_json: bool) -> int:
       plimsoll account 0xf39F...2266 --node http://127.0.0.1:8545 --book build/deployments/ethereum-local-1337.json
       plimsoll account 0xf39F...2266:7 --node http://127.0.0.1:8545 --book build/deployments/book.json --json
     """  # noqa: D301 - \b is what click wants: keep these lines
-    from plimsoll.chain.deployment import load_book  # noqa: PLC0415 - web3 is slow to import
-    from plimsoll.chain.node import NodeChain  # noqa: PLC0415
     from plimsoll.report.account import account_tables, parse_account, read_account  # noqa: PLC0415
 
     number = parse_account(account)
-    if not node.startswith(("http://", "https://")):
-        raise InputError(f"--node {node} is no URL; http://127.0.0.1:8545 is right")
-    if not book.is_file():
-        raise InputError(f"--book {book}: no such file; `ape run deploy` writes one")
-    found = read_account(load_book(book, NodeChain(node)), number)
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-        return OK
-    from rich.console import Console  # noqa: PLC0415
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(account_tables(found))
+    found = read_account(_deployed(node, book)[1], number)
+    _show(found, lambda: account_tables(found), 100, as_json=as_json)
     return OK
 
 
@@ -561,36 +570,26 @@ def solvency(node: str, book: Path, *, as_json: bool) -> int:
     \b
       plimsoll solvency --node http://127.0.0.1:8545 --book build/deployments/ethereum-local-1337.json
     """  # noqa: D301 - \b is what click wants: keep these lines
-    from rich.console import Console  # noqa: PLC0415
-
-    from plimsoll.chain.deployment import book_block, load_book  # noqa: PLC0415 - web3 is slow to import
-    from plimsoll.chain.node import NodeChain  # noqa: PLC0415
+    from plimsoll.chain.deployment import book_block  # noqa: PLC0415 - web3 is slow to import
     from plimsoll.keeper.accounts import AccountWatcher  # noqa: PLC0415
     from plimsoll.report.solvency import read_solvency, solvency_tables  # noqa: PLC0415
 
-    if not node.startswith(("http://", "https://")):
-        raise InputError(f"--node {node} is no URL; http://127.0.0.1:8545 is right")
-    if not book.is_file():
-        raise InputError(f"--book {book}: no such file; `ape run deploy` writes one")
-    system = load_book(book, NodeChain(node))
-    with _LateBar() as bar:
+    _, system = _deployed(node, book)
+    with _LateBar("accounts") as bar:
         found = read_solvency(system, AccountWatcher(system, book_block(book)).update(), bar.progress)
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-    else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(solvency_tables(found))
+    _show(found, lambda: solvency_tables(found), 120, as_json=as_json)
     return FAILED if found["failures"] else OK
 
 
 class _LateBar:
     """A progress bar on standard error, of what takes longer than two seconds and has somebody looking."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "") -> None:
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import Progress  # noqa: PLC0415
 
         self._progress = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-        self._task = self._progress.add_task("accounts", total=None)
+        self._task = self._progress.add_task(what, total=None)
         self._begun = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -599,9 +598,9 @@ class _LateBar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def progress(self, done: int, of: int) -> None:
-        """So many were read."""
-        self._progress.update(self._task, completed=done, total=of)
+    def progress(self, done: int, of: int, what: str | None = None) -> None:
+        """So much is done; `what` is under way, where that changes."""
+        self._progress.update(self._task, completed=done, total=of, description=what)
         if time.monotonic() - self._begun > PATIENCE:
             self._progress.start()
 
@@ -630,12 +629,7 @@ def compare(book: Path, *, as_json: bool) -> int:
     from plimsoll.risk.reference.book import Book  # noqa: PLC0415
 
     found = compared(Book.load(book))
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-        return OK
-    from rich.console import Console  # noqa: PLC0415
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(compare_tables(found))
+    _show(found, lambda: compare_tables(found), 120, as_json=as_json)
     return OK
 
 
@@ -667,54 +661,43 @@ def backtest(
       plimsoll backtest --out build/backtest
       plimsoll backtest btc.csv.gz --model har-fhs --hours 8
     """  # noqa: D301 - \b is what click wants: keep these lines
-    from plimsoll.backtest.run import run as backtested  # noqa: PLC0415 - scipy is slow to import
+    from plimsoll.backtest.run import recorded  # noqa: PLC0415 - scipy is slow to import
+    from plimsoll.backtest.run import run as backtested  # noqa: PLC0415
     from plimsoll.backtest.walk import MODELS  # noqa: PLC0415
-    from plimsoll.market.sources import load_bars, load_recorded  # noqa: PLC0415
+    from plimsoll.market.sources import load_bars  # noqa: PLC0415
     from plimsoll.report.backtest import backtest_tables, plain_of  # noqa: PLC0415
 
     named = {path.name.partition("_")[0].partition(".")[0].upper(): path for path in prices}
     if len(named) < len(prices):
         raise InputError("two files of prices have the same name up to its first _ or .; one asset a file is right")
-    assets = (
-        {name: load_bars(path) for name, path in named.items()}
-        if prices
-        else {name: load_recorded(f"{name.lower()}_usdt_spot_1h") for name in ("BTC", "ETH")}
-    )
-    with _Watch() as watch:
+    assets = {name: load_bars(path) for name, path in named.items()} if prices else recorded()
+    with _LateBar() as bar:
         found = backtested(
             assets,
             models or tuple(MODELS),
             [3_600 * hours for hours in horizons or (1, 8, 24)],
             level,
             frontier=out is not None,
-            on_progress=watch.told,
+            on_progress=bar.progress,
         )
     plain = plain_of(found.records, found.summaries)
     if out is not None:
         _write_backtest(out, assets, found, plain)
-    if as_json:
-        click.echo(json.dumps(plain, indent=2))
-        return OK
-    from rich.console import Console  # noqa: PLC0415
-
-    Console(highlight=False, width=None if sys.stdout.isatty() else 170).print(
-        backtest_tables(found.records, found.summaries)
-    )
-    if out is not None:
+    _show(plain, lambda: backtest_tables(found.records, found.summaries), 170, as_json=as_json)
+    if out is not None and not as_json:
         click.echo(f"written to {out / 'backtest.html'}")
     return OK
 
 
 def _write_backtest(out: Path, assets: Mapping[str, Bars], found: Run, plain: dict[str, Any]) -> None:
     """The page and the numbers."""
-    from plimsoll.backtest.record import WARM_UP  # noqa: PLC0415
     from plimsoll.report.backtest import backtest_page, margin_figure  # noqa: PLC0415 - matplotlib is slow to import
 
     first = found.summaries[0].model
     longest = max(record.horizon for record in found.records)
     pictures = {
         f"{name}: margins for {longest // 3_600} h, a day": margin_figure(
-            bars, {first: found.margins[first, name, longest]}, longest, int(bars.time[0]) + WARM_UP
+            bars, {first: found.margins[first, name, longest]}, longest
         )
         for name, bars in assets.items()
     }
@@ -723,31 +706,6 @@ def _write_backtest(out: Path, assets: Mapping[str, Bars], found: Run, plain: di
     page = backtest_page(found.records, found.summaries, found.points, pictures, ranges)
     (out / "backtest.html").write_text(page, encoding="utf-8")
     (out / "backtest.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
-
-
-class _Watch:
-    """A progress bar on standard error, where somebody waits longer than a moment."""
-
-    def __init__(self) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-        columns = (TextColumn("{task.description:<28}"), BarColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task("", total=None)
-        self._begun = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def told(self, what: str, done: int, of: int) -> None:
-        """So far it is."""
-        self._progress.update(self._task, description=what, completed=done, total=of)
-        if time.monotonic() - self._begun > PATIENCE:
-            self._progress.start()
 
 
 # ------------------------------------------------------------------------------------------------------------- figures

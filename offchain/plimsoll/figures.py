@@ -152,11 +152,10 @@ class Sources:
     @cached_property
     def backtest(self) -> Any:
         """All models on the recorded prices of BTC and ETH, walk-forward."""
-        from plimsoll.backtest.run import run as backtested  # noqa: PLC0415 - likewise
-        from plimsoll.market.sources import load_recorded  # noqa: PLC0415
+        from plimsoll.backtest.run import recorded  # noqa: PLC0415 - likewise
+        from plimsoll.backtest.run import run as backtested  # noqa: PLC0415
 
-        assets = {name: load_recorded(f"{name.lower()}_usdt_spot_1h") for name in ("BTC", "ETH")}
-        return backtested(assets, frontier=False)
+        return backtested(recorded(), frontier=False)
 
     @cached_property
     def record(self) -> Any:
@@ -180,9 +179,10 @@ class Sources:
     @cached_property
     def lanes(self) -> dict[str, float]:
         """What the lanes that are posted by default see of the worst loss on a fine grid, over drawn books."""
-        from plimsoll.backtest.lanes import record  # noqa: PLC0415 - likewise
+        from plimsoll.backtest.chains import full_snapshot  # noqa: PLC0415 - likewise
+        from plimsoll.backtest.lanes import board, coverage, measure  # noqa: PLC0415
 
-        return record().sets["default"][1].numbers()
+        return coverage(measure(board(full_snapshot()))).numbers()
 
     @cached_property
     def chains(self) -> dict[str, float]:
@@ -256,8 +256,7 @@ class Sources:
         with tempfile.TemporaryDirectory() as folder:
             counts = Path(folder) / "counts.jsonl"
             env = {"PLIMSOLL_COUNTS": str(counts), "PLIMSOLL_PROFILE": profile}
-            marks = ["-m", "not long"]
-            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *marks, *words]
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *words]
             said = run(command, env=env, codes=(0, 1))
             total: dict[str, float] = {}
             for word in ("passed", "failed", "error"):

@@ -37,6 +37,7 @@ import numpy.typing as npt
 
 from plimsoll.market.bars import DAY, FloatArray
 from plimsoll.market.errors import EmptyRangeError
+from plimsoll.market.listing import listing
 from plimsoll.market.snapshot import MAX_VOLATILITY, History, Market, Snapshot
 from plimsoll.market.sources import DATA_VARIABLE, OptionQuote, load_option_chain, load_recorded, recorded_path
 from plimsoll.risk import svi
@@ -89,19 +90,25 @@ def market_of(currency: str, quotes: Sequence[OptionQuote], history: History, *,
     if not live:
         raise EmptyRangeError(f"chain of {currency}", "no option has time left", "a chain with a later expiry is right")
     underlying = UNDERLYINGS[currency]
-    index = float(np.median([quote.index for quote in live]))
-    items, vols, forwards = [Instrument(underlying, 0, PERP, 0, 0)], {}, {}
-    for expiry in sorted({quote.expiry for quote in live}):
-        part = sorted((q for q in live if q.expiry == expiry), key=lambda q: (q.strike, q.is_call))
-        forwards[expiry] = float(np.median([quote.forward for quote in part]))
-        items.append(Instrument(underlying, expiry, FUTURE, 0, 0))
-        for row, quote in enumerate(part, 1):
-            item = Instrument(underlying, expiry, CALL if quote.is_call else PUT, round(quote.strike), row)
-            items.append(item)
-            if quoted and 0 < quote.volatility <= MAX_VOLATILITY:
-                vols[item.pack()] = quote.volatility
+    chain = by_expiry(live)
+    forwards = {expiry: float(np.median([quote.forward for quote in part])) for expiry, part in chain.items()}
+    items, vols = listing(underlying, chain)
+    usable = {key: volatility for key, volatility in vols.items() if quoted and 0 < volatility <= MAX_VOLATILITY}
     ids = tuple(item.pack() for item in items)
-    return Market(underlying, index, history, ids, WAD, vols, forwards, name=currency)
+    return Market(underlying, index_of(live), history, ids, WAD, usable, forwards, name=currency)
+
+
+def by_expiry(quotes: Sequence[OptionQuote]) -> dict[int, list[OptionQuote]]:
+    """Quotes by their expiry [unix s], rising."""
+    found: dict[int, list[OptionQuote]] = {}
+    for quote in sorted(quotes, key=lambda q: q.expiry):
+        found.setdefault(quote.expiry, []).append(quote)
+    return found
+
+
+def index_of(quotes: Sequence[OptionQuote]) -> float:
+    """The index price of a chain [quote currency]."""
+    return float(np.median([quote.index for quote in quotes]))
 
 
 def spliced(currency: str, times: Sequence[int] = (), index: Sequence[float] = ()) -> History:
@@ -145,8 +152,7 @@ def full_snapshot(name: str = "option_chain_2025-12-30") -> Snapshot:
     """
     chains = {currency: load_option_chain(recorded_path(name), currency) for currency in UNDERLYINGS}
     histories = {
-        currency: spliced(currency, [quotes[0].time], [float(np.median([q.index for q in quotes]))])
-        for currency, quotes in chains.items()
+        currency: spliced(currency, [quotes[0].time], [index_of(quotes)]) for currency, quotes in chains.items()
     }
     return snapshot_of(chains, histories)
 
@@ -161,8 +167,7 @@ def surface_of(quotes: Sequence[OptionQuote]) -> tuple[svi.ImpliedSurface, tuple
     """
     now = max((quote.time for quote in quotes), default=0)
     expiries = []
-    for expiry in sorted({quote.expiry for quote in quotes if quote.expiry > now}):
-        part = [quote for quote in quotes if quote.expiry == expiry]
+    for expiry, part in by_expiry([quote for quote in quotes if quote.expiry > now]).items():
         forward = float(np.median([quote.forward for quote in part]))
         tau = (expiry - now) / YEAR
         bid, ask = (np.array([getattr(quote, side) for quote in part]) * forward for side in ("bid", "ask"))
@@ -577,7 +582,7 @@ def next_marks(market: Market, index: float, tomorrow: Sequence[OptionQuote]) ->
     """
     known = {(q.expiry, CALL if q.is_call else PUT, round(q.strike)): q.mark * q.forward for q in tomorrow}
     forwards = {q.expiry: q.forward for q in tomorrow}
-    then = float(np.median([q.index for q in tomorrow]))
+    then = index_of(tomorrow)
 
     def worth(item: Instrument) -> float:
         if item.kind == PERP:
@@ -624,7 +629,7 @@ def run(
     for number, (day, after) in enumerate(pairwise(days)):
         for currency, quotes in chains[day].items():
             times.setdefault(currency, []).append(max(quote.time for quote in quotes))
-            prices.setdefault(currency, []).append(float(np.median([quote.index for quote in quotes])))
+            prices.setdefault(currency, []).append(index_of(quotes))
         past = {currency: histories(currency, times[currency], prices[currency]) for currency in chains[day]}
         snapshot = snapshot_of(chains[day], past)
         built = maker.report(snapshot, previous)

@@ -10,6 +10,7 @@ from plimsoll.backtest.errors import BacktestError
 from plimsoll.backtest.record import HORIZONS, Record, Summary, judge, summary
 from plimsoll.backtest.walk import MODELS, Margins, model_of, shaped
 from plimsoll.market.bars import Bars
+from plimsoll.market.sources import load_recorded
 
 DEFAULT: Final = "har-fhs"
 # The default calmed more and less: weight of a deviation, its reach, and the rise within the window.
@@ -22,7 +23,7 @@ FRONTIER: Final = (
     (1.0, 3.0, 6.0),
 )
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,13 @@ class Run:
         }
 
 
-def _silent(_: str, __: int, ___: int) -> None:
+def _silent(_: int, __: int, ___: str) -> None:
     """Nobody watches."""
+
+
+def recorded() -> dict[str, Bars]:
+    """The recorded hours of BTC and ETH; SourceError where `PLIMSOLL_DATA` is unset or lacks them."""
+    return {name: load_recorded(f"{name.lower()}_usdt_spot_1h") for name in ("BTC", "ETH")}
 
 
 def run(
@@ -79,7 +85,7 @@ def run(
     frontier
         Whether the first model is also run calmed more and less, where it is the default.
     on_progress
-        Is told what is under way, how many parts are done, and of how many.
+        Is told how many parts are done, of how many, and what is under way.
 
     Raises
     ------
@@ -106,13 +112,13 @@ def run(
     for model_name, model, kept in work:
         for asset, bars in assets.items():
             for horizon in horizons:
-                on_progress(f"{model_name}, {asset}, {horizon // 3_600} h", done, total)
+                on_progress(done, total, f"{model_name}, {asset}, {horizon // 3_600} h")
                 found = model(bars, horizon // bars.interval, level)
                 records.setdefault(model_name, []).append(judge(asset, model_name, bars, found, horizon, level))
                 if kept:
                     margins[model_name, asset, horizon] = found
                 done += 1
-    on_progress("done", total, total)
+    on_progress(total, total, "done")
     return Run(
         tuple(record for name in chosen for record in records[name]),
         tuple(summary(records[name]) for name in chosen),

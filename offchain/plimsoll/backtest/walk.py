@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from plimsoll.backtest.errors import BacktestError
 from plimsoll.market.bars import DAY, Bars, FloatArray
-from plimsoll.market.portable import exp, log
-from plimsoll.risk.har import HarConfig, calmed, log_volatility
+from plimsoll.market.portable import exp, log, power
+from plimsoll.risk.har import HarConfig, calmed_volatility
 from plimsoll.risk.volatility import ewma_variance, historical_tail, parametric_tail
 
 WEEK: Final = 7 * DAY
@@ -46,11 +46,8 @@ class Margins:
         return Margins(both, both)
 
 
-class Model(Protocol):
-    """What is compared."""
-
-    def __call__(self, bars: Bars, horizon: int, level: float) -> Margins:
-        """Margins for `horizon` bars that a share `level` of moves does not exceed."""
+# Bars, horizon [bars] and level in; margins that a share `level` of moves over the horizon does not exceed out.
+Model = Callable[[Bars, int, float], Margins]
 
 
 def closes(bars: Bars) -> FloatArray:
@@ -96,14 +93,13 @@ def har_fhs(bars: Bars, horizon: int, level: float, config: HarConfig | None = N
     """The default: HAR on realised variance, calmed, with filtered historical simulation for the tails."""
     returns = np.diff(closes(bars))
     ranges = log(bars.high) - log(bars.low)
-    path = calmed(log_volatility(returns, bars.time, bars.interval, horizon, ranges, config), bars.interval, config)
-    first = int(np.argmin(np.isnan(path)))
-    return filtered(bars, np.concatenate((path[:first], exp(path[first:]))), horizon, level)
+    path, _ = calmed_volatility(returns, bars.time, bars.interval, horizon, ranges, config)
+    return filtered(bars, path, horizon, level)
 
 
 def _ewma_path(bars: Bars, horizon: int, decay: float) -> FloatArray:
-    daily = float(exp(math.fsum([float(log(decay))]) * bars.interval / DAY))
-    found: FloatArray = np.sqrt(ewma_variance(np.diff(closes(bars)), daily) * horizon)
+    per_bar = power(decay, bars.interval / DAY)
+    found: FloatArray = np.sqrt(ewma_variance(np.diff(closes(bars)), per_bar) * horizon)
     return found
 
 
@@ -149,14 +145,7 @@ def garch_t(bars: Bars, horizon: int, level: float, refit: int = 91 * DAY) -> Ma
     return Margins(down, up)
 
 
-def static(bars: Bars, horizon: int, level: float, down: float = 0.1, up: float = 0.1) -> Margins:
-    """The same share of the price for ever."""
-    del horizon, level
-    shape = len(bars) + 1
-    return Margins(np.full(shape, down), np.full(shape, up))
-
-
-MODELS: Final[Mapping[str, Callable[[Bars, int, float], Margins]]] = {
+MODELS: Final[Mapping[str, Model]] = {
     "har-fhs": har_fhs,
     "ewma-94": ewma_normal,
     "ewma-97-fhs": ewma_fhs,
@@ -164,12 +153,12 @@ MODELS: Final[Mapping[str, Callable[[Bars, int, float], Margins]]] = {
 }
 
 
-def shaped(weight: float, reach: float, rise: float) -> Callable[[Bars, int, float], Margins]:
+def shaped(weight: float, reach: float, rise: float) -> Model:
     """The default model, calmed otherwise: a point of the frontier between capital and procyclicality."""
-    return partial(har_fhs, config=replace(HarConfig(), weight=weight, reach=reach, rise=rise))
+    return partial(har_fhs, config=HarConfig(weight=weight, reach=reach, rise=rise))
 
 
-def model_of(name: str) -> Callable[[Bars, int, float], Margins]:
+def model_of(name: str) -> Model:
     """A model by its name; BacktestError where there is none."""
     if name not in MODELS:
         raise BacktestError(f"model {name!r}; {', '.join(MODELS)} is right")

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from plimsoll.chain.contract import batch
 from plimsoll.chain.deployment import System, account_id, owner_of
+from plimsoll.report.terminal import frameless, money
 from plimsoll.spec.errors import PlimsollError, Refused
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument, id_of, quantity_of, unpack
 from plimsoll.spec.margin import State
@@ -348,43 +349,31 @@ def account_tables(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _money(text: str) -> str:
-    return f"{Decimal(text):,.2f}"
-
-
 def _signed(text: str) -> str:
     """A quantity with its sign."""
     return text if text.startswith("-") else f"+{text}"
 
 
-def _table(*names: str, left: int = 1) -> Table:
-    """A table without a frame; the first `left` columns are text."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", show_header=any(names))
-    for k, name in enumerate(names):
-        table.add_column(name, justify="left" if k < left else "right", no_wrap=True)
-    return table
-
-
 def _standing(summary: Mapping[str, Any]) -> Table:
     state = State[summary["state"].upper()]
     room = summary["headroom"]
-    table = _table("", "", "")
+    table = frameless("", "", "")
     table.columns[2].justify, table.columns[2].no_wrap = "left", False
     table.add_row("state", Text(state.name.lower(), style=STYLES[state]), MEANING[state])
     if not summary["fresh"]:
         table.add_row("reports", Text("stale", style="bold yellow"), "margins are raised until a new one is posted")
-    table.add_row("cash", _money(summary["ledger"]["cash"]), "paid in, and for options")
-    table.add_row("linear", _money(summary["ledger"]["linear"]), "what perps and futures cost, and brought")
-    table.add_row("equity", _money(summary["equity_full"]), "in full")
-    table.add_row("  after haircuts", _money(summary["equity_haircut"]), "what the lines below are held against")
-    table.add_row("initial margin", _money(summary["im"]), f"headroom {_money(room['to_im'])}, to trade or withdraw")
-    table.add_row("call line", _money(summary["call_line"]), f"headroom {_money(room['to_call'])}")
-    table.add_row("maintenance margin", _money(summary["mm"]), f"headroom {_money(room['to_liquidation'])}")
+    table.add_row("cash", money(summary["ledger"]["cash"]), "paid in, and for options")
+    table.add_row("linear", money(summary["ledger"]["linear"]), "what perps and futures cost, and brought")
+    table.add_row("equity", money(summary["equity_full"]), "in full")
+    table.add_row("  after haircuts", money(summary["equity_haircut"]), "what the lines below are held against")
+    table.add_row("initial margin", money(summary["im"]), f"headroom {money(room['to_im'])}, to trade or withdraw")
+    table.add_row("call line", money(summary["call_line"]), f"headroom {money(room['to_call'])}")
+    table.add_row("maintenance margin", money(summary["mm"]), f"headroom {money(room['to_liquidation'])}")
     return table
 
 
 def _positions(summary: Mapping[str, Any]) -> Table:
-    table = _table("position", "quantity")
+    table = frameless("position", "quantity")
     for item in summary["positions"]:
         past = item["expiry"] is not None and item["expiry"] <= summary["time"]
         table.add_row(item["text"] + (" (expired)" if past else ""), _signed(item["quantity"]))
@@ -392,19 +381,19 @@ def _positions(summary: Mapping[str, Any]) -> Table:
 
 
 def _underlyings(summary: Mapping[str, Any]) -> Table:
-    table = _table("adds", "price", "value", "scan", "short min.", "gross", "conc.", "above MM")
+    table = frameless("adds", "price", "value", "scan", "short min.", "gross", "conc.", "above MM")
     for item in summary["underlyings"]:
         table.add_row(
             item["name"] + ("" if item["fresh"] else " (stale)"),
-            _money(item["price"]),
-            *(_money(item[key]) for key in ADDED),
+            money(item["price"]),
+            *(money(item[key]) for key in ADDED),
         )
     return table
 
 
 def _worst(summary: Mapping[str, Any]) -> Table:
     """The lane that each scan comes from."""
-    table = _table("worst lane", "", "scenario", left=3)
+    table = frameless("worst lane", "", "scenario", left=3)
     for item in summary["underlyings"]:
         none = Decimal(item["scan"]) == 0
         table.add_row(
@@ -414,7 +403,7 @@ def _worst(summary: Mapping[str, Any]) -> Table:
 
 
 def _greeks(summary: Mapping[str, Any]) -> Table:
-    table = _table("Greeks", "delta", "gamma", "vega", "theta a day")
+    table = frameless("Greeks", "delta", "gamma", "vega", "theta a day")
     for item in summary["greeks"]:
         table.add_row(
             item["name"],

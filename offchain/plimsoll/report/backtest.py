@@ -15,9 +15,9 @@ from matplotlib.ticker import PercentFormatter
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from plimsoll.backtest.record import HOUR, SIDES, Cell, Record, Summary
+from plimsoll.backtest.record import HOUR, SIDES, Cell, Record, Summary, starts_of
 from plimsoll.backtest.walk import Margins
-from plimsoll.market.bars import DAY, Bars
+from plimsoll.market.bars import Bars
 from plimsoll.report.page import CSS, table, tile
 from plimsoll.report.plots import AMBER, INK, MOVES, RUST, SEA, STYLE, to_png
 from plimsoll.report.tables import date
@@ -181,12 +181,12 @@ def frontier_figure(summaries: Sequence[Summary], points: Sequence[Summary]) -> 
     return figure
 
 
-def margin_figure(bars: Bars, paths: Mapping[str, Margins], horizon: int, start: int) -> Figure:
-    """Margins through time, against the moves that they were to cover: one window a day."""
+def margin_figure(bars: Bars, paths: Mapping[str, Margins], horizon: int) -> Figure:
+    """Margins through time, against the moves that they were to cover: the windows that `judge` looks at."""
     h = horizon // bars.interval
     prices = np.concatenate((bars.open[:1], bars.close))
-    at = np.flatnonzero((bars.time % DAY == 0) & (bars.time >= start))
-    at = at[at + h <= len(bars)]
+    first = next(iter(paths.values()))
+    at = starts_of(bars, first, h)
     moves = prices[at + h] / prices[at] - 1
     times = np.asarray(bars.time[at], dtype="datetime64[s]")
     with mpl.rc_context(rc=STYLE):  # type: ignore[arg-type]
@@ -197,7 +197,6 @@ def margin_figure(bars: Bars, paths: Mapping[str, Margins], horizon: int, start:
         for colour, (name, found) in zip(COLOURS, paths.items(), strict=False):
             axis.plot(times, -found.down[at], color=colour, linewidth=1.0, label=name)
             axis.plot(times, found.up[at], color=colour, linewidth=1.0)
-        first = next(iter(paths.values()))
         over = (moves < -first.down[at]) | (moves > first.up[at])
         axis.plot(times[over], moves[over], "o", color="none", markeredgecolor=INK, markersize=4, label="exceeded")
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from plimsoll.market.snapshot import Snapshot, to_wad
+from plimsoll.report.terminal import frameless
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig, Forecast, RiskModel, State
 from plimsoll.risk.plain import to_plain
@@ -215,9 +216,8 @@ def compare_tables(summary: Mapping[str, Any]) -> RenderableType:
             f"{market['name']} at {market['spot']:,.6g}",
             f"scan range {market['scan_range']:.2%}, {market['scan_range_from']}",
         )
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black")
-    for k, name in enumerate(("rule", "MM", "IM", "IM of notional", "IM over ours", "IM of cash", "parameters")):
-        table.add_column(name, justify="left" if k in {0, 6} else "right", no_wrap=k != 6)
+    table = frameless("rule", "MM", "IM", "IM of notional", "IM over ours", "IM of cash", "parameters")
+    table.columns[-1].justify, table.columns[-1].no_wrap = "left", False
     for rule in summary["rules"]:
         over = "-" if rule["im_over_ours"] is None else f"{rule['im_over_ours']:.2f}"
         lacks = rule["im"] > summary["equity"]

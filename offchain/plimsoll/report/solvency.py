@@ -24,6 +24,7 @@ from rich.text import Text
 from plimsoll.chain.contract import batch
 from plimsoll.chain.deployment import System, owner_of
 from plimsoll.report.account import Labels, exact, name_of
+from plimsoll.report.terminal import frameless, money
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.surface import LANES, decode
 from plimsoll.spec.wad import PPM, WAD
@@ -218,20 +219,8 @@ def solvency_tables(summary: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
-def _money(text: str) -> str:
-    return f"{Decimal(text):,.2f}"
-
-
-def _table(*names: str, left: int = 1) -> Table:
-    """A table without a frame; the first `left` columns are text."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bright_black", show_header=any(names))
-    for k, name in enumerate(names):
-        table.add_column(name, justify="left" if k < left else "right", no_wrap=True)
-    return table
-
-
 def _tokens(summary: Mapping[str, Any]) -> Table:
-    table = _table("token", "held", "owed", "over")
+    table = frameless("token", "held", "owed", "over")
     for token in summary["tokens"]:
         over = Decimal(token["held"]) - Decimal(token["owed"])
         amounts = (f"{Decimal(amount):,.6f}" for amount in (token["held"], token["owed"]))
@@ -240,36 +229,36 @@ def _tokens(summary: Mapping[str, Any]) -> Table:
 
 
 def _pool(summary: Mapping[str, Any]) -> Table:
-    table = _table("", "", "")
+    table = frameless("", "", "")
     table.columns[2].justify = "left"
     fund, bad = summary["fund"], summary["bad_debt"]
     table.add_row("accounts", f"{summary['accounts']:,}", "that an event named")
-    table.add_row("cash", _money(summary["supply"]), f"of which {Decimal(summary['utilisation']):.1%} is borrowed")
-    table.add_row("debt", _money(summary["debt"]), "")
-    table.add_row("settled, unclaimed", _money(summary["pool"]), "what losers settled and winners did not yet")
-    table.add_row("interest kept", _money(summary["kept_interest"]), "the fund's, unclaimed")
-    table.add_row("profit that left", _money(summary["outflow"]), "of the cap of a window")
-    table.add_row("bad debt", _money(bad["recorded"]), f"on record; {_money(bad['unrecorded'])} is not")
-    caps = f"at most {_money(fund['event_cap'])} an event, {_money(fund['underlying_cap'])} an underlying and week"
-    table.add_row("fund", _money(fund["cover"]), caps)
+    table.add_row("cash", money(summary["supply"]), f"of which {Decimal(summary['utilisation']):.1%} is borrowed")
+    table.add_row("debt", money(summary["debt"]), "")
+    table.add_row("settled, unclaimed", money(summary["pool"]), "what losers settled and winners did not yet")
+    table.add_row("interest kept", money(summary["kept_interest"]), "the fund's, unclaimed")
+    table.add_row("profit that left", money(summary["outflow"]), "of the cap of a window")
+    table.add_row("bad debt", money(bad["recorded"]), f"on record; {money(bad['unrecorded'])} is not")
+    caps = f"at most {money(fund['event_cap'])} an event, {money(fund['underlying_cap'])} an underlying and week"
+    table.add_row("fund", money(fund["cover"]), caps)
     return table
 
 
 def _lanes(summary: Mapping[str, Any]) -> Table:
     """The lanes in which somebody lacks something, the worst first."""
-    table = _table("lane", "what happens", "accounts lack", "fund pays", left=2)
+    table = frameless("lane", "what happens", "accounts lack", "fund pays", left=2)
     lacking = [lane for lane in summary["lanes"] if Decimal(lane["shortfall"]) > 0]
     for lane in sorted(lacking, key=lambda found: -Decimal(found["shortfall"]))[:SHOWN]:
-        table.add_row(str(lane["lane"]), lane["means"], _money(lane["shortfall"]), _money(lane["payable"]))
+        table.add_row(str(lane["lane"]), lane["means"], money(lane["shortfall"]), money(lane["payable"]))
     if not lacking:
         table.add_row("-", "no account lacks anything in any", "0.00", "0.00")
     return table
 
 
 def _accounts(summary: Mapping[str, Any]) -> Table:
-    table = _table("account", "lane", "equity now", "lacks")
+    table = frameless("account", "lane", "equity now", "lacks")
     for item in summary["short"][:SHOWN]:
-        table.add_row(item["name"], str(item["worst_lane"]), _money(item["equity_full"]), _money(item["shortfall"]))
+        table.add_row(item["name"], str(item["worst_lane"]), money(item["equity_full"]), money(item["shortfall"]))
     rest = len(summary["short"]) - SHOWN
     if rest > 0:
         table.add_row(f"and {rest} more", "", "", "")

@@ -44,6 +44,7 @@ import numpy.typing as npt
 from scipy.optimize import linprog
 
 from plimsoll.market.bars import DAY, FloatArray
+from plimsoll.market.listing import listing
 from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.market.sources import (
     DATA_VARIABLE,
@@ -58,7 +59,7 @@ from plimsoll.risk.engine import Engine, EngineConfig
 from plimsoll.risk.errors import ModelError
 from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig
 from plimsoll.risk.scenarios import ScenarioSet
-from plimsoll.spec.instruments import CALL, FUTURE, MAX_POSITIONS, PERP, PUT, Instrument, word
+from plimsoll.spec.instruments import CALL, FUTURE, MAX_POSITIONS, PERP, PUT, word
 from plimsoll.spec.margin import Assessment, Index, Params, View, assess, gross_floor, terms
 from plimsoll.spec.surface import Surface
 from plimsoll.spec.wad import FORWARD_UNIT, MARK_UNIT, PPM, WAD, YEAR
@@ -190,9 +191,7 @@ def _snapshot(
     depth: float,
 ) -> Snapshot:
     """A snapshot of one underlying: a perpetual, and the chosen options and a future of each maturity."""
-    items = [Instrument(UNDERLYING, 0, PERP, 0, 0)]
-    vols: dict[int, float] = {}
-    forwards = {}
+    forwards, kept = {}, {}
     for expiry, quotes in chain.items():
         forward = forwards[expiry] = float(np.median([quote.forward for quote in quotes]))
         money = min(quotes, key=lambda quote: abs(quote.strike - forward))
@@ -200,12 +199,8 @@ def _snapshot(
         there = np.array(sorted({quote.strike for quote in quotes}))
         wanted = np.linspace(-DEVIATIONS, DEVIATIONS, strikes) * root
         chosen = {float(there[np.argmin(np.abs(np.log(there / forward) - at))]) for at in wanted}
-        items.append(Instrument(UNDERLYING, expiry, FUTURE, 0, 0))
-        kept = sorted((q for q in quotes if q.strike in chosen), key=lambda q: (q.strike, q.is_call))
-        for number, quote in enumerate(kept, 1):
-            item = Instrument(UNDERLYING, expiry, CALL if quote.is_call else PUT, round(quote.strike), number)
-            items.append(item)
-            vols[item.pack()] = quote.volatility
+        kept[expiry] = [quote for quote in quotes if quote.strike in chosen]
+    items, vols = listing(UNDERLYING, kept)
     ids = tuple(item.pack() for item in items)
     market = Market(UNDERLYING, index, history, ids, WAD, vols, forwards, depth=depth, name="BTC")
     return Snapshot(now, (market,))

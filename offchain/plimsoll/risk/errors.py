@@ -15,6 +15,8 @@ PlimsollError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from plimsoll.spec.errors import PlimsollError
 
 
@@ -61,3 +63,17 @@ class ReportError(RiskError):
 
 class SigningError(RiskError):
     """Nothing can be signed with this."""
+
+
+def check_bounds(config: object, bounds: Iterable[tuple[str, float, float]]) -> None:
+    """Refuse a parameter outside its bounds, given as (name, lowest, highest).
+
+    Raises
+    ------
+    ModelError
+        Names it.
+    """
+    for name, low, high in bounds:
+        value = getattr(config, name)
+        if not low <= value <= high:
+            raise ModelError(f"{name} {value}; {low} .. {high} is right")

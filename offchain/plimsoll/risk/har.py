@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from plimsoll.market.bars import DAY, FloatArray
 from plimsoll.market.portable import exp, log
-from plimsoll.risk.errors import ModelError, TooFewObservationsError
+from plimsoll.risk.errors import ModelError, TooFewObservationsError, check_bounds
 from plimsoll.risk.volatility import check_returns, ewma
 
 IntArray = npt.NDArray[np.int64]
@@ -78,17 +78,18 @@ class HarConfig:
     def __post_init__(self) -> None:
         if not self.half_lives or min(self.half_lives) <= 0 or list(self.half_lives) != sorted(set(self.half_lives)):
             raise ModelError(f"half_lives {self.half_lives}; positive and rising is right")
-        for name, low, high in (
-            ("burn_in", 1, 10_000),
-            ("refit", 1, 10_000),
-            ("season_memory", 1, 10_000),
-            ("weight", 0.01, 1),
-            ("reach", 0.05, 5),
-            ("rise", 0.01, 10),
-            ("window", 1, 365),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ModelError(f"{name} {getattr(self, name)}; {low} .. {high} is right")
+        check_bounds(
+            self,
+            (
+                ("burn_in", 1, 10_000),
+                ("refit", 1, 10_000),
+                ("season_memory", 1, 10_000),
+                ("weight", 0.01, 1),
+                ("reach", 0.05, 5),
+                ("rise", 0.01, 10),
+                ("window", 1, 365),
+            ),
+        )
 
 
 def bar_variance(returns: FloatArray, ranges: FloatArray | None = None) -> FloatArray:
@@ -310,3 +311,22 @@ def calmed(logs: FloatArray, interval: int, config: HarConfig | None = None) -> 
             lowest.pop()
         lowest.append((t, wanted[t]))
     return np.concatenate((logs[:first], np.array(wanted)))
+
+
+def calmed_volatility(
+    returns: FloatArray,
+    time: IntArray,
+    interval: int,
+    horizon: int,
+    ranges: FloatArray | None = None,
+    config: HarConfig | None = None,
+    *,
+    what: str = "HAR",
+) -> tuple[FloatArray, int]:
+    """Volatility of the next `horizon` bars at every close, forecast and calmed, and the first entry that is known.
+
+    Parameters and errors are those of `log_volatility`; the path has shape (n + 1,), NaN before the first.
+    """
+    logs = calmed(log_volatility(returns, time, interval, horizon, ranges, config, what=what), interval, config)
+    first = int(np.argmin(np.isnan(logs)))
+    return np.concatenate((logs[:first], exp(logs[first:]))), first

@@ -16,13 +16,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-import numpy as np
-
 from plimsoll.market.bars import DAY, YEAR
-from plimsoll.market.portable import exp, expm1, power
+from plimsoll.market.portable import expm1, power
 from plimsoll.market.snapshot import Market, Snapshot
-from plimsoll.risk.errors import ModelError, ReturnError
-from plimsoll.risk.har import HarConfig, calmed, log_volatility
+from plimsoll.risk.errors import ModelError, ReturnError, check_bounds
+from plimsoll.risk.har import HarConfig, calmed_volatility
 from plimsoll.risk.plain import from_plain
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import MAX_FREEDOM, Tail, check_returns, ewma_variance, fhs_tail, historical_tail
@@ -280,10 +278,7 @@ class EwmaFhsConfig:
             ("market", 0, 1),
             ("default_depth", MIN_DEPTH / WAD, 1e10),
         )
-        for name, low, high in bounds:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ModelError(f"{name} {value}; {low} .. {high} is right")
+        check_bounds(self, bounds)
         if self.measure not in {"shortfall", "quantile"}:
             raise ModelError(f"measure {self.measure!r}; 'shortfall' or 'quantile' is right")
         if self.freedom is not None and not 2 < self.freedom <= MAX_FREEDOM:
@@ -448,18 +443,14 @@ class HarFhs(EwmaFhs):
         where = f"underlying {market.underlying}"
         check_returns(history.returns, config.needed, where)
         bars = max(1, round(config.horizon / history.interval))
-        path = calmed(
-            log_volatility(
-                history.returns, history.time[1:], history.interval, bars, history.ranges, config.har, what=where
-            ),
-            history.interval,
-            config.har,
+        path, first = calmed_volatility(
+            history.returns, history.time[1:], history.interval, bars, history.ranges, config.har, what=where
         )
-        start = int(np.argmin(np.isnan(path))) + config.settle // history.interval
-        residuals = (history.logs[bars:] - history.logs[:-bars])[start:] / exp(path[start:-bars])
+        start = first + config.settle // history.interval
+        residuals = (history.logs[bars:] - history.logs[:-bars])[start:] / path[start:-bars]
         check_returns(residuals, config.needed, f"{where}, residuals")
         tail = historical_tail(residuals, config.level, bars)
-        sigma = float(exp(path[-1]))
+        sigma = float(path[-1])
         if not history.returns.any():
             raise ReturnError(f"{where}: its price does not move; no risk can be measured on it")
         return sigma / math.sqrt(bars * history.interval / DAY), _range(*self._tail(tail), sigma), tail

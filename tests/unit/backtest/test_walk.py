@@ -3,7 +3,7 @@ import pytest
 
 from plimsoll.backtest.errors import BacktestError
 from plimsoll.backtest.record import CRASH, HORIZONS, judge, static_of, summary, swings_of
-from plimsoll.backtest.walk import MODELS, Margins, har_fhs, model_of, static
+from plimsoll.backtest.walk import MODELS, Margins, har_fhs, model_of
 from plimsoll.market.bars import DAY, Bars
 from plimsoll.market.sources import load_recorded
 
@@ -33,6 +33,11 @@ def moves():
 @pytest.fixture(scope="module")
 def year(moves):
     return bars_of(moves)
+
+
+def static(bars, margin=0.1):
+    """The same margin for ever, on both sides."""
+    return Margins(np.full(len(bars) + 1, margin), np.full(len(bars) + 1, margin))
 
 
 def cut(bars, n):
@@ -103,7 +108,7 @@ def test_a_record_by_hand():
     returns[::240] = np.log(0.9)
     returns[5::240] = -np.log(0.9)
     bars = bars_of(returns, CRASH[1])
-    found = judge("TOY", "static", bars, static(bars, 1, 0.99, 0.05, 0.05), HOUR)
+    found = judge("TOY", "static", bars, static(bars, 0.05), HOUR)
     down, up = found.cells
     assert down.daily.windows == 70
     assert down.daily.exceptions == 7
@@ -124,19 +129,19 @@ def test_the_crash_of_march_2020_is_in_no_worst():
     begin = CRASH[0] - 760 * DAY
     returns[760 * 24] = np.log(0.5)
     bars = bars_of(returns, begin)
-    found = judge("TOY", "static", bars, static(bars, 1, 0.99, 0.05, 0.05), HOUR)
+    found = judge("TOY", "static", bars, static(bars, 0.05), HOUR)
     assert found.cells[0].daily.exceptions == 1
     assert found.cells[0].worst < 1
 
 
 def test_what_cannot_be_judged_has_a_name(year):
-    told = static(year, 1, 0.99)
+    told = static(year)
     with pytest.raises(BacktestError, match="horizon 5000 s; a multiple of the bars' 3600 s"):
         judge("TOY", "static", year, told, 5_000)
     with pytest.raises(BacktestError, match="made up: 0 days after a warm-up of 730"):
         judge("TOY", "static", year, told, HOUR)
     long = bars_of(np.zeros(800 * 24) + 1e-5)
-    silent = static(long, 1, 0.99)
+    silent = static(long)
     silent.down[-30:] = np.nan
     with pytest.raises(BacktestError, match="no margin at"):
         judge("TOY", "static", long, silent, HOUR)

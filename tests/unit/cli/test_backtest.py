@@ -106,7 +106,7 @@ def test_a_run_tells_how_far_it_is_and_whom_it_beats(prices):
     told = []
     found = run({"TOY": load_bars(prices)}, ["har-fhs", "ewma-94"], [HOUR], on_progress=lambda *said: told.append(said))
     parts = 2 + len(FRONTIER)
-    assert [said[1:] for said in told] == [(k, parts) for k in range(parts)] + [(parts, parts)]
+    assert [said[:2] for said in told] == [(k, parts) for k in range(parts)] + [(parts, parts)]
     assert len(found.points) == len(FRONTIER)
     best, other = found.summary("har-fhs"), found.summary("ewma-94")
     assert found.beaten() == {
