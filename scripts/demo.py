@@ -2,7 +2,7 @@
 
 import click
 
-from plimsoll.cli import demo
+from plimsoll.cli.demo import demo
 
 
 @click.command(

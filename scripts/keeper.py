@@ -2,7 +2,7 @@
 
 import click
 
-from plimsoll.cli import keeper
+from plimsoll.cli.keeper import keeper
 
 
 @click.command(

@@ -200,7 +200,7 @@ def test_a_lane_that_differs_is_said_and_ends_in_one(archive, built, capsys):
 
 def test_another_release_is_named_where_numbers_differ(archive, built, capsys, monkeypatch):
     lie(archive, built)
-    monkeypatch.setattr(cli, "__version__", "9.9")
+    monkeypatch.setattr(cli.replay, "__version__", "9.9")
     assert run("replay", "1", "--archive", archive.folder) == 1
     assert "it was made by release 0.1.0; this is 9.9" in capsys.readouterr().out
 

@@ -1,0 +1,73 @@
+"""`plimsoll keeper`: run the keeper."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from plimsoll.cli.base import EPILOG, FAILED, FILE, OK, cli, moment
+
+if TYPE_CHECKING:
+    from plimsoll.keeper.loop import Round
+
+
+@cli.command(epilog=EPILOG)
+@click.option("--settings", type=FILE, required=True, help="Settings file; see plimsoll/keeper/settings.py.")
+@click.option("--once", is_flag=True, help="One round.")
+@click.option("--dry-run", is_flag=True, help="Decide and record, send nothing.")
+@click.option("--urgent", is_flag=True, help="With --once: ask for an urgent report, which more nodes sign.")
+@click.option("--json", "as_json", is_flag=True, help="Each round as one line of JSON.")
+def keeper(settings: Path, *, once: bool, dry_run: bool, urgent: bool, as_json: bool) -> int:
+    """Run the loop: ingest, assess, report, post, enforce, observe.
+
+    \b
+      plimsoll keeper --settings keeper.yaml --once --dry-run
+      plimsoll keeper --settings keeper.yaml
+      plimsoll keeper --settings keeper.yaml --once --urgent
+    """  # noqa: D301 - \b is what click wants: keep these lines
+    from plimsoll.keeper.build import build_keeper  # noqa: PLC0415
+    from plimsoll.keeper.errors import Halted  # noqa: PLC0415
+    from plimsoll.keeper.settings import load_settings  # noqa: PLC0415
+
+    if urgent and not once:
+        raise click.UsageError("--urgent goes with --once: somebody decides each time")
+    found = load_settings(settings)
+    loop = build_keeper(found, dry_run=dry_run, urgent=urgent)
+    if found.metrics_port is not None and not once:
+        port = loop.metrics.serve(found.metrics_port)
+        click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
+    try:
+        loop.run(1 if once else None, on_round=lambda done: click.echo(_round_text(done, as_json=as_json)))
+    except Halted as halted:
+        click.echo(f"plimsoll: halted: {halted}", err=True)
+        return FAILED
+    except KeyboardInterrupt:
+        return OK
+    return OK if loop.failures == 0 else FAILED
+
+
+def _round_text(done: Round, *, as_json: bool) -> str:
+    steps = [{"account": hex(step.account), "step": step.step.value, "error": step.error} for step in done.steps] + [
+        {"account": hex(account), "step": step, "planned": True} for account, step in done.planned
+    ]
+    if as_json:
+        return json.dumps(
+            {
+                "time": done.time,
+                "sequence": done.held.sequence if done.held else None,
+                "reasons": [str(reason) for reason in done.reasons],
+                "posted": done.posted.sequence if done.posted and done.posted.ok else None,
+                "gas": done.posted.gas if done.posted else 0,
+                "steps": steps,
+                "chores": [{"name": chore.name, "error": chore.error} for chore in done.chores],
+                "error": done.error,
+            }
+        )
+    posted = f"posted report {done.posted.sequence}" if done.posted and done.posted.ok else "nothing posted"
+    why = f" ({'; '.join(map(str, done.reasons))})" if done.reasons else ""
+    acted = f", {len(steps)} liquidation steps" if steps else ""
+    acted += f", {len(done.chores)} chores" if done.chores else ""
+    return f"{moment(done.time)}  {posted}{why}{acted}" + (f"  FAILED: {done.error}" if done.error else "")
