@@ -43,9 +43,9 @@ def parkinson(bars: Bars) -> FloatArray:
 def garman_klass(bars: Bars) -> FloatArray:
     """Garman and Klass's variance of each bar from its open on, shape (n,)."""
     up, down, end = _within(bars)
-    spread: FloatArray = SPREAD * np.square(up - down)
-    cross: FloatArray = CROSS * (end * (up + down) - 2 * up * down)
-    return spread - cross - ENDS * np.square(end)
+    spread: FloatArray = np.square(up - down)
+    ends: FloatArray = np.square(end)
+    return SPREAD * spread - CROSS * (end * (up + down) - 2 * up * down) - ENDS * ends
 
 
 def rogers_satchell(bars: Bars) -> FloatArray:
