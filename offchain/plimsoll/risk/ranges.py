@@ -36,16 +36,15 @@ YANG_ZHANG: Final = 0.34  # the weight's constant where the kurtosis of a driftl
 
 def parkinson(bars: Bars) -> FloatArray:
     """Parkinson's variance of each bar from its open on, shape (n,)."""
-    found: FloatArray = np.square(log(bars.high) - log(bars.low)) / PARKINSON
-    return found
+    spread = log(bars.high) - log(bars.low)
+    return spread * spread / PARKINSON
 
 
 def garman_klass(bars: Bars) -> FloatArray:
     """Garman and Klass's variance of each bar from its open on, shape (n,)."""
     up, down, end = _within(bars)
-    spread: FloatArray = np.square(up - down)
-    ends: FloatArray = np.square(end)
-    return SPREAD * spread - CROSS * (end * (up + down) - 2 * up * down) - ENDS * ends
+    spread, ends = up - down, end * end
+    return SPREAD * spread * spread - CROSS * (end * (up + down) - 2 * up * down) - ENDS * ends
 
 
 def rogers_satchell(bars: Bars) -> FloatArray:
