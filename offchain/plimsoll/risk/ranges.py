@@ -43,15 +43,18 @@ def parkinson(bars: Bars) -> FloatArray:
 def garman_klass(bars: Bars) -> FloatArray:
     """Garman and Klass's variance of each bar from its open on, shape (n,)."""
     up, down, end = _within(bars)
-    spread, ends = up - down, end * end
-    return SPREAD * spread * spread - CROSS * (end * (up + down) - 2 * up * down) - ENDS * ends
+    spread: FloatArray = np.square(up - down)
+    cross: FloatArray = end * (up + down)
+    found: FloatArray = SPREAD * spread - CROSS * (cross - 2 * up * down) - ENDS * np.square(end)
+    return found
 
 
 def rogers_satchell(bars: Bars) -> FloatArray:
     """Rogers and Satchell's variance of each bar from its open on, shape (n,); 0 for a bar that only rises or falls."""
     up, down, end = _within(bars)
-    found: FloatArray = up * (up - end) + down * (down - end)
-    return found
+    above: FloatArray = up - end
+    below: FloatArray = down - end
+    return up * above + down * below
 
 
 ESTIMATORS: Final[Mapping[str, Callable[[Bars], FloatArray]]] = {
