@@ -16,8 +16,11 @@ from plimsoll.cli.base import EPILOG, FILE, OK, InputError, cli, moment
 @click.option("--sequence", type=click.IntRange(1, 2**64 - 1), default=1, show_default=True, help="Of the report.")
 @click.option("--chain-id", type=click.IntRange(1), help="With --oracle: show the digest that signers sign.")
 @click.option("--oracle", help="Address of the RiskOracle.")
+@click.option("--model", "chosen", default="har-fhs", show_default=True, help="Model, an entry point or module:Class.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def report(snapshot: Path, sequence: int, chain_id: int | None, oracle: str | None, *, as_json: bool) -> int:
+def report(
+    snapshot: Path, sequence: int, chain_id: int | None, oracle: str | None, chosen: str, *, as_json: bool
+) -> int:
     """Show what a first report of a SNAPSHOT says; `plimsoll replay` recomputes one that was posted.
 
     \b
@@ -28,7 +31,7 @@ def report(snapshot: Path, sequence: int, chain_id: int | None, oracle: str | No
 
     from plimsoll.market.snapshot import Snapshot  # noqa: PLC0415
     from plimsoll.risk.engine import Engine  # noqa: PLC0415
-    from plimsoll.risk.models import EwmaFhs  # noqa: PLC0415
+    from plimsoll.risk.named import made  # noqa: PLC0415
     from plimsoll.spec.report import digest  # noqa: PLC0415
 
     if (chain_id is None) != (oracle is None):
@@ -36,7 +39,7 @@ def report(snapshot: Path, sequence: int, chain_id: int | None, oracle: str | No
     if oracle is not None and not is_address(oracle):
         raise InputError(f"--oracle {oracle} is no address")
     loaded = Snapshot.load(snapshot)
-    built = Engine(EwmaFhs()).report(loaded, sequence=sequence)
+    built = Engine(made(chosen)).report(loaded, sequence=sequence)
     said: dict[str, Any] = {
         "sequence": built.report.sequence,
         "market_time": built.report.market_time,

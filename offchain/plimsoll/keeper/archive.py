@@ -33,7 +33,8 @@ from plimsoll.keeper.errors import ArchiveError, CorruptArchiveError, NotArchive
 from plimsoll.market.errors import SnapshotError
 from plimsoll.market.snapshot import Snapshot
 from plimsoll.risk.engine import BuiltReport, Engine, EngineConfig
-from plimsoll.risk.models import State, model_of
+from plimsoll.risk.models import State
+from plimsoll.risk.named import recalled
 from plimsoll.risk.plain import from_plain, to_plain
 from plimsoll.spec.report import Report, digest
 
@@ -121,7 +122,7 @@ class Record:
         CorruptArchiveError
             Model or configuration have other hashes than the report says.
         """
-        engine = Engine(model_of(self.model.name, self.model.version, self.model.parameters), self.config)
+        engine = Engine(recalled(self.model.name, self.model.version, self.model.parameters), self.config)
         for what, found, said in (
             ("model", engine.model_hash, self.report.model),
             ("configuration", engine.config_hash, self.report.config),

@@ -25,7 +25,6 @@ from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
 from plimsoll.market.sources import load_bars
 from plimsoll.nodes.proposer import Peers
 from plimsoll.risk.engine import Engine
-from plimsoll.risk.models import EwmaFhs
 from plimsoll.risk.signing import address_of
 from plimsoll.spec.wad import PPM
 
@@ -108,7 +107,7 @@ def build_keeper(
 
     return Keeper(
         source,
-        Engine(EwmaFhs()),
+        Engine(settings.model.made),
         ChainReader(system, source.expiries(used.now)),
         Poster(system, address_of(poster_key), _signing(settings, system, signer_keys, journal), journal),
         journal,

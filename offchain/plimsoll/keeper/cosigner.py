@@ -5,6 +5,7 @@
     key: PLIMSOLL_NODE_KEY               # name of an environment variable; the key itself never stands in a file
     markets:                             # this node's own files of prices
       - {underlying: 257, name: BTC, prices: data/btc.csv, depth: 1000}
+    model: {name: har-fhs}               # must be what the other nodes run
     listen: {host: 127.0.0.1, port: 9560}
     tolerance: {reference: 1000, behind: 60}   # what is not named has its default, see plimsoll.nodes.tolerance
     promises: build/node.promises.jsonl  # what was signed; losing it is losing what keeps the key honest
@@ -29,14 +30,13 @@ from plimsoll.chain.protocol import Chain
 from plimsoll.keeper.build import source_of
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder
-from plimsoll.keeper.settings import MarketSettings, Name, Strict, beside, checked, key_from, read_yaml
+from plimsoll.keeper.settings import MarketSettings, ModelSettings, Name, Strict, beside, checked, key_from, read_yaml
 from plimsoll.keeper.sources import Source
 from plimsoll.keeper.state import ChainReader
 from plimsoll.nodes.cosigner import CoSigner, Sight
 from plimsoll.nodes.promises import Promises
 from plimsoll.nodes.tolerance import LIMITS, Tolerance
 from plimsoll.risk.engine import Engine
-from plimsoll.risk.models import EwmaFhs
 from plimsoll.risk.signing import address_of
 
 VERSION = 1
@@ -65,6 +65,7 @@ class NodeSettings(Strict):
     book: Path
     key: Name
     markets: list[MarketSettings] = Field(min_length=1)
+    model: ModelSettings = ModelSettings()
     listen: ListenSettings = ListenSettings()
     tolerance: ToleranceSettings = ToleranceSettings()
     promises: Path = Path("build/node.promises.jsonl")
@@ -157,7 +158,7 @@ def build_node(
     journal = recorder or JsonLinesRecorder(settings.journal)
     return CoSigner(
         ChainObserver(source, ChainReader(system, source.expiries(used.now))),
-        Engine(EwmaFhs()),
+        Engine(settings.model.made),
         key,
         used.chain_id,
         oracle,

@@ -9,6 +9,7 @@
     nodes: {peers: ["http://10.0.0.2:9560", "http://10.0.0.3:9560"], timeout: 5, name: keeper}
     markets:
       - {underlying: 257, name: BTC, prices: data/btc.csv, expiries: [1798704000], depth: 1000}
+    model: {name: har-fhs, parameters: {level: 0.99, damping: {buffer: 0.25}}}
     triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8}
     liquidation: {account: 0, min_profit: 5, min_share: 0.1}
     upkeep: {every: 86400, least: 100}   # chores anyone may do, see plimsoll.keeper.upkeep
@@ -34,6 +35,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.risk.errors import RiskError
+from plimsoll.risk.models import RiskModel
+from plimsoll.risk.named import DEFAULT, made
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VERSION: Final = 1
@@ -91,6 +95,26 @@ class MarketSettings(Strict):
     window: int | None = Field(default=None, gt=1)
 
 
+class ModelSettings(Strict):
+    """The risk model, by a name that `plimsoll.risk.named` knows; parameters that are not given are its defaults."""
+
+    name: str = DEFAULT
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _made(self) -> ModelSettings:
+        try:
+            made(self.name, self.parameters)
+        except RiskError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def made(self) -> RiskModel:
+        """The model."""
+        return made(self.name, self.parameters)
+
+
 class TriggerSettings(Strict):
     """When to post; see `plimsoll.keeper.triggers`."""
 
@@ -135,6 +159,7 @@ class KeeperSettings(Strict):
     keys: KeySettings
     nodes: PeerSettings | None = None
     markets: list[MarketSettings] = Field(min_length=1)
+    model: ModelSettings = ModelSettings()
     triggers: TriggerSettings = TriggerSettings()
     liquidation: LiquidationSettings | None = None
     upkeep: UpkeepSettings | None = UpkeepSettings()

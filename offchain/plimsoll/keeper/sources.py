@@ -92,7 +92,7 @@ class FeedSource:
         return Market(
             underlying=market.underlying,
             index=index.price / WAD,
-            history=History.from_bars(known, last=market.window),
+            history=History.from_bars(known, last=market.window, ranges=True),
             instruments=tuple(listed[market.underlying]),
             strike_unit=index.strike_unit,
             depth=market.depth,

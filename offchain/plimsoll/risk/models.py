@@ -1,7 +1,7 @@
 """Risk models: from a snapshot to the posted scalars of each underlying.
 
 A model is anything with a name, a version, parameters and `assess`; `RiskModel` says so to the type checker. `EwmaFhs`
-is the first, `HarFhs` the one that back-tests best. `MODELS` names those that archived reports are recomputed with.
+is the first, `HarFhs` the one that back-tests best and the default. Others are named in `plimsoll.risk.named`.
 
 The glide. What the market's risk is *now* and what running positions are margined at are two numbers. The second, the
 maintenance scan range, moves toward the first no faster than `max_rise` an hour and `max_step` a report, so that nobody
@@ -18,10 +18,11 @@ from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from plimsoll.market.bars import DAY, YEAR
 from plimsoll.market.portable import expm1, power
-from plimsoll.market.snapshot import Market, Snapshot
-from plimsoll.risk.errors import ModelError, ReturnError, check_bounds
+from plimsoll.market.snapshot import History, Market, Snapshot
+from plimsoll.risk.errors import ModelError, ReturnError, TooFewObservationsError, check_bounds
 from plimsoll.risk.har import HarConfig, calmed_volatility
 from plimsoll.risk.plain import from_plain
+from plimsoll.risk.procyclicality import NONE, STRESSED, Damping
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import MAX_FREEDOM, Tail, check_returns, ewma_variance, fhs_tail, historical_tail
 from plimsoll.spec.margin import ClassOffset, Scalars
@@ -212,9 +213,9 @@ class EwmaFhsConfig:
         Horizons that do not overlap, below which a Student t stands in for the sample's tail.
     freedom
         Its degrees of freedom; None for a normal.
-    stress_weight
-        Share of the tail of all history, unfiltered, in the scan range where it is above today's: in a calm the
-        requirement does not sink to what the calm alone would say (EMIR RTS 153/2013, art. 28 (1)(b)).
+    damping
+        Tools against procyclicality, see `plimsoll.risk.procyclicality`: in a calm the requirement does not sink to
+        what the calm alone would say.
     psr_floor, psr_cap
         Bounds of the scan range.
     vol_up, vol_down
@@ -242,7 +243,7 @@ class EwmaFhsConfig:
     needed: int = 30
     needed_tail: int = 250
     freedom: float | None = 4.0
-    stress_weight: float = 0.25
+    damping: Damping = STRESSED
     psr_floor: float = 0.03
     psr_cap: float = 0.90
     vol_up: float = 0.40
@@ -264,7 +265,6 @@ class EwmaFhsConfig:
             ("level", 0.5, 1 - 1e-9),
             ("needed", 2, 10**9),
             ("needed_tail", 1, 10**9),
-            ("stress_weight", 0, 1),
             ("psr_floor", 1e-4, 1),
             ("psr_cap", self.psr_floor, 1),
             ("vol_up", 0, 10),
@@ -294,14 +294,14 @@ class EwmaFhs:
 
         sigma   = sqrt(EWMA variance of a bar x bars in the horizon)
         tail    = expected shortfall (or quantile) of the residuals, each side
-        PSR     = max(1 - exp(-down sigma), exp(up sigma) - 1), raised toward the unfiltered tail by stress_weight
+        PSR     = max(1 - exp(-down sigma), exp(up sigma) - 1), then damping
         posted  = glide(PSR); im_factor = max(min_im_factor, im_multiplier x PSR / posted), at most max_im_factor
 
     The lanes are symmetric, so the wider side counts.
     """
 
     name = "ewma-fhs"
-    version = "1"
+    version = "2"
 
     def __init__(self, config: EwmaFhsConfig | None = None) -> None:
         self.config = config or EwmaFhsConfig()
@@ -333,6 +333,13 @@ class EwmaFhs:
             return tail.quantile_down, tail.quantile_up
         return tail.shortfall_down, tail.shortfall_up
 
+    def _damped(self, range_now: float, history: History, bars: int) -> float:
+        """The range after the tools against procyclicality; the long run is the tail of all history, unfiltered."""
+        if not self.config.damping.is_used:
+            return range_now
+        unfiltered = historical_tail(history.logs[bars:] - history.logs[:-bars], self.config.level, bars)
+        return self.config.damping(range_now, _range(*self._tail(unfiltered), 1.0))
+
     def forecast(self, market: Market) -> tuple[float, float, Tail]:
         """Volatility of a day, scan range at today's risk before bounds (both fractions), and its tail."""
         config = self.config
@@ -348,10 +355,8 @@ class EwmaFhs:
         )
         scale = math.sqrt(float(variance[-1]) * bars)
         range_now = _range(*self._tail(tail), scale)
-        if config.stress_weight and tail.method == "historical":
-            unfiltered = historical_tail(history.logs[bars:] - history.logs[:-bars], config.level, bars)
-            stressed = _range(*self._tail(unfiltered), 1.0)
-            range_now = max(range_now, (1 - config.stress_weight) * range_now + config.stress_weight * stressed)
+        if tail.method == "historical":
+            range_now = self._damped(range_now, history, bars)
         return math.sqrt(float(variance[-1]) * DAY / history.interval), range_now, tail
 
     def _assess(self, market: Market, now: int, previous: State | None) -> Forecast:
@@ -385,8 +390,8 @@ class EwmaFhs:
 class HarFhsConfig(EwmaFhsConfig):
     """Parameters of `HarFhs`: those of `EwmaFhs`, whose `decay` it does not use, and of the forecast.
 
-    `measure` is the quantile: what the back-test promises and judges. No weight of stress: the forecast is calmed, and
-    its tail measured on what was calmed.
+    `measure` is the quantile: what the back-test promises and judges. No damping: the forecast is calmed, and its tail
+    measured on what was calmed.
 
     Parameters
     ----------
@@ -394,12 +399,15 @@ class HarFhsConfig(EwmaFhsConfig):
         See `plimsoll.risk.har`.
     settle
         Residuals this long after the first forecast are left out [s].
+    young
+        What a market is measured by whose history is too short for the forecast; None makes that an error.
     """
 
     measure: Literal["shortfall", "quantile"] = "quantile"
-    stress_weight: float = 0.0
+    damping: Damping = NONE
     har: HarConfig = field(default_factory=HarConfig)
     settle: int = 60 * DAY
+    young: EwmaFhsConfig | None = field(default_factory=EwmaFhsConfig)
 
     def __post_init__(self) -> None:
         # a dataclass with slots is made twice, so that super() without arguments finds the first
@@ -415,12 +423,12 @@ class HarFhs(EwmaFhs):
         tail    = quantile (or expected shortfall) of what past forecasts left, each side
         the rest as `EwmaFhs`
 
-    What `plimsoll backtest` judges as har-fhs is this. A history that is too short for it is an error: such a market is
-    for `EwmaFhs`.
+    What `plimsoll backtest` judges as har-fhs is this. A market whose history is too short for it is measured by
+    `EwmaFhs` under `young`; where that is None it is an error. `Forecast.tail` says how many windows stood behind it.
     """
 
     name = "har-fhs"
-    version = "1"
+    version = "2"
     config: HarFhsConfig
 
     def __init__(self, config: HarFhsConfig | None = None) -> None:
@@ -437,8 +445,18 @@ class HarFhs(EwmaFhs):
         Raises
         ------
         TooFewObservationsError
-            The history holds fewer than `needed` residuals after burn-in and settling.
+            The history holds fewer than `needed` residuals after burn-in and settling, and `young` is None.
+        ReturnError
+            The price does not move.
         """
+        try:
+            return self._forecast(market)
+        except TooFewObservationsError:
+            if self.config.young is None:
+                raise
+            return EwmaFhs(self.config.young).forecast(market)
+
+    def _forecast(self, market: Market) -> tuple[float, float, Tail]:
         config, history = self.config, market.history
         where = f"underlying {market.underlying}"
         check_returns(history.returns, config.needed, where)
@@ -453,35 +471,10 @@ class HarFhs(EwmaFhs):
         sigma = float(path[-1])
         if not history.returns.any():
             raise ReturnError(f"{where}: its price does not move; no risk can be measured on it")
-        return sigma / math.sqrt(bars * history.interval / DAY), _range(*self._tail(tail), sigma), tail
+        range_now = self._damped(_range(*self._tail(tail), sigma), history, bars)
+        return sigma / math.sqrt(bars * history.interval / DAY), range_now, tail
 
 
 def _range(down: float, up: float, scale: float) -> float:
     """The wider of two log moves as a simple one."""
     return max(-expm1(-max(down, 0.0) * scale), expm1(min(max(up, 0.0) * scale, 50.0)))
-
-
-# Name -> class with `version` and `of(parameters)`. Who runs a model of his own adds it here before he replays with it.
-MODELS: Final[dict[str, Any]] = {EwmaFhs.name: EwmaFhs, HarFhs.name: HarFhs}
-
-
-def model_of(name: str, version: str, parameters: Mapping[str, Any]) -> RiskModel:
-    """The model that a report names, with the parameters that were archived with it.
-
-    Raises
-    ------
-    ModelError
-        The model, this version of it, or a parameter is unknown here.
-    """
-    kind = MODELS.get(name)
-    if kind is None:
-        raise ModelError(f"model {name!r} is unknown here; {' or '.join(sorted(MODELS))} is right")
-    if kind.version != version:
-        raise ModelError(
-            f"model {name} version {version!r}; here it is {kind.version!r}: recompute with the release that made it"
-        )
-    try:
-        found: RiskModel = kind.of(parameters)
-    except ValueError as error:
-        raise ModelError(f"model {name} {version}: {error}") from error
-    return found

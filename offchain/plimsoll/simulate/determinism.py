@@ -38,6 +38,7 @@ from plimsoll.risk.engine import BuiltReport, Engine, EngineConfig
 from plimsoll.risk.errors import RiskError
 from plimsoll.risk.limits import Rails, charges_of
 from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig
+from plimsoll.risk.procyclicality import Damping
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.spec.guardrails import Scenarios
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument
@@ -91,7 +92,7 @@ def draw(seed: int, *, shuffled: bool = False) -> Case:
             level=chance.choice((0.99, 0.975)),
             measure=chance.choice(("shortfall", "quantile")),
             freedom=chance.choice((4.0, 4.0, 5.5, None)),
-            stress_weight=chance.choice((0.25, 0.0)),
+            damping=Damping(stress_weight=chance.choice((0.25, 0.0))),
         )
     )
     arrays = ArrayConfig(bump=chance.choice((0.01, 0.01, 0.005)))

@@ -16,7 +16,7 @@ from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.triggers import TriggerConfig
 from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
 from plimsoll.risk.engine import Engine
-from plimsoll.risk.models import EwmaFhs
+from plimsoll.risk.models import HarFhs
 from plimsoll.risk.signing import address_of
 from plimsoll.simulate.market import Party, Venue, key_of
 
@@ -100,7 +100,7 @@ class World:
     ):
         return Keeper(
             self.source,
-            Engine(model or EwmaFhs()),
+            Engine(model or HarFhs()),
             self.reader,
             Poster(self.system, Party.of("poster").address, signing or LocalKeys(keys), self.recorder),
             self.recorder,

@@ -18,7 +18,8 @@ from plimsoll.risk.arrays import ArrayConfig, SpotTerms
 from plimsoll.risk.engine import Engine, EngineConfig
 from plimsoll.risk.errors import ModelError
 from plimsoll.risk.limits import Rails
-from plimsoll.risk.models import MODELS, EwmaFhs, EwmaFhsConfig, GlideConfig
+from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig, GlideConfig
+from plimsoll.risk.named import OWN
 from plimsoll.spec.guardrails import PSR, Limit, Scenarios
 from plimsoll.spec.instruments import CALL, PERP, PUT, SPOT, Instrument
 from plimsoll.spec.report import digest
@@ -244,9 +245,9 @@ def test_a_record_that_is_none_though_its_hash_is_right(archive, first, old, new
             b'"name":"ewma-fhs"',
             b'"name":"oracle-of-delphi"',
             ModelError,
-            "'oracle-of-delphi' is unknown here; ewma-fhs",
+            "'oracle-of-delphi' is unknown here; har-fhs, ewma-fhs",
         ),
-        (b'"version":"1"', b'"version":"0"', ModelError, "version '0'; here it is '1': recompute with the release"),
+        (b'"version":"2"', b'"version":"0"', ModelError, "version '0'; here it is '2': recompute with the release"),
         (b'"decay":0.94', b'"decay":"x"', ModelError, "parameters.decay: 'x'; float is right"),
         (b'"decay":0.94', b'"decay":2.0', ModelError, "decay 2.0"),
         (b'"decay":0.94', b'"decoy":0.94', ModelError, "decoy is unknown here"),
@@ -278,7 +279,7 @@ def test_a_model_of_ones_own_replays_once_it_is_named(archive, monkeypatch):
     record = archive.load(archive.find("1"))
     with pytest.raises(ModelError, match="'mine' is unknown here"):
         record.engine()
-    monkeypatch.setitem(MODELS, "mine", Mine)
+    monkeypatch.setitem(OWN, "mine", Mine)
     assert record.recompute(SNAPSHOT).codes == built.codes
 
 

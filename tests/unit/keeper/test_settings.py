@@ -42,6 +42,7 @@ def test_a_good_file_makes_a_keeper_that_posts(world):
     world.open("somebody", 100)
     keeper = build_keeper(settings, chain=world.chain, environment=KEYS)
     assert keeper.round().posted.ok
+    assert keeper.engine.model.name == "har-fhs"
     assert len(keeper.accounts()) == 1
     kinds = [line["kind"] for line in read_journal(world.folder / "journal.jsonl")]
     assert kinds == ["note", "post-due", "post-intent", "posted"]
@@ -88,6 +89,9 @@ def test_expiries_are_what_the_book_lists(world):
         ({"nodes": {"peers": ["http://a:1"], "keys": []}}, "nodes.keys: Extra inputs"),
         ({"loop": {"max_failures": 0}}, "loop.max_failures"),
         ({"version": 2}, "version"),
+        ({"model": {"name": "nobody"}}, "model: model 'nobody' is unknown here; har-fhs, ewma-fhs"),
+        ({"model": {"parameters": {"level": 2}}}, "model: level 2; 0.5"),
+        ({"model": {"parameters": {"levl": 0.9}}}, "model: model har-fhs 2: parameters: levl is unknown here"),
         ({"book": None}, "book"),
     ],
 )

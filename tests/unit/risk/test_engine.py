@@ -62,7 +62,7 @@ def test_parts_fit_together(built, snapshot):
     assert report.sequence == 1
     assert report.market_time == snapshot.market_time
     assert report.snapshot == snapshot.content_hash
-    assert report.model == keccak(b"ewma-fhs/1")
+    assert report.model == keccak(b"ewma-fhs/2")
     assert report.surfaces == tuple(keccak(code) for code in built.codes)
     assert [decode(code) for code in built.codes] == list(built.surfaces)
     assert [unpack_scalars(w) for w in report.scalars] == list(built.scalars)

@@ -13,7 +13,8 @@ from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.errors import ModelError, ReturnError, TooFewObservationsError
 from plimsoll.risk.har import HarConfig
-from plimsoll.risk.models import HarFhs, HarFhsConfig, RiskModel, model_of
+from plimsoll.risk.models import EwmaFhs, HarFhs, HarFhsConfig, RiskModel
+from plimsoll.risk.named import made, recalled
 from plimsoll.spec.instruments import PERP, Instrument
 
 HOUR = 3_600
@@ -96,14 +97,14 @@ def test_parameters_are_all_it_is_made_of():
     config = HarFhsConfig(horizon=8 * HOUR, level=0.995, har=HarConfig(weight=0.5, half_lives=(0.5, 2.0)), settle=0)
     model = HarFhs(config)
     assert isinstance(model, RiskModel)
-    found = model_of("har-fhs", "1", json.loads(json.dumps(model.parameters)))
+    found = recalled("har-fhs", "2", json.loads(json.dumps(model.parameters)))
     assert isinstance(found, HarFhs)
     assert found.config == config
     assert found.parameters == asdict(config)
     broken = json.loads(json.dumps(model.parameters))
     broken["har"]["weight"] = 7
     with pytest.raises(ModelError, match=r"weight 7; 0\.01 \.\. 1 is right"):
-        model_of("har-fhs", "1", broken)
+        made("har-fhs", broken)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,10 @@ def test_parameters_out_of_range_have_a_name(change, said):
 
 def test_histories_that_say_too_little_have_a_name(bars):
     for days, said in ((100, "underlying 257: 2399 returns, at least"), (181, "underlying 257, residuals: ")):
+        short = snapshot_of(History.from_bars(bars.take(slice(0, days * 24))))
         with pytest.raises(TooFewObservationsError, match=said):
-            HarFhs().assess(snapshot_of(History.from_bars(bars.take(slice(0, days * 24)))))
+            HarFhs(HarFhsConfig(young=None)).assess(short)
+        assert HarFhs().assess(short)[UNDERLYING] == EwmaFhs().assess(short)[UNDERLYING]
     still = History(bars.time, np.full(len(bars), 100.0), HOUR)
     with pytest.raises(ReturnError, match="underlying 257: its price does not move"):
         HarFhs().assess(snapshot_of(still))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from plimsoll.market.snapshot import Snapshot
 from plimsoll.risk.errors import ModelError, ReturnError, TooFewObservationsError
 from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig, GlideConfig, Posted, RiskModel, State, glide
+from plimsoll.risk.procyclicality import Damping
 from plimsoll.risk.volatility import ewma_variance, fhs_tail
 from plimsoll.spec.margin import ClassOffset
 from plimsoll.spec.report import pack_scalars, unpack_scalars
@@ -21,7 +22,7 @@ def test_is_a_risk_model():
 
 def test_scan_range_is_tail_times_volatility(make_market, now):
     market = make_market()
-    config = EwmaFhsConfig(stress_weight=0.0)
+    config = EwmaFhsConfig(damping=Damping())
     found = EwmaFhs(config).assess(Snapshot(now, (market,)))[256]
     returns = market.history.returns
     variance = ewma_variance(returns, 0.94)
@@ -40,7 +41,7 @@ def test_scan_range_is_tail_times_volatility(make_market, now):
 def test_stress_weight_keeps_the_calm_from_forgetting(make_market, now, make_returns):
     returns = np.concatenate((make_returns(500, 5, 0.06), make_returns(200, 6, 0.01)))
     snapshot = Snapshot(now, (make_market(returns=returns),))
-    psr = [EwmaFhs(EwmaFhsConfig(stress_weight=w)).assess(snapshot)[256].psr for w in (0.0, 0.25, 0.5)]
+    psr = [EwmaFhs(EwmaFhsConfig(damping=Damping(stress_weight=w))).assess(snapshot)[256].psr for w in (0.0, 0.25, 0.5)]
     assert psr[0] < psr[1] < psr[2]
 
 
@@ -172,7 +173,6 @@ def test_however_often_reports_come_the_rate_holds(target, start, gaps):
         {"freedom": 2.0},
         {"freedom": 1_001.0},
         {"default_depth": 0.0},
-        {"stress_weight": 1.1},
     ],
 )
 def test_config_out_of_range(bad):

@@ -1,0 +1,144 @@
+"""The contract test of models: ours and the template pass it, and each rule finds the model that breaks it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from plimsoll.risk.conformance import check
+from plimsoll.risk.errors import ModelError
+from plimsoll.risk.models import EwmaFhs, GlideConfig
+from plimsoll.risk.named import OWN, class_of, known, made
+
+TEMPLATE = Path(__file__).resolve().parents[3] / "docs" / "model-template"
+
+
+@pytest.fixture
+def installed(monkeypatch, tmp_path):
+    """The template as if its package were installed: importable, with metadata that name its entry point."""
+    folder = tmp_path / "margin_model-1.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: margin-model\nVersion: 1\n")
+    text = (TEMPLATE / "pyproject.toml").read_text()
+    assert 'max-move = "margin_model:MaxMove"' in text
+    (folder / "entry_points.txt").write_text("[plimsoll.models]\nmax-move = margin_model:MaxMove\n")
+    monkeypatch.syspath_prepend(str(TEMPLATE))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("margin_model", None)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_our_models_conform(name):
+    assert [str(found) for found in check(name)] == []
+
+
+def test_damped_and_slower_models_conform():
+    assert not check("ewma-fhs", {"damping": {"floor_share": 1.0, "buffer": 0.25}, "glide": {"max_step": 0.02}})
+
+
+def test_the_template_is_found_by_its_entry_point_and_conforms(installed):
+    assert "max-move" in known()
+    assert [str(found) for found in check("max-move", {"multiple": 1.2})] == []
+    assert made("max-move", {"multiple": 1.2}).parameters["multiple"] == 1.2
+
+
+class Lurching(EwmaFhs):
+    """Rises at once."""
+
+    def __init__(self, config=None):
+        super().__init__(config)
+        self.config = type(self.config)(glide=GlideConfig(max_rise=50.0, max_step=50.0))
+
+
+class Remembering(EwmaFhs):
+    """What it saw changes what it says."""
+
+    seen = 0
+
+    def forecast(self, market):
+        type(self).seen += 1
+        sigma, wanted, tail = super().forecast(market)
+        return sigma, wanted * (1 + 0.01 * self.seen), tail
+
+
+class Timid(EwmaFhs):
+    """Asks the same of every market."""
+
+    def forecast(self, market):
+        sigma, _, tail = super().forecast(market)
+        return sigma, 0.1, tail
+
+
+class Priced(EwmaFhs):
+    """Measures in the unit of the price."""
+
+    def forecast(self, market):
+        sigma, wanted, tail = super().forecast(market)
+        return sigma, wanted * (1 + 1e-4 * market.index), tail
+
+
+class Clumsy(EwmaFhs):
+    """Falls over what is missing."""
+
+    def forecast(self, market):
+        return super().forecast(market) if market.history.high is not None else {}[market.underlying]
+
+
+class Loose(EwmaFhs):
+    """Posts an IM factor under the call line."""
+
+    def __init__(self, config=None):
+        super().__init__(config)
+        self.config = type(self.config)(min_im_factor=1.0, im_multiplier=1.0)
+
+
+class Mute(EwmaFhs):
+    __doc__ = ""
+
+
+class Changed(EwmaFhs):
+    """Loses its parameters on the way."""
+
+    @classmethod
+    def of(cls, parameters):
+        return cls(type(EwmaFhs().config)(level=0.98 if parameters else 0.99))
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule", "said"),
+    [
+        (Lurching, "gliding", "in a report after 3600 s"),
+        (Remembering, "repeatable", "another instance"),
+        (Timid, "responsive", "leave the forecast range at 100000"),
+        (Priced, "invariant", "another unit"),
+        (Clumsy, "forgiving", "an error without a name: KeyError"),
+        (Loose, "bounded", "im_factor"),
+        (Mute, "named", "no docstring"),
+        (Changed, "named", "other parameters"),
+    ],
+)
+def test_each_rule_finds_who_breaks_it(monkeypatch, kind, rule, said):
+    monkeypatch.setattr(kind, "name", "broken", raising=False)
+    monkeypatch.setitem(OWN, "broken", kind)
+    found = check("broken")
+    assert any(item.rule == rule and said in item.seen for item in found), [str(item) for item in found]
+
+
+def test_names_that_lead_nowhere(monkeypatch, installed):
+    for name, said in (
+        ("nobody", "'nobody' is unknown here; har-fhs, ewma-fhs"),
+        ("no.such:Thing", "cannot be imported"),
+        ("math:Nothing", "cannot be imported"),
+        ("math:pi", "has no name, version, of, assess, parameters"),
+        ("plimsoll.risk.models:EwmaFhs", "calls itself 'ewma-fhs'"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            class_of(name)
+    with pytest.raises(ModelError, match=r"parameters: wrong is unknown here"):
+        made("har-fhs", {"wrong": 1})
+    with pytest.raises(ModelError, match="level 7"):
+        made("max-move", {"level": 7})
+    monkeypatch.delattr("margin_model.MaxMove")
+    with pytest.raises(ModelError, match="entry point margin_model:MaxMove cannot be loaded"):
+        class_of("max-move")
