@@ -38,9 +38,10 @@ import numpy.typing as npt
 from plimsoll.market.bars import DAY, FloatArray
 from plimsoll.market.errors import EmptyRangeError
 from plimsoll.market.listing import listing
-from plimsoll.market.snapshot import MAX_VOLATILITY, History, Market, Snapshot
+from plimsoll.market.quotes import Quote
+from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.market.sources import DATA_VARIABLE, OptionQuote, load_option_chain, load_recorded, recorded_path
-from plimsoll.risk import svi
+from plimsoll.risk import smile, svi
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.models import EwmaFhs, State
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, Instrument
@@ -69,6 +70,9 @@ Bools = npt.NDArray[np.bool_]
 def market_of(currency: str, quotes: Sequence[OptionQuote], history: History, *, quoted: bool = True) -> Market:
     """Everything of one chain that has not expired, a future an expiry, and a perpetual.
 
+    The volatilities of its options are those of one surface without static arbitrage through the chain's bids and asks
+    (`plimsoll.risk.smile`), fitted here, before any engine sees the market.
+
     Parameters
     ----------
     currency
@@ -84,6 +88,20 @@ def market_of(currency: str, quotes: Sequence[OptionQuote], history: History, *,
     ------
     EmptyRangeError
         Nothing has time left.
+    PricingError
+        The chain quotes nothing that can be used.
+    """
+    market, raw = raw_market(currency, quotes, history)
+    return smile.complete(market, max(quote.time for quote in quotes), raw) if quoted else market
+
+
+def raw_market(currency: str, quotes: Sequence[OptionQuote], history: History) -> tuple[Market, dict[int, Quote]]:
+    """The market of `market_of` without volatilities, and its raw quotes by instrument id.
+
+    Raises
+    ------
+    EmptyRangeError
+        Nothing has time left.
     """
     now = max(quote.time for quote in quotes) if quotes else 0
     live = [quote for quote in quotes if quote.expiry > now]
@@ -92,10 +110,15 @@ def market_of(currency: str, quotes: Sequence[OptionQuote], history: History, *,
     underlying = UNDERLYINGS[currency]
     chain = by_expiry(live)
     forwards = {expiry: float(np.median([quote.forward for quote in part])) for expiry, part in chain.items()}
-    items, vols = listing(underlying, chain)
-    usable = {key: volatility for key, volatility in vols.items() if quoted and 0 < volatility <= MAX_VOLATILITY}
+    items, _ = listing(underlying, chain)
+    found = {(q.expiry, CALL if q.is_call else PUT, round(q.strike)): q for q in live}
+    raw = {}
+    for item in items:
+        if item.is_option:
+            quote, forward = found[item.expiry, item.kind, item.strike], forwards[item.expiry]
+            raw[item.pack()] = Quote(quote.bid * forward, quote.ask * forward, quote.volatility)
     ids = tuple(item.pack() for item in items)
-    return Market(underlying, index_of(live), history, ids, WAD, usable, forwards, name=currency)
+    return Market(underlying, index_of(live), history, ids, WAD, {}, forwards, name=currency), raw
 
 
 def by_expiry(quotes: Sequence[OptionQuote]) -> dict[int, list[OptionQuote]]:
