@@ -158,6 +158,20 @@ class Sources:
         return backtested(recorded(), frontier=False)
 
     @cached_property
+    def enforced(self) -> dict[str, float]:
+        """The default model's margins as a chain would have enforced them: over assets and horizons."""
+        found = self.backtest.enforced
+        cells = [cell for item in found for cell in item.record.cells]
+        return {
+            "reports": sum(item.reports for item in found),
+            "liquidating": sum(item.liquidating for item in found),
+            "unglided": sum(item.liquidating_unglided for item in found),
+            "not_green": sum(cell.daily.zone != "green" for cell in cells),
+            "ratio": sum(cell.ratio for cell in cells) / len(cells),
+            "rise_5": max(item.record.swings.rise_5 for item in found),
+        }
+
+    @cached_property
     def record(self) -> Any:
         """The summary of the default model."""
         from plimsoll.backtest.run import DEFAULT  # noqa: PLC0415 - likewise
@@ -370,6 +384,12 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("backtest.worst_5_day_rise", "%", ("<=", 150), lambda s: 100 * s.record.rise_5, data=True),
     Row("backtest.models_beaten", "of 3 models", ("=", 3), lambda s: sum(s.backtest.beaten().values()), data=True),
     Row("backtest.seconds_for_8_years", "s", ("<=", 60), lambda s: s.walk_seconds, data=True),
+    Row("enforced.reports", "reports", (">=", 300_000), lambda s: s.enforced["reports"], data=True),
+    Row("enforced.liquidating_alone", "reports", ("=", 0), lambda s: s.enforced["liquidating"], data=True),
+    Row("enforced.liquidating_without_glide", "reports", (">", 0), lambda s: s.enforced["unglided"], data=True),
+    Row("enforced.cells_not_green", "of 12 cells", ("=", 0), lambda s: s.enforced["not_green"], data=True),
+    Row("enforced.margin_over_static", "static margins", ("<=", 0.90), lambda s: s.enforced["ratio"], data=True),
+    Row("enforced.worst_5_day_rise", "%", ("<=", 150), lambda s: 100 * s.enforced["rise_5"], data=True),
     Row("lanes.books", "books", (">=", 10_000), lambda s: s.lanes["books"], long=True, data=True),
     Row("lanes.seen_on_average", "%", (">=", 98), lambda s: 100 * s.lanes["mean"], long=True, data=True),
     Row("lanes.seen_at_1st_percentile", "%", (">=", 90), lambda s: 100 * s.lanes["first"], long=True, data=True),

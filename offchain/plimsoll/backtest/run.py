@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from plimsoll.backtest.enforced import EnforcedRecord, enforce, enforced_record
 from plimsoll.backtest.errors import BacktestError
 from plimsoll.backtest.record import HORIZONS, Record, Summary, judge, summary
 from plimsoll.backtest.walk import MODELS, Margins, model_of, shaped
@@ -28,12 +29,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of it: `records` and `summaries` by model, the frontier's `points`, `margins` of each run."""
+    """What came of it.
+
+    `records` and `summaries` by model, the frontier's `points`, `margins` of each run, and the first model's as
+    `enforced`.
+    """
 
     records: tuple[Record, ...]
     summaries: tuple[Summary, ...]
     points: tuple[Summary, ...]
     margins: Mapping[tuple[str, str, int], Margins]
+    enforced: tuple[EnforcedRecord, ...] = ()
 
     def summary(self, model: str) -> Summary:
         """The summary of one model."""
@@ -68,6 +74,7 @@ def run(
     level: float = 0.99,
     *,
     frontier: bool = True,
+    enforced: bool = True,
     on_progress: Progress = _silent,
 ) -> Run:
     """Judge models on assets.
@@ -84,6 +91,8 @@ def run(
         Share of moves that margins promise to cover.
     frontier
         Whether the first model is also run calmed more and less, where it is the default.
+    enforced
+        Whether the first model's margins are also judged as a chain would have enforced them.
     on_progress
         Is told how many parts are done, of how many, and what is under way.
 
@@ -106,22 +115,29 @@ def run(
         for weight, reach, rise in (FRONTIER if frontier and models[0] == DEFAULT else ())
     ]
     work = [(name, model, True) for name, model in chosen.items()] + [(name, model, False) for name, model in variants]
-    total, done = len(work) * len(assets) * len(horizons), 0
+    parts = [(asset, bars, horizon) for asset, bars in assets.items() for horizon in horizons]
+    total, done = (len(work) + enforced) * len(parts), 0
     records: dict[str, list[Record]] = {}
     margins: dict[tuple[str, str, int], Margins] = {}
     for model_name, model, kept in work:
-        for asset, bars in assets.items():
-            for horizon in horizons:
-                on_progress(done, total, f"{model_name}, {asset}, {horizon // 3_600} h")
-                found = model(bars, horizon // bars.interval, level)
-                records.setdefault(model_name, []).append(judge(asset, model_name, bars, found, horizon, level))
-                if kept:
-                    margins[model_name, asset, horizon] = found
-                done += 1
+        for asset, bars, horizon in parts:
+            on_progress(done, total, f"{model_name}, {asset}, {horizon // 3_600} h")
+            found = model(bars, horizon // bars.interval, level)
+            records.setdefault(model_name, []).append(judge(asset, model_name, bars, found, horizon, level))
+            if kept:
+                margins[model_name, asset, horizon] = found
+            done += 1
+    held: list[EnforcedRecord] = []
+    for asset, bars, horizon in parts if enforced else ():
+        on_progress(done, total, f"{models[0]} as enforced, {asset}, {horizon // 3_600} h")
+        stood = enforce(bars, margins[models[0], asset, horizon])
+        held.append(enforced_record(asset, models[0], bars, stood, horizon, level))
+        done += 1
     on_progress(total, total, "done")
     return Run(
         tuple(record for name in chosen for record in records[name]),
         tuple(summary(records[name]) for name in chosen),
         tuple(summary(records[name]) for name, _ in variants),
         margins,
+        tuple(held),
     )

@@ -60,10 +60,10 @@ def backtest(
             frontier=out is not None,
             on_progress=bar.progress,
         )
-    plain = plain_of(found.records, found.summaries)
+    plain = plain_of(found.records, found.summaries, found.enforced)
     if out is not None:
         _write_backtest(out, assets, found, plain)
-    show(plain, lambda: backtest_tables(found.records, found.summaries), 170, as_json=as_json)
+    show(plain, lambda: backtest_tables(found.records, found.summaries, found.enforced), 170, as_json=as_json)
     if out is not None and not as_json:
         click.echo(f"written to {out / 'backtest.html'}")
     return OK
@@ -83,6 +83,6 @@ def _write_backtest(out: Path, assets: Mapping[str, Bars], found: Run, plain: di
     }
     ranges = {name: (int(bars.time[0]), int(bars.time[-1])) for name, bars in assets.items()}
     out.mkdir(parents=True, exist_ok=True)
-    page = backtest_page(found.records, found.summaries, found.points, pictures, ranges)
+    page = backtest_page(found.records, found.summaries, found.points, pictures, ranges, found.enforced)
     (out / "backtest.html").write_text(page, encoding="utf-8")
     (out / "backtest.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")

@@ -15,6 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from plimsoll.backtest.enforced import EnforcedRecord
 from plimsoll.backtest.record import HOUR, SIDES, Cell, Record, Summary, starts_of
 from plimsoll.backtest.walk import Margins
 from plimsoll.market.bars import Bars
@@ -25,9 +26,33 @@ from plimsoll.report.tables import date
 COLOURS: Final = (SEA, RUST, AMBER, "#6a4c93", "#2d7d46")
 
 
-def plain_of(records: Sequence[Record], summaries: Sequence[Summary]) -> dict[str, Any]:
+def plain_of(
+    records: Sequence[Record], summaries: Sequence[Summary], enforced: Sequence[EnforcedRecord] = ()
+) -> dict[str, Any]:
     """Everything as plain values."""
     return {
+        "enforced": [
+            {
+                "asset": found.record.asset,
+                "horizon": found.record.horizon,
+                "reports": found.reports,
+                "liquidating": found.liquidating,
+                "liquidating_unglided": found.liquidating_unglided,
+                "calling": found.calling,
+                "behind": found.behind,
+                "furthest": found.furthest,
+                "im_exceeded": found.im_exceeded,
+                "exceeded": {cell.side: cell.daily.exceptions for cell in found.record.cells},
+                "windows": found.record.cells[0].daily.windows,
+                "zones": {cell.side: cell.daily.zone for cell in found.record.cells},
+                "average": found.record.cells[0].average,
+                "ratios": {cell.side: cell.ratio for cell in found.record.cells},
+                "worst": max(cell.worst for cell in found.record.cells),
+                "peak_over_trough": found.record.swings.peak_over_trough,
+                "rises": [found.record.swings.rise_1, found.record.swings.rise_5, found.record.swings.rise_30],
+            }
+            for found in enforced
+        ],
         "models": [
             {
                 "model": s.model,
@@ -99,6 +124,44 @@ CELL_HEAD: Final = (
 )
 
 
+ENFORCED_HEAD: Final = (
+    "asset",
+    "horizon",
+    "exceeded",
+    "of",
+    "zones",
+    "IM exceeded",
+    "average",
+    "margin / static",
+    "peak / trough",
+    "worst 5 days",
+    "reports",
+    "liquidating",
+    "unglided",
+    "behind",
+)
+
+
+def _enforced_line(found: EnforcedRecord) -> tuple[str, ...]:
+    down, up = found.record.cells
+    return (
+        found.record.asset,
+        f"{found.record.horizon // HOUR} h",
+        f"{down.daily.exceptions} / {up.daily.exceptions}",
+        f"{down.daily.windows:,}",
+        ", ".join(dict.fromkeys((down.daily.zone, up.daily.zone))),
+        f"{found.im_exceeded:.2%}",
+        f"{down.average:.2%}",
+        f"{(down.ratio + up.ratio) / 2:.3f}",
+        f"{found.record.swings.peak_over_trough:.1f}",
+        f"{found.record.swings.rise_5:+.0%}",
+        f"{found.reports:,}",
+        f"{found.liquidating:,}",
+        f"{found.liquidating_unglided:,}",
+        f"{found.behind:.0%}, {found.furthest:.1f}x",
+    )
+
+
 def _model_line(found: Summary) -> tuple[str, ...]:
     return (
         found.model,
@@ -132,8 +195,10 @@ def _cell_line(cell: Cell) -> tuple[str, ...]:
     )
 
 
-def backtest_tables(records: Sequence[Record], summaries: Sequence[Summary]) -> RenderableType:
-    """Models side by side, then every cell of the first."""
+def backtest_tables(
+    records: Sequence[Record], summaries: Sequence[Summary], enforced: Sequence[EnforcedRecord] = ()
+) -> RenderableType:
+    """Models side by side, then every cell of the first, then what a chain would have enforced of it."""
     models = Table(title="Models", title_justify="left")
     for at, name in enumerate(MODEL_HEAD):
         models.add_column(name, justify="left" if at == 0 else "right")
@@ -150,7 +215,17 @@ def backtest_tables(records: Sequence[Record], summaries: Sequence[Summary]) -> 
         if record.model == first:
             for cell in record.cells:
                 cells.add_row(*_cell_line(cell), style="" if cell.passes else "yellow")
-    return Group(models, "", cells)
+    if not enforced:
+        return Group(models, "", cells)
+    held = Table(
+        title=f"{first} as enforced: glided, held by the guardrails, the wider side for both, a report at every close",
+        title_justify="left",
+    )
+    for at, name in enumerate(ENFORCED_HEAD):
+        held.add_column(name, justify="left" if at == 0 else "right")
+    for stood in enforced:
+        held.add_row(*_enforced_line(stood), style="red" if stood.liquidating else "")
+    return Group(models, "", cells, "", held)
 
 
 def frontier_figure(summaries: Sequence[Summary], points: Sequence[Summary]) -> Figure:
@@ -210,12 +285,26 @@ def _picture(figure: Figure, words: str) -> str:
     return f'<div class="card"><img alt="{escape(words)}" src="data:image/png;base64,{data}"></div>'
 
 
+def _enforced_part(enforced: Sequence[EnforcedRecord]) -> str:
+    """The enforced margin, and what its columns say; nothing where it was not run."""
+    if not enforced:
+        return ""
+    lines = table(ENFORCED_HEAD, [tuple(map(escape, _enforced_line(found))) for found in enforced])
+    return f"""<h2>As enforced</h2><div class="card">{lines}</div>
+<p>What stands on chain: a report at every close moves the scan range toward the model's no faster than glide and
+guardrails let it, both sides pay the wider one, in whole units. A report <em>alone liquidates</em> where maintenance
+margin rises by more than the call buffer at a price that stands still: somebody who had not been called could lose his
+position; without the glide the same model would. <em>Behind</em>: reports whose range is under the model's, and by how
+much at most; initial margin takes up the difference at once.</p>"""
+
+
 def backtest_page(
     records: Sequence[Record],
     summaries: Sequence[Summary],
     points: Sequence[Summary],
     pictures: Mapping[str, Figure],
     ranges: Mapping[str, tuple[int, int]],
+    enforced: Sequence[EnforcedRecord] = (),
 ) -> str:
     """The page, complete in one file.
 
@@ -229,6 +318,8 @@ def backtest_page(
         Title -> picture of margins through time.
     ranges
         Asset -> first and last time of its prices [unix s].
+    enforced
+        The first model's margins as a chain would have enforced them.
     """
     first = summaries[0]
     cells = [cell for record in records if record.model == first.model for cell in record.cells]
@@ -265,6 +356,7 @@ weigh 0.4 to 1, and may reach further or less far.</p>
 <h2>Cells</h2><div class="card">{lines}</div>
 <p>One window a day from 00:00 UTC, close to close; beside it the share of all windows, one from each close, and of the
 daily windows in which the worst price on the way was past the margin. Kupiec and Christoffersen reject above 3.84.</p>
+{_enforced_part(enforced)}
 <h2>Disclosure</h2>
 <p>Coverage promised 99 %; reached {1 - float(np.mean([cell.daily.share for cell in cells])):.2%} on average over the
 cells. The largest loss over its margin was {largest.worst:.2f} ({escape(largest.asset)},

@@ -105,9 +105,11 @@ def test_a_run_of_nothing_or_of_half_bars_has_a_name(prices):
 def test_a_run_tells_how_far_it_is_and_whom_it_beats(prices):
     told = []
     found = run({"TOY": load_bars(prices)}, ["har-fhs", "ewma-94"], [HOUR], on_progress=lambda *said: told.append(said))
-    parts = 2 + len(FRONTIER)
+    parts = 2 + len(FRONTIER) + 1
     assert [said[:2] for said in told] == [(k, parts) for k in range(parts)] + [(parts, parts)]
     assert len(found.points) == len(FRONTIER)
+    (held,) = found.enforced
+    assert (held.record.model, held.liquidating) == ("har-fhs, enforced", 0)
     best, other = found.summary("har-fhs"), found.summary("ewma-94")
     assert found.beaten() == {
         "ewma-94": best.passing >= other.passing
