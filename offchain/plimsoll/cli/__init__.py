@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from plimsoll.chain.errors import ChainError, DeploymentError
-from plimsoll.cli import account, backtest, compare, demo, figures, keeper, node, replay, report, solvency
+from plimsoll.cli import account, backtest, compare, demo, figures, keeper, node, replay, report, solvency, stress
 from plimsoll.cli.base import BAD_INPUT, FAILED, cli
 from plimsoll.spec.errors import PlimsollError, Refused
 
@@ -29,6 +29,7 @@ __all__ = [
     "replay",
     "report",
     "solvency",
+    "stress",
 ]
 
 
