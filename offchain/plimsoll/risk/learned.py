@@ -28,7 +28,7 @@ import numpy.typing as npt
 from plimsoll.market.bars import DAY, FloatArray, IntArray
 from plimsoll.market.portable import log
 from plimsoll.risk.errors import ModelError, TooFewObservationsError, check_bounds
-from plimsoll.risk.har import HOUR, HOURS, SHORT, SMALL, HarConfig, _decay, bar_variance, seasons
+from plimsoll.risk.har import HOUR, HOURS, SHORT, SMALL, HarConfig, _decay, bar_variance, log_volatility, seasons
 from plimsoll.risk.implied import implied_log_variance
 from plimsoll.risk.plain import from_plain, to_plain
 from plimsoll.risk.volatility import ewma
@@ -315,6 +315,51 @@ class LearnedModel:
         """
         found: LearnedModel = from_plain(cls, data, "learned")
         return found
+
+
+def learned_log_volatility(
+    model: LearnedModel | None,
+    returns: FloatArray,
+    time: IntArray,
+    interval: int,
+    horizon: int,
+    ranges: FloatArray | None = None,
+    inputs: Inputs | None = None,
+    config: HarConfig | None = None,
+    *,
+    what: str = "HAR",
+) -> FloatArray:
+    """As `plimsoll.risk.har.log_volatility`, with what trees have learned: the same path, to be calmed likewise.
+
+    Parameters
+    ----------
+    model
+        Fitted for bars and a horizon of this length; None for a market that has none: HAR as it stands.
+    inputs
+        What else is known at each close; None where nothing is.
+    returns, time, interval, horizon, ranges, config, what
+        As `log_volatility`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n + 1,), NaN within HAR's burn-in.
+
+    Raises
+    ------
+    ModelError
+        The model was fitted for another interval or horizon; and as `log_volatility` and `table_of`.
+    """
+    base = log_volatility(returns, time, interval, horizon, ranges, config, what=what)
+    if model is None:
+        return base
+    if (model.interval, model.horizon) != (interval, horizon):
+        raise ModelError(
+            f"{what}: a model of {model.horizon} bars of {model.interval} s for {horizon} of {interval} s; equal is right"
+        )
+    table = table_of(returns, time, interval, horizon, 2 * base, ranges, inputs, config)
+    found: FloatArray = base + model.correction(table, np.append(time, time[-1] + interval)) / 2
+    return found
 
 
 # ------------------------------------------------------------------------------------------------------------ fitting

@@ -36,7 +36,7 @@ SMALL = LearnedConfig(trees=15, rate=0.15, leaves=4, first=200, refit=180)
 HAR = HarConfig(half_lives=(1 / 6, 1.0, 4.0), burn_in=60)
 
 
-def market(days=900, seed=1):
+def market(days=880, seed=1):
     """Bars of four hours, wild on weekdays; implied volatility from the second year on, depth in the last days only."""
     source = np.random.default_rng(seed)
     n = days * 6
@@ -106,7 +106,9 @@ def test_every_forecast_speaks_after_the_warm_up(subject, paths):
 
 
 @pytest.mark.parametrize("missing", [("implied",), ("funding",), ("depth",), ("implied", "funding", "depth")])
-def test_every_forecast_runs_with_inputs_missing(subject, paths, missing):
+def test_every_forecast_runs_with_inputs_missing(subject, paths, missing, monkeypatch):
+    # slow, and it has no inputs
+    monkeypatch.setattr(forecasts, "garch_log_variance", lambda *_: paths.forecasts["garch-t"])
     less = paths_of(without(subject, *missing), 6, SMALL, HAR)
     late = close_times(subject.bars) >= START + 2 * 365 * DAY
     for name, path in less.forecasts.items():
@@ -180,7 +182,7 @@ def test_under_no_difference_the_test_rejects_as_often_as_it_says():
     """Differences that keep half of the last one: five in a hundred, not fourteen as without lags."""
     source = np.random.default_rng(4)
     rejected = []
-    for _ in range(400):
+    for _ in range(300):
         values = source.standard_normal(600)
         for t in range(1, 600):
             values[t] += 0.5 * values[t - 1]
@@ -244,7 +246,8 @@ def test_garch_of_a_day_is_shared_by_its_hours(subject):
     assert live.sum() == len(day) - 365 * 6
     assert day[live] - part[live] == pytest.approx(math.log(2))
     realised = realised_log_variance(subject.bars, 6)
-    assert np.nanmean(np.exp(realised)[live]) == pytest.approx(np.mean(np.exp(day[live])), rel=0.3)
+    assert abs(np.nanmean((realised - day)[live])) < 0.7  # a day's variance, and in its unit
+    assert np.corrcoef(realised[live][:-6], day[live][:-6])[0, 1] > 0.2
 
 
 def test_a_comparison_covers_what_it_was_asked(subject, paths, monkeypatch):
@@ -273,6 +276,7 @@ def test_bad_input_is_named(subject):
         score("TOY", subject, empty, DAY, held_out=False)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_recorded_inputs_begin_when_they_were_recorded():
     found = recorded()
@@ -288,11 +292,10 @@ def test_recorded_inputs_begin_when_they_were_recorded():
         assert begins["depth"] == 1_704_067_200 + HOUR  # 2024, four seconds after its first hour began
 
 
-@pytest.mark.data
-def test_a_folder_without_inputs_is_no_error(tmp_path, data_folder, monkeypatch, caplog):
-    for name in ("btc", "eth"):
-        (tmp_path / f"{name}_usdt_spot_1h.csv.gz").symlink_to(data_folder / f"{name}_usdt_spot_1h.csv.gz")
+def test_a_folder_without_inputs_is_no_error(subject, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("PLIMSOLL_DATA", str(tmp_path))
+    monkeypatch.setattr(forecasts, "load_recorded", lambda _: subject.bars)
     found = recorded()
     assert found["BTC"].inputs.implied is found["ETH"].inputs.depth is None
     assert "BTC: without implied" in caplog.text
+    assert "ETH: without depth" in caplog.text

@@ -17,6 +17,7 @@ from plimsoll.risk.learned import (
     Vintage,
     _exported,
     fit,
+    learned_log_volatility,
     table_of,
     training_error,
 )
@@ -122,6 +123,17 @@ def test_before_the_first_vintage_har_stands(world, model):
     early = closes < model.vintages[0].since
     assert early.sum() > 100 * 24
     assert np.all(model.correction(table, closes)[early] == 0)
+
+
+def test_a_path_is_hars_and_what_was_learned(world, model):
+    returns, _, time, inputs, table, _, closes, har = world
+    found = learned_log_volatility(model, returns, time, HOUR, HORIZON, inputs=inputs, config=HAR)
+    assert np.array_equal(found, har / 2 + model.correction(table, closes) / 2, equal_nan=True)
+    plain = learned_log_volatility(None, returns, time, HOUR, HORIZON, inputs=inputs, config=HAR)
+    assert np.array_equal(plain, har / 2, equal_nan=True)
+    assert np.isfinite(learned_log_volatility(model, returns, time, HOUR, HORIZON, config=HAR)[20 * 24 :]).all()
+    with pytest.raises(ModelError, match="a model of 8 bars of 3600 s for 4 of 3600 s"):
+        learned_log_volatility(model, returns, time, HOUR, 4, config=HAR)
 
 
 def test_own_trees_say_what_scikit_learn_does(world):
