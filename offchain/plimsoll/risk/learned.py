@@ -355,7 +355,7 @@ def learned_log_volatility(
         return base
     if (model.interval, model.horizon) != (interval, horizon):
         raise ModelError(
-            f"{what}: a model of {model.horizon} bars of {model.interval} s for {horizon} of {interval} s; equal is right"
+            f"{what}: trees of {model.horizon} bars of {model.interval} s for {horizon} of {interval} s; equal is right"
         )
     table = table_of(returns, time, interval, horizon, 2 * base, ranges, inputs, config)
     found: FloatArray = base + model.correction(table, np.append(time, time[-1] + interval)) / 2

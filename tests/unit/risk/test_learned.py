@@ -132,7 +132,7 @@ def test_a_path_is_hars_and_what_was_learned(world, model):
     plain = learned_log_volatility(None, returns, time, HOUR, HORIZON, inputs=inputs, config=HAR)
     assert np.array_equal(plain, har / 2, equal_nan=True)
     assert np.isfinite(learned_log_volatility(model, returns, time, HOUR, HORIZON, config=HAR)[20 * 24 :]).all()
-    with pytest.raises(ModelError, match="a model of 8 bars of 3600 s for 4 of 3600 s"):
+    with pytest.raises(ModelError, match="trees of 8 bars of 3600 s for 4 of 3600 s"):
         learned_log_volatility(model, returns, time, HOUR, 4, config=HAR)
 
 
