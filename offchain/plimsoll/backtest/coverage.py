@@ -19,7 +19,6 @@ internal models approach to market risk capital requirements, 1996 (zones and mu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -28,6 +27,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from plimsoll.market.bars import FloatArray
+from plimsoll.risk.watch import BASE, BASEL_P, BASEL_WINDOWS, PLUS, PLUS_RED
 from plimsoll.spec.errors import PlimsollError
 
 Zone = Literal["green", "yellow", "red"]
@@ -35,11 +35,6 @@ Zone = Literal["green", "yellow", "red"]
 SIGNIFICANCE: Final = 0.05
 YELLOW_AT: Final = 0.95  # the binomial distribution has come to this where yellow begins
 RED_AT: Final = 0.9999  # and to this where red does
-BASE: Final = 3.0  # Basel's multiplier in the green zone
-PLUS: Final[Mapping[int, float]] = {5: 0.40, 6: 0.50, 7: 0.65, 8: 0.75, 9: 0.85}  # of 250 windows at 1 %, by exceptions
-PLUS_RED: Final = 1.00
-BASEL_WINDOWS: Final = 250
-BASEL_P: Final = 0.01
 
 
 class CoverageError(PlimsollError):

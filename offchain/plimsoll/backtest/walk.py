@@ -19,7 +19,9 @@ from plimsoll.backtest.errors import BacktestError
 from plimsoll.market.bars import DAY, Bars, FloatArray
 from plimsoll.market.portable import exp, log, power
 from plimsoll.risk.har import HarConfig, calmed_volatility
+from plimsoll.risk.models import WATCH
 from plimsoll.risk.volatility import ewma_variance, historical_tail, parametric_tail
+from plimsoll.risk.watch import exceptions, raised
 
 WEEK: Final = 7 * DAY
 BURN_IN: Final = 60 * DAY  # residuals of a forecast that knew less are left out
@@ -56,7 +58,14 @@ def closes(bars: Bars) -> FloatArray:
 
 
 def filtered(
-    bars: Bars, volatility: FloatArray, horizon: int, level: float, *, needed: int = NEEDED, every: int = WEEK
+    bars: Bars,
+    volatility: FloatArray,
+    horizon: int,
+    level: float,
+    *,
+    needed: int = NEEDED,
+    every: int = WEEK,
+    watch: int = 0,
 ) -> Margins:
     """Filtered historical simulation on a path of volatility, its tails renewed once a week.
 
@@ -74,6 +83,8 @@ def filtered(
         Residuals below which nothing is said.
     every
         Time between two readings of the tails [s].
+    watch
+        Windows, one a day, whose exceptions raise the margin, see `plimsoll.risk.watch`; 0: none do.
     """
     logs = closes(bars)
     moves = logs[horizon:] - logs[:-horizon]
@@ -82,10 +93,13 @@ def filtered(
     down, up = np.full(len(logs), np.nan), np.full(len(logs), np.nan)
     step = max(1, every // bars.interval)
     for t in range(start + needed + horizon, len(logs), step):
-        tail = historical_tail(residuals[start : t - horizon + 1], level, horizon)
+        known = residuals[start : t - horizon + 1]
+        tail = historical_tail(known, level, horizon)
         now = volatility[t : t + step]
-        down[t : t + step] = 1 - exp(-max(tail.quantile_down, 0.0) * now)
-        up[t : t + step] = exp(max(tail.quantile_up, 0.0) * now) - 1
+        for side, losses, quantile in ((down, -known, tail.quantile_down), (up, known, tail.quantile_up)):
+            factor = raised(exceptions(losses, bars.time[start : t - horizon + 1], quantile, level, watch))
+            held = max(quantile, 0.0) * now
+            side[t : t + step] = factor * (1 - exp(-held) if side is down else exp(held) - 1)
     return Margins(down, up)
 
 
@@ -94,7 +108,7 @@ def har_fhs(bars: Bars, horizon: int, level: float, config: HarConfig | None = N
     returns = np.diff(closes(bars))
     ranges = log(bars.high) - log(bars.low)
     path, _ = calmed_volatility(returns, bars.time, bars.interval, horizon, ranges, config)
-    return filtered(bars, path, horizon, level)
+    return filtered(bars, path, horizon, level, watch=WATCH)
 
 
 def _ewma_path(bars: Bars, horizon: int, decay: float) -> FloatArray:

@@ -25,6 +25,7 @@ from plimsoll.risk.plain import from_plain
 from plimsoll.risk.procyclicality import NONE, STRESSED, Damping
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import MAX_FREEDOM, Tail, check_returns, ewma_variance, fhs_tail, historical_tail
+from plimsoll.risk.watch import BASEL_WINDOWS, exceptions, raised
 from plimsoll.spec.margin import ClassOffset, Scalars
 from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
 from plimsoll.spec.surface import Surface
@@ -32,6 +33,8 @@ from plimsoll.spec.wad import PPM, WAD
 
 MAX_U24: Final = 2**24 - 1
 HOUR: Final = 3_600
+WATCH: Final = BASEL_WINDOWS
+MAX_WATCH: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +402,8 @@ class HarFhsConfig(EwmaFhsConfig):
         See `plimsoll.risk.har`.
     settle
         Residuals this long after the first forecast are left out [s].
+    watch
+        Windows, one a day, whose exceptions raise the scan range, see `plimsoll.risk.watch`; 0: none do.
     young
         What a market is measured by whose history is too short for the forecast; None makes that an error.
     """
@@ -407,6 +412,7 @@ class HarFhsConfig(EwmaFhsConfig):
     damping: Damping = NONE
     har: HarConfig = field(default_factory=HarConfig)
     settle: int = 60 * DAY
+    watch: int = WATCH
     young: EwmaFhsConfig | None = field(default_factory=EwmaFhsConfig)
 
     def __post_init__(self) -> None:
@@ -414,6 +420,8 @@ class HarFhsConfig(EwmaFhsConfig):
         super(HarFhsConfig, self).__post_init__()
         if not 0 <= self.settle <= YEAR:
             raise ModelError(f"settle {self.settle}; 0 .. {YEAR} is right")
+        if not 0 <= self.watch <= MAX_WATCH:
+            raise ModelError(f"watch {self.watch}; 0 .. {MAX_WATCH} is right")
 
 
 class HarFhs(EwmaFhs):
@@ -469,12 +477,15 @@ class HarFhs(EwmaFhs):
         check_returns(residuals, config.needed, f"{where}, residuals")
         tail = historical_tail(residuals, config.level, bars)
         sigma = float(path[-1])
+        begun = history.time[1:][start : start + len(residuals)]
+        seen = ((-residuals, self._tail(tail)[0]), (residuals, self._tail(tail)[1]))
+        down, up = (raised(exceptions(losses, begun, held, config.level, config.watch)) for losses, held in seen)
         if not history.returns.any():
             raise ReturnError(f"{where}: its price does not move; no risk can be measured on it")
-        range_now = self._damped(_range(*self._tail(tail), sigma), history, bars)
+        range_now = self._damped(_range(*self._tail(tail), sigma, (down, up)), history, bars)
         return sigma / math.sqrt(bars * history.interval / DAY), range_now, tail
 
 
-def _range(down: float, up: float, scale: float) -> float:
-    """The wider of two log moves as a simple one."""
-    return max(-expm1(-max(down, 0.0) * scale), expm1(min(max(up, 0.0) * scale, 50.0)))
+def _range(down: float, up: float, scale: float, raised_by: tuple[float, float] = (1.0, 1.0)) -> float:
+    """The wider of two log moves as a simple one, each side times what its record raises it by."""
+    return max(raised_by[0] * -expm1(-max(down, 0.0) * scale), raised_by[1] * expm1(min(max(up, 0.0) * scale, 50.0)))

@@ -1,0 +1,46 @@
+"""A model that watches itself: Basel's table on its own exceptions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plimsoll.backtest.coverage import multiplier
+from plimsoll.risk.watch import exceptions, raised
+
+DAY, HOUR = 86_400, 3_600
+
+
+def windows(days, per_day=24, bad=(), quantile=2.0):
+    """Residuals one an hour from midnight, over the quantile at the windows that `bad` names."""
+    time = np.arange(days * per_day) * (DAY // per_day)
+    residuals = np.ones(len(time))
+    residuals[list(bad)] = quantile + 1
+    return residuals, time
+
+
+@pytest.mark.parametrize("count", range(12))
+def test_it_is_the_table_that_back_tests_use(count):
+    assert raised(count) == pytest.approx(multiplier(count))
+
+
+def test_windows_from_midnight_count_and_no_others():
+    residuals, time = windows(300, bad=[24 * d for d in (60, 100, 200, 290)] + [24 * d + 5 for d in (61, 62, 63)])
+    assert exceptions(residuals, time, 2.0, 0.99) == 4
+    assert exceptions(residuals, time, 2.0, 0.99, windows=9) == 0
+    old, time = windows(400, bad=[24 * d for d in range(100)])
+    assert exceptions(old, time, 2.0, 0.99) == 0
+    assert exceptions(residuals, time[: len(residuals)], 2.0, 0.99, windows=0) == 0
+    assert exceptions(np.empty(0), np.empty(0, dtype=int), 2.0, 0.99) == 0
+
+
+def test_another_level_is_scaled_to_the_tables():
+    residuals, time = windows(250, per_day=1, bad=range(0, 250, 10))
+    assert exceptions(residuals, time, 2.0, 0.99) == 25
+    assert exceptions(residuals, time, 2.0, 0.975) == 10
+    assert exceptions(residuals, time, 2.0, 0.90) == 2
+
+
+@given(st.integers(0, 250), st.integers(0, 250))
+def test_more_exceptions_never_ask_less(one, other):
+    assert (raised(one) <= raised(other)) == (one <= other) or raised(one) == raised(other)
