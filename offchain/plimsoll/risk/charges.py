@@ -19,7 +19,6 @@ shares are never lowered at all. Bands are a bootstrap over days, since what mov
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -252,16 +251,16 @@ def estimate(
     spread, half = base.spread, None
     if linear is not None and len(linear):
         half = measured(linear, np.arange(len(linear)), level, rng)
-        spread = _up("spread", max(least.spread, half.value))
+        spread = _up("spread", least.spread, half.value)
     beyond = basis - base.basis_share * moves.psr
     far = moves.tau >= FAR
-    carry = _up("carry", max(least.carry, _quantile((beyond / np.sqrt(moves.tau))[far], level)))
+    carry = _up("carry", least.carry, _quantile((beyond / np.sqrt(moves.tau))[far], level))
     inside = base.basis_share * moves.psr + carry * np.sqrt(moves.tau)
-    floor = _up("basis_floor", max(least.basis_floor, _everywhere(basis, inside, moves.tau, level)))
+    floor = _up("basis_floor", least.basis_floor, _everywhere(basis, inside, moves.tau, level))
     skew_share, skew_floor = _least(moves.skew, moves, base.skew_share, least.skew_floor, level)
     term_share, term_floor = _least(term, moves, base.term_share, least.term_floor, level)
     left = spreads.left(spread)
-    vol_spread = _up("vol_spread", max(least.vol_spread, _quantile(left, level)))
+    vol_spread = _up("vol_spread", least.vol_spread, _quantile(left, level))
     proposed = {
         "basis_floor": floor,
         "carry": carry,
@@ -317,24 +316,29 @@ def _quantile(values: FloatArray, level: float) -> float:
     return float(np.quantile(values, level, method="inverted_cdf")) if len(values) else 0.0
 
 
-def _up(name: str, value: float) -> float:
-    """Rounded up to what people write down; never under what was measured."""
+def _up(name: str, least: float, value: float) -> float:
+    """What was measured, rounded up to what people write down; where it is no more than `least`, that, as it is."""
+    if value <= least:
+        return least
     grain = GRAIN.get(name, 1e-3)
-    steps = np.ceil(value / grain - 1e-9)
-    return float(np.round(steps * grain, 6))
+    steps = int(value / grain)
+    while steps * grain < value:
+        steps += 1
+    return steps * grain
 
 
 def _least(moved: FloatArray, moves: Moves, share: float, floor: float, level: float) -> tuple[float, float]:
     """Share and floor that keep the level at each tenor and charge least, by mean vega x allowance."""
 
     def needed(part: float) -> float:
-        return max(floor, _everywhere(moved, part * moves.shift, moves.tau, level))
+        return _up("floor", floor, _everywhere(moved, part * moves.shift, moves.tau, level))
 
     def dear(part: float) -> float:
         return float(np.mean(moves.vega * np.maximum(needed(part), part * moves.shift)))
 
-    best = _first_least(dear, np.arange(share, max(MOST_SHARE, share) + STEP / 2, STEP))
-    return float(np.round(best, 6)), _up("floor", needed(best))
+    shares = np.round(np.arange(share, max(MOST_SHARE, share) + STEP / 2, STEP), 6)
+    best = float(shares[int(np.argmin([dear(float(part)) for part in shares]))])
+    return best, needed(best)
 
 
 def _everywhere(moved: FloatArray, allowed: FloatArray, tau: FloatArray, level: float) -> float:
@@ -347,8 +351,3 @@ def of_tenor(tau: FloatArray, low: float, high: float) -> npt.NDArray[np.bool_]:
     """Which times [years] lie from `low` to under `high` [days]; shape (n,)."""
     days = tau * 365
     return (days >= low) & (days < high)
-
-
-def _first_least(cost: Callable[[float], float], at: FloatArray) -> float:
-    found = [cost(float(part)) for part in at]
-    return float(at[int(np.argmin(found))])
