@@ -126,7 +126,7 @@ def impact_premium(book: OrderBook, index: float, notional: float) -> float:
         raise ModelError(f"index {index}, notional {notional}; above 0 is right")
     quantity = notional / book.mid
     sell, buy = book.cost(quantity, buy=False), book.cost(quantity, buy=True)
-    if math.isinf(sell + buy):
+    if not math.isfinite(sell + buy):
         raise ModelError(f"{book.source}: a side holds less than {quantity:g} contracts; a smaller notional is right")
     bid, ask = book.mid * (1 - sell), book.mid * (1 + buy)
     return (max(0.0, bid - index) - max(0.0, index - ask)) / index

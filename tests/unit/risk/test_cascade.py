@@ -58,6 +58,11 @@ def test_by_hand():
     assert rise.range(0.1) == pytest.approx(0.1 * math.sqrt(1.5))
 
 
+def test_who_fails_exactly_where_the_price_rests_is_counted():
+    assert of([(-0.1, 10)]).down.delta == 10
+    assert of([(0.1, -10)]).up.delta == 10
+
+
 def test_the_worse_side_counts_and_the_sides_do_not_add():
     assert of([(-0.05, 30), (0.05, -70)]).factor == pytest.approx(1.7)
 
