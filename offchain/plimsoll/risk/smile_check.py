@@ -123,8 +123,12 @@ class HeldOut:
     inside: float
 
 
-def held_out(market: Market, now: int, quotes: Mapping[int, Quote], share: float = SEEN, seed: int = 1) -> HeldOut:
+def held_out(
+    market: Market, now: int, quotes: Mapping[int, Quote], share: float = SEEN, seed: int = 1
+) -> tuple[Market, HeldOut]:
     """Show a smile a share of the quotes, drawn at random, and measure it on those of the rest that have two sides.
+
+    The market as completed, and how far it lies from what it has not seen.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def held_out(market: Market, now: int, quotes: Mapping[int, Quote], share: float
     ids = sorted(quotes)
     seen = rng.random(len(ids)) < share
     completed = smile.complete(market, now, {i: quotes[i] for i, kept in zip(ids, seen, strict=True) if kept})
-    return apart(completed, now, {i: quotes[i] for i, kept in zip(ids, seen, strict=True) if not kept})
+    return completed, apart(completed, now, {i: quotes[i] for i, kept in zip(ids, seen, strict=True) if not kept})
 
 
 def apart(completed: Market, now: int, quotes: Mapping[int, Quote]) -> HeldOut:

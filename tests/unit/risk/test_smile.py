@@ -246,7 +246,8 @@ def test_a_market_without_options_stays_as_it_is():
 
 
 def test_held_out_quotes_are_met_within_their_spread():
-    found = smile_check.held_out(MARKET, NOW, quoted(MARKET, noise=0.002, seed=5))
+    completed, found = smile_check.held_out(MARKET, NOW, quoted(MARKET, noise=0.002, seed=5))
+    assert completed.implied_vols.keys() == options(MARKET)
     assert 30 < found.count < 75
     assert found.points < 0.004
     assert found.spreads < 0.4
@@ -279,3 +280,28 @@ def test_the_recorded_chain_completed_with_30_percent_dropped_and_10_percent_cro
     assert seen.near_points < 0.005
     assert seen.spreads < 0.5
     assert seen.inside > 0.85
+
+
+@pytest.mark.data
+@pytest.mark.long
+def test_the_recorded_smile_meets_quotes_it_has_not_seen(data_folder):
+    assert data_folder
+    found = chains.smile_record()
+    assert found["arbitrage"] <= EXACT
+    assert found["marked_arbitrage"] > 1e-5  # what there is to repair
+    assert found["near_points"] < 0.004
+    assert found["spreads"] < 0.3
+    assert found["inside"] > 0.9
+
+
+@pytest.mark.data
+@pytest.mark.long
+def test_chains_of_january_completed_have_no_arbitrage(data_folder):
+    assert data_folder
+    days = chains.january()
+    for day in list(days)[::8]:
+        for currency, quotes in days[day].items():
+            market, raw = chains.raw_market(currency, quotes, HISTORY)
+            found = smile.complete(market, quotes[0].time, raw)
+            assert found.implied_vols.keys() == raw.keys()
+            assert smile_check.arbitrage(found, quotes[0].time).worst <= EXACT
