@@ -9,7 +9,9 @@ The scan pays for the fall of collateral while positions are closed. Then it is 
 
 rho is how far the collateral falls when the books that it backs lose: wrong-way risk (Basel Committee, International
 convergence of capital measurement and capital standards, 2006, annex 4, part I, section 2 A). What fell with them once
-is sold into a market that still falls.
+is sold into a market that still falls: on ETH since 2019, sales of four hours fell through `fall` after 0.9 % of all
+hours, but after 4.5 % of those in which a day's margin was exceeded; through twice as much, as `wrong` makes it, after
+2 % of those.
 
 A haircut takes equity from accounts that did nothing, so that its rise a day is bounded; its target is not.
 

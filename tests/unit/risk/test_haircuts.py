@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plimsoll.backtest.walk import har_fhs
+from plimsoll.market.sources import load_recorded
 from plimsoll.risk.errors import ModelError, ReturnError
 from plimsoll.risk.haircuts import HaircutConfig, collateral_cap, haircut, stepped, wrong_way
 from plimsoll.spec.wad import PPM, WAD
@@ -139,3 +141,26 @@ def test_a_cap_needs_depth():
     with pytest.raises(ModelError, match="depth"):
         collateral_cap(0, 0.01)
     assert collateral_cap(900, 0.005) == 8_100 * WAD  # three times the mean impact of one depth, squared
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_after_a_loss_beyond_margin_collateral_falls_on_as_wrong_way_says(data_folder):
+    """ETH, hours after a fall beyond its 99 % range: a sale over four hours falls through what no wrong-way risk asks.
+
+    On all hours that happens on 1 %; on those hours on over 3 %, and with wrong-way risk counted whole on under 3 %.
+    """
+    bars = load_recorded("eth_usdt_spot_1h")
+    tail = har_fhs(bars, 24, 0.99).wider.down[1:]
+    close = bars.close
+    at = np.arange(24, len(close) - 5)
+    at = at[np.isfinite(tail[at]) & np.isfinite(tail[at - 24])]
+    fell = 1 - np.mean([close[at + hour] for hour in range(1, 5)], axis=0) / close[at]
+    beyond = 1 - close[at] / close[at - 24] > tail[at - 24]
+    alone, together = (
+        np.array([haircut(float(x), DAY, 0.0, 1.0, 0.0, w, replace(CONFIG, floor=0.0)).ppm for x in tail[at]]) / PPM
+        for w in (0.0, 1.0)
+    )
+    assert np.mean(fell > alone) < 0.015
+    assert np.mean(fell[beyond] > alone[beyond]) > 0.03
+    assert np.mean(fell[beyond] > together[beyond]) < 0.03
