@@ -140,7 +140,15 @@ def swings_of(margin: FloatArray) -> Swings:
     return Swings(float(margin.max() / margin.min()), rise(1), rise(5), rise(30))
 
 
-def judge(asset: str, model: str, bars: Bars, margins: Margins, horizon: int, level: float = 0.99) -> Record:
+def judge(
+    asset: str,
+    model: str,
+    bars: Bars,
+    margins: Margins,
+    horizon: int,
+    level: float = 0.99,
+    warm_up: int = WARM_UP,
+) -> Record:
     """The record of one model's margins on one asset.
 
     Parameters
@@ -155,6 +163,8 @@ def judge(asset: str, model: str, bars: Bars, margins: Margins, horizon: int, le
         In seconds; a whole number of bars.
     level
         The share of losses that the margins promise to cover.
+    warm_up
+        Time from the first bar that is not judged [s].
 
     Raises
     ------
@@ -165,7 +175,7 @@ def judge(asset: str, model: str, bars: Bars, margins: Margins, horizon: int, le
         raise BacktestError(f"horizon {horizon} s; a multiple of the bars' {bars.interval} s is right")
     h = horizon // bars.interval
     prices = np.concatenate((bars.open[:1], bars.close))
-    starts = starts_of(bars, margins, h)
+    starts = starts_of(bars, margins, h, warm_up)
     low = np.min(np.lib.stride_tricks.sliding_window_view(bars.low, h), axis=1)
     high = np.max(np.lib.stride_tricks.sliding_window_view(bars.high, h), axis=1)
     all_starts = np.arange(starts[0], len(bars) - h + 1)

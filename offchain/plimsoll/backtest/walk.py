@@ -47,6 +47,10 @@ class Margins:
         both = np.maximum(self.down, self.up)
         return Margins(both, both)
 
+    def before(self, bars: int) -> Margins:
+        """What was said of the first so many bars."""
+        return Margins(self.down[: bars + 1], self.up[: bars + 1])
+
 
 # Bars, horizon [bars] and level in; margins that a share `level` of moves over the horizon does not exceed out.
 Model = Callable[[Bars, int, float], Margins]

@@ -12,13 +12,27 @@ from collections.abc import Sequence
 import click
 
 from plimsoll.chain.errors import ChainError, DeploymentError
-from plimsoll.cli import account, backtest, compare, demo, figures, keeper, node, replay, report, solvency, stress
+from plimsoll.cli import (
+    account,
+    backtest,
+    calibrate,
+    compare,
+    demo,
+    figures,
+    keeper,
+    node,
+    replay,
+    report,
+    solvency,
+    stress,
+)
 from plimsoll.cli.base import BAD_INPUT, FAILED, cli
 from plimsoll.spec.errors import PlimsollError, Refused
 
 __all__ = [
     "account",
     "backtest",
+    "calibrate",
     "cli",
     "compare",
     "demo",

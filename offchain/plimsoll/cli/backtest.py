@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plimsoll.cli.base import EPILOG, FILE, FOLDER, OK, InputError, LateBar, cli, show
+from plimsoll.cli.base import EPILOG, FILE, FOLDER, OK, LateBar, cli, priced, show
 
 if TYPE_CHECKING:
     from plimsoll.backtest.run import Run
@@ -41,16 +41,11 @@ def backtest(
       plimsoll backtest --out build/backtest
       plimsoll backtest btc.csv.gz --model har-fhs --hours 8
     """  # noqa: D301 - \b is what click wants: keep these lines
-    from plimsoll.backtest.run import recorded  # noqa: PLC0415 - scipy is slow to import
-    from plimsoll.backtest.run import run as backtested  # noqa: PLC0415
+    from plimsoll.backtest.run import run as backtested  # noqa: PLC0415 - scipy is slow to import
     from plimsoll.backtest.walk import MODELS  # noqa: PLC0415
-    from plimsoll.market.sources import load_bars  # noqa: PLC0415
     from plimsoll.report.backtest import backtest_tables, plain_of  # noqa: PLC0415
 
-    named = {path.name.partition("_")[0].partition(".")[0].upper(): path for path in prices}
-    if len(named) < len(prices):
-        raise InputError("two files of prices have the same name up to its first _ or .; one asset a file is right")
-    assets = {name: load_bars(path) for name, path in named.items()} if prices else recorded()
+    assets = priced(prices)
     with LateBar() as bar:
         found = backtested(
             assets,

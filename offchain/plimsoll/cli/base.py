@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from plimsoll.chain.deployment import System
     from plimsoll.chain.node import NodeChain
+    from plimsoll.market.bars import Bars
 
 
 OK: Final = 0
@@ -84,6 +85,17 @@ def deployed(node: str, book: Path) -> tuple[NodeChain, System]:
         raise InputError(f"--book {book}: no such file; `ape run deploy` writes one")
     chain = NodeChain(node)
     return chain, load_book(book, chain)
+
+
+def priced(files: Sequence[Path]) -> dict[str, Bars]:
+    """The bars of files by asset, which is a file's name up to its first _ or .; the recorded ones without any."""
+    from plimsoll.backtest.run import recorded  # noqa: PLC0415 - scipy is slow to import
+    from plimsoll.market.sources import load_bars  # noqa: PLC0415
+
+    named = {path.name.partition("_")[0].partition(".")[0].upper(): path for path in files}
+    if len(named) < len(files):
+        raise InputError("two files of prices have the same name up to its first _ or .; one asset a file is right")
+    return {name: load_bars(path) for name, path in named.items()} if files else recorded()
 
 
 def show(plain: Any, tables: Callable[[], RenderableType], width: int, *, as_json: bool) -> None:
