@@ -34,7 +34,7 @@ from plimsoll.market.sources import load_recorded, load_series, recorded_path
 from plimsoll.risk.blend import METHODS, blended, levelled, qlike
 from plimsoll.risk.har import SMALL, HarConfig, bar_variance, calmed, log_volatility
 from plimsoll.risk.implied import implied_forecast, known
-from plimsoll.risk.learned import Inputs, LearnedConfig, LearnedModel, fit, table_of
+from plimsoll.risk.learned import Inputs, LearnedConfig, LearnedModel, Table, fit, table_of
 from plimsoll.risk.ranges import yang_zhang
 from plimsoll.risk.volatility import ewma_variance
 from plimsoll.risk.weeks import week_effect
@@ -153,11 +153,9 @@ def paths_of(
     needed = WARM_UP // interval + horizon
     if horizon < 1 or len(bars) < needed:
         raise BacktestError(f"{bars.source}: {len(bars)} bars, horizon {horizon}; {needed} and 1 are needed at least")
-    returns, ranges = np.diff(closes(bars)), log(bars.high) - log(bars.low)
-    realised = realised_log_variance(bars, horizon)
+    returns, realised = np.diff(closes(bars)), realised_log_variance(bars, horizon)
     refit = max(1, REFIT // interval)
-    base = 2 * log_volatility(returns, bars.time, interval, horizon, ranges, har, what=bars.source)
-    table = table_of(returns, bars.time, interval, horizon, base, ranges, inputs, har)
+    base, table = _seen(subject, horizon, har)
     learned = fit(table, realised - base, at, interval, horizon, config)
     window = max(2, WINDOW // interval)
     members: dict[str, FloatArray] = {
@@ -175,6 +173,31 @@ def paths_of(
     for method in METHODS:
         members[method], _ = blended(realised, level, horizon, method, refit=refit)
     return Paths(realised, members, learned)
+
+
+def _seen(subject: Subject, horizon: int, har: HarConfig | None) -> tuple[FloatArray, Table]:
+    """HAR's log variance, and the columns that trees look at."""
+    bars = subject.bars
+    returns, ranges = np.diff(closes(bars)), log(bars.high) - log(bars.low)
+    base = 2 * log_volatility(returns, bars.time, bars.interval, horizon, ranges, har, what=bars.source)
+    return base, table_of(returns, bars.time, bars.interval, horizon, base, ranges, subject.inputs, har)
+
+
+def train(
+    subject: Subject, horizon: int, config: LearnedConfig | None = None, har: HarConfig | None = None
+) -> LearnedModel:
+    """Trees for one market and the next `horizon` bars, to be handed round as plain numbers.
+
+    Who will ask them without an input should train them without it: see `without`.
+
+    Raises
+    ------
+    TooFewObservationsError
+        The history ends within the first fits.
+    """
+    base, table = _seen(subject, horizon, har)
+    left = realised_log_variance(subject.bars, horizon) - base
+    return fit(table, left, close_times(subject.bars), subject.bars.interval, horizon, config)
 
 
 def _logged(variance: FloatArray) -> FloatArray:

@@ -131,7 +131,7 @@ def test_with_all_silent_there_is_none(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_it_does_not_look_ahead(method):
     realised, members, _ = world([0.3, 0.5], seed=7)
-    horizon, cut = 8, 2_777
+    horizon, cut = 8, 2_700  # where weights are set
     whole, _ = blended(realised, members, horizon, method, refit=300)
     later = {name: np.where(np.arange(N) > cut, -5.0, path) for name, path in members.items()}
     changed = realised.copy()

@@ -107,7 +107,7 @@ def test_an_input_that_begins_late_is_used_from_then_on(world):
 
 def test_it_does_not_look_ahead(world, model):
     returns, _, time, inputs, table, _, closes, _ = world
-    cut = 230 * 24 + 5
+    cut = int(np.searchsorted(closes, model.vintages[-1].since))  # where trees are fitted anew
     changed = returns.copy()
     changed[cut:] *= -5
     later = [np.where(np.arange(len(x)) > cut, 2.0, x) for x in (inputs.implied, inputs.funding, inputs.depth)]
