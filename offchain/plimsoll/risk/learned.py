@@ -16,14 +16,16 @@ is comparisons and additions in one order, on columns of operations whose bits a
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from eth_utils.crypto import keccak
 
 from plimsoll.market.bars import DAY, FloatArray, IntArray
 from plimsoll.market.portable import log
@@ -296,6 +298,17 @@ class LearnedModel:
                 tree.add(level, values[part])
             found[part] = level
         return found
+
+    def in_force(self, time: int) -> LearnedModel:
+        """The same model without the vintages that were out of force by `time` [unix s]: what a history needs."""
+        ended = sum(late.since <= time for late in self.vintages[1:])
+        return replace(self, vintages=self.vintages[ended:])
+
+    @property
+    def digest(self) -> str:
+        """Keccak-256 of its plain numbers as JSON with sorted keys and no blanks, "0x..": one model, one digest."""
+        text = json.dumps(self.to_plain(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return "0x" + keccak(text.encode()).hex()
 
     def to_plain(self) -> dict[str, Any]:
         """The model as JSON values: what enters a report's parameters, or a file."""

@@ -38,7 +38,7 @@ HAR = HarConfig(half_lives=(1 / 6, 1.0, 4.0), burn_in=60)
 
 
 def market(days=880, seed=1):
-    """Bars of four hours, wild on weekdays; implied volatility from the second year on, once silent, depth in the last days only."""
+    """Bars of four hours, wild on weekdays; implied volatility begins late and is silent once, depth begins last."""
     source = np.random.default_rng(seed)
     n = days * 6
     time = START + np.arange(n) * FOUR

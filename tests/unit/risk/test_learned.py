@@ -191,6 +191,26 @@ def test_plain_numbers_and_back(world, model):
     assert np.array_equal(again.correction(table, closes), model.correction(table, closes))
 
 
+def test_a_digest_tells_models_apart(model):
+    again = LearnedModel.from_plain(json.loads(json.dumps(model.to_plain())))
+    assert again.digest == model.digest
+    assert len(model.digest) == 66
+    last = model.vintages[-1]
+    other = replace(model, vintages=(*model.vintages[:-1], replace(last, start=np.nextafter(last.start, 1).item())))
+    assert other.digest != model.digest
+
+
+def test_a_late_history_needs_late_vintages_only(world, model):
+    *_, table, _, closes, _ = world
+    second = model.vintages[1].since
+    for time, left in ((second - 1, 0), (second, 1), (model.vintages[-1].since + 5, len(model.vintages) - 1)):
+        less = model.in_force(time)
+        assert less.vintages == model.vintages[left:]
+        late = closes >= time
+        cut = Table(table.names, table.values[late])
+        assert np.array_equal(less.correction(cut, closes[late]), model.correction(table, closes)[late])
+
+
 def test_columns_go_by_name(world, model):
     *_, table, _, closes, _ = world
     order = np.random.default_rng(5).permutation(len(table.names))
