@@ -45,6 +45,8 @@ from plimsoll.spec.wad import PPM, YEAR
 
 LEAST_LIFE: Final = DAY  # [s] that an expiry has left on the later chain
 MONEY: Final = (0.0, 1.0, 2.0)  # [standard deviations] out of the money, edges of buckets
+PLACES: Final = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # [standard deviations] where stickiness is looked at
+LARGE: Final = 0.03  # relative move of a forward in a day
 LEAST_QUOTES: Final = 3  # of a bucket on a day
 
 Chains = Mapping[str, Mapping[str, Sequence[OptionQuote]]]
@@ -71,22 +73,26 @@ class Smile:
 
 def smile_of(quotes: Sequence[OptionQuote], index: float) -> Smile | None:
     """The expiry of these quotes; None where strikes do not reach a standard deviation to either side."""
-    forward = float(np.median([quote.forward for quote in quotes]))
+    forward, k, volatility = _marked(quotes)
     tau = (quotes[0].expiry - quotes[0].time) / YEAR
-    found: dict[float, list[float]] = {}
-    for quote in quotes:
-        if quote.volatility > 0:
-            found.setdefault(math.log(quote.strike / forward), []).append(quote.volatility)
-    if not found or tau <= 0:
+    if not len(k) or tau <= 0:
         return None
-    k = np.array(sorted(found))
-    volatility = np.array([float(np.mean(found[at])) for at in sorted(found)])
     money = float(np.interp(0.0, k, volatility))
     wide = money * math.sqrt(tau)
     if k[0] > -wide or k[-1] < wide:
         return None
     down, up = np.interp([-wide, wide], k, volatility).tolist()
     return Smile(forward / index, tau, money, down, up)
+
+
+def _marked(quotes: Sequence[OptionQuote]) -> tuple[float, FloatArray, FloatArray]:
+    """Forward of an expiry, log-moneyness of its strikes, rising, and their marked volatility; both shape (n,)."""
+    forward = float(np.median([quote.forward for quote in quotes]))
+    found: dict[float, list[float]] = {}
+    for quote in quotes:
+        if quote.volatility > 0:
+            found.setdefault(math.log(quote.strike / forward), []).append(quote.volatility)
+    return forward, np.array(sorted(found)), np.array([float(np.mean(found[at])) for at in sorted(found)])
 
 
 def moves_of(chains: Chains, stands: Mapping[tuple[str, str], Stand], horizon: int = DAY) -> Moves:
@@ -207,6 +213,49 @@ def _spreads(number: int, quotes: Sequence[OptionQuote]) -> list[tuple[float, ..
                 middle = [float(np.median(x[part])) for x in (tau, half, half / vega, np.abs(greeks.delta) / vega)]
                 rows.append((number, middle[0], near, *middle[1:]))
     return rows
+
+
+def stickiness(chains: Chains, large: float = LARGE) -> dict[str, float]:
+    """Which rule the smile keeps to while the price moves: mean change of volatility under either, unscaled.
+
+    Each expiry of a chain is looked at in five places, a deviation down to one up: `strike` is the change at the same
+    strike on the next chain, `moneyness` at the same K / F; `strike_large` and `moneyness_large` likewise where the
+    forward moved by at least `large` (NaN for never), and `count` and `count_large` how many were looked at.
+
+    Raises
+    ------
+    BacktestError
+        No expiry is on two neighbouring chains.
+    """
+    rows = []
+    for day, after in pairwise(chains):
+        for currency in sorted(chains[day].keys() & chains[after].keys()):
+            later, known = chains[after][currency][0].time, by_expiry(chains[after][currency])
+            for expiry, part in by_expiry(chains[day][currency]).items():
+                if expiry not in known or expiry - later < LEAST_LIFE:
+                    continue
+                (forward, k, volatility), (then, k_then, volatility_then) = map(_marked, (part, known[expiry]))
+                if not len(k) or not len(k_then):
+                    continue
+                wide = float(np.interp(0.0, k, volatility)) * math.sqrt((expiry - part[0].time) / YEAR)
+                at = PLACES * wide
+                now = np.interp(at, k, volatility)
+                fixed = np.interp(at + math.log(forward / then), k_then, volatility_then)
+                moved = np.interp(at, k_then, volatility_then)
+                step = abs(then / forward - 1)
+                rows += [(a, b, step) for a, b in zip(np.abs(fixed - now), np.abs(moved - now), strict=True)]
+    if not rows:
+        raise BacktestError("no expiry is on two neighbouring chains; chains of at least two days are needed")
+    strike, moneyness, change = (np.array(column) for column in zip(*rows, strict=True))
+    much = change >= large
+    return {
+        "strike": float(np.mean(strike)),
+        "moneyness": float(np.mean(moneyness)),
+        "strike_large": float(np.mean(strike[much])) if much.any() else math.nan,
+        "moneyness_large": float(np.mean(moneyness[much])) if much.any() else math.nan,
+        "count": float(len(change)),
+        "count_large": float(np.sum(much)),
+    }
 
 
 def stands_of(chains: Chains, engine: Engine | None = None) -> dict[tuple[str, str], Stand]:

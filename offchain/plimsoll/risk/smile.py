@@ -18,13 +18,13 @@ when it is made, before any engine sees it:
 All options take the surface's volatility, the quoted ones too: half of a quote's noise is tick and staleness, and a
 smile with noise in it has butterflies of negative price. `smile_check.held_out` measures what that costs.
 
-*Sticky strike or sticky moneyness?* Both, each in its place. The surface is a function of K / F: from one snapshot to
-the next the smile moves with the forward. The lanes of one report are sticky strike: while the price moves by a node
-each instrument keeps its own volatility, times the volatility shift of the lane. The reason is that lanes must add up:
-a row is a number for each scenario that does not depend on what else is held, shifts of volatility are scanned
-beside moves of price, each node at volatility up and down, which is more than a smile that slides along adds, and what
-the smile does beyond is charged as skew and term structure (`plimsoll.risk.arrays`, measured in
-`plimsoll.backtest.charges`).
+*Sticky strike or sticky moneyness?* Both, each in its place. The surface is a function of K / F: completed anew for
+each snapshot, it has moved with the forward. The lanes of one report are *sticky strike*: while the price moves by a
+node each instrument keeps its own volatility, times the shift of the lane. For two reasons. Lanes must add up, so a row
+is a number for each scenario that does not depend on what else is held. And it is the nearer rule, if not by much:
+over the recorded chains volatility changes as much from day to day at a fixed strike as at fixed moneyness, and less
+where the price moved by more than 3 % (`plimsoll.backtest.charges.stickiness`). What the smile does beyond it is
+scanned by the volatility shifts and charged as skew and term structure (`plimsoll.risk.arrays`).
 
 The fit is a library's search, close to but not equal with another machine's. It may be, since it ends *in* the
 snapshot: the volatilities are an input, they are hashed with it, and whoever recomputes a report starts from them

@@ -157,6 +157,29 @@ def test_charges_that_are_too_small_are_raised_and_cover_what_was_measured():
     assert sum(part["count"] for part in (row, *rest)) == len(record.moves.day)
 
 
+@pytest.mark.parametrize(("rule", "other"), [("strike", "moneyness"), ("moneyness", "strike")])
+def test_a_smile_that_sticks_is_seen_to_stick(rule, other):
+    """The price falls by 5 %; volatility is a straight line, of the strike or of its distance from the forward."""
+    days = {}
+    for number, fall in enumerate((0.0, 0.05)):
+        days[f"day {number}"] = {"BTC": tuple(lined(q, fall, rule) for q in chain(START, half=0.0))}
+    later = tuple(replace(q, time=START + DAY) for q in days["day 1"]["BTC"])
+    found = charges.stickiness({"day 0": days["day 0"], "day 1": {"BTC": later}})
+    assert found[rule] < 1e-9
+    assert found[other] == pytest.approx(0.2 * -math.log(0.95), rel=1e-6)
+    assert found[f"{other}_large"] == pytest.approx(found[other])
+    assert found["count"] == found["count_large"] == 5 * len(LIVES)
+    with pytest.raises(BacktestError, match="two neighbouring chains"):
+        charges.stickiness({"day 0": days["day 0"]})
+
+
+def lined(quote, fall, rule):
+    """The quote where the forward fell, its volatility falling by 0.2 per unit of log-strike, or of log-moneyness."""
+    forward = quote.forward * (1 - fall)
+    at = quote.forward if rule == "strike" else forward
+    return replace(quote, forward=forward, volatility=0.5 - 0.2 * math.log(quote.strike / at))
+
+
 def test_too_few_days_and_what_cannot_be_measured_have_names():
     days = days_of(LEAST_DAYS)
     with pytest.raises(TooFewDaysError, match=f"{LEAST_DAYS - 1} pairs of days; at least {LEAST_DAYS}"):
