@@ -41,6 +41,7 @@ import numpy.typing as npt
 from plimsoll.market.bars import DAY, FloatArray, IntArray
 from plimsoll.market.portable import exp
 from plimsoll.market.snapshot import History, Market, Snapshot
+from plimsoll.risk.arrays import THETA_UNIT
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.errors import RiskError
 from plimsoll.risk.models import EwmaFhs
@@ -77,8 +78,8 @@ class Table:
     lanes
         Shape (R, 32).
     row
-        Shape (R, 8): scale, worth (mark less funding), part of it that counts in E_h, gross charge with its floor, 1 of
-        an option, delta, largest |lane| x scale, first lane that is not common.
+        Shape (R, 9): scale, worth (mark less funding), part of it that counts in E_h, gross charge with its floor, 1 of
+        an option, delta, largest |lane| x scale, first lane that is not common; theta a day, which no margin reads.
     underlying
         Place of each row's underlying, shape (R,), rising.
     skipped
@@ -191,7 +192,7 @@ def table_of(view: View) -> Table:
     keys = sorted({item.underlying for _, item, _, _ in held})
     if missing := [key for key in keys if key not in view.index]:
         raise ScreenError(f"underlying {missing[0]} has no index price")
-    facts, lanes = np.empty((len(held), 8)), np.empty((len(held), LANES), dtype=np.int16)
+    facts, lanes = np.empty((len(held), 9)), np.empty((len(held), LANES), dtype=np.int16)
     skipped, spot = np.zeros(len(held), dtype=np.uint8), np.zeros(len(held), dtype=np.uint8)
     for at, (_, item, row, surface) in enumerate(held):
         paid = view.funding.get(item.underlying, 0) if item.kind == PERP else 0
@@ -207,6 +208,7 @@ def table_of(view: View) -> Table:
             row.delta / PPM,
             surface.scale * max(map(abs, row.lanes)),
             surface.common,
+            row.theta * THETA_UNIT * surface.reference / WAD,
         )
         lanes[at] = row.lanes
         spot[at] = item.kind == SPOT
