@@ -22,7 +22,7 @@ from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.triggers import TriggerConfig
 from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
-from plimsoll.market.sources import load_bars
+from plimsoll.market.sources import load_bars, load_series
 from plimsoll.nodes.proposer import Peers
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.signing import address_of
@@ -138,6 +138,10 @@ def source_of(system: System, markets: Sequence[MarketSettings], first_block: in
     """
     for market in markets:
         load_bars(market.prices)  # a file that cannot be read is met now
+        if market.marks is not None:
+            load_bars(market.marks)
+        if market.depths is not None:
+            load_series(market.depths, "depth")
     asked = any(market.expiries is None for market in markets)
     listed = listed_expiries(system, first_block) if asked else {}
     return FeedSource(
@@ -151,6 +155,8 @@ def source_of(system: System, markets: Sequence[MarketSettings], first_block: in
                 m.depth,
                 m.max_history_age,
                 m.window,
+                m.marks,
+                m.depths,
             )
             for m in markets
         ],

@@ -8,7 +8,8 @@
       liquidator: PLIMSOLL_LIQUIDATOR_KEY
     nodes: {peers: ["http://10.0.0.2:9560", "http://10.0.0.3:9560"], timeout: 5, name: keeper}
     markets:
-      - {underlying: 257, name: BTC, prices: data/btc.csv, expiries: [1798704000], depth: 1000}
+      - {underlying: 257, name: BTC, prices: data/btc.csv, expiries: [1798704000], depth: 1000,
+         marks: data/btc_perp.csv, depths: data/btc_depth.csv}    # what may be left out: no funding, stated depth
     model: {name: har-fhs, parameters: {level: 0.99, damping: {buffer: 0.25}}}
     triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8}
     liquidation: {account: 0, min_profit: 5, min_share: 0.1}
@@ -93,6 +94,8 @@ class MarketSettings(Strict):
     depth: float | None = Field(default=None, gt=0)
     max_history_age: int = Field(default=4 * 86_400, gt=0)
     window: int | None = Field(default=None, gt=1)
+    marks: Path | None = Field(default=None, description="bars of the perpetual: without them no funding")
+    depths: Path | None = Field(default=None, description="times and contracts, column `depth`; in place of `depth`")
 
 
 class ModelSettings(Strict):
@@ -236,7 +239,11 @@ def parse_settings(data: Mapping[str, Any], path: Path) -> KeeperSettings:
 
 def beside(folder: Path, markets: Sequence[MarketSettings]) -> list[MarketSettings]:
     """Markets with their files relative to a folder."""
-    return [m.model_copy(update={"prices": folder / m.prices}) for m in markets]
+    names = ("prices", "marks", "depths")
+    return [
+        m.model_copy(update={name: folder / path for name in names if (path := getattr(m, name)) is not None})
+        for m in markets
+    ]
 
 
 def checked(model: type[Model], data: Mapping[str, Any], path: Path) -> Model:

@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+import numpy as np
 
 from plimsoll.chain.contract import batch
 from plimsoll.chain.deployment import System
 from plimsoll.keeper.errors import SourceDownError
 from plimsoll.keeper.state import Held
-from plimsoll.market.bars import Bars
+from plimsoll.market.bars import DAY, Bars
+from plimsoll.market.observed import DepthHistory, MarkHistory
 from plimsoll.market.snapshot import History, Market, Snapshot
-from plimsoll.market.sources import load_bars
+from plimsoll.market.sources import load_bars, load_series
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.instruments import MASK_ID
 from plimsoll.spec.wad import WAD
+
+DEPTHS: Final = 60 * DAY  # of depths that a snapshot holds
 
 
 class Source(Protocol):
@@ -35,7 +40,8 @@ class Source(Protocol):
 class MarketSource:
     """One underlying: its number, its file of bars, its expiries besides 0 [unix s].
 
-    `depth` [contracts] and `max_history_age` [s], the oldest last close that risk is still measured on.
+    `depth` [contracts] and `max_history_age` [s], the oldest last close that risk is still measured on. `marks`: a file
+    of bars of the perpetual, which a funding rate is made of; `depths`: a file of times and contracts, column `depth`.
     """
 
     underlying: int
@@ -45,6 +51,18 @@ class MarketSource:
     depth: float | None = None
     max_history_age: int = 4 * 86_400
     window: int | None = None  # bars
+    marks: Path | None = None
+    depths: Path | None = None
+
+
+def _marks(marks: Bars, known: Bars, now: int) -> MarkHistory:
+    """Closes of the perpetual and of the underlying at the same times, of the last day."""
+    marks = marks.known_at(now)
+    common, at, of = np.intersect1d(
+        marks.time + marks.interval, known.time + known.interval, assume_unique=True, return_indices=True
+    )
+    late = common > now - DAY
+    return MarkHistory(common[late], marks.close[at[late]], known.close[of[late]])
 
 
 class FeedSource:
@@ -97,7 +115,15 @@ class FeedSource:
             strike_unit=index.strike_unit,
             depth=market.depth,
             name=market.name,
+            marks_seen=None if market.marks is None else _marks(self._read(market.marks), known, held.time),
+            depths=None if market.depths is None else self._depths(market.depths, held.time),
         )
+
+    def _depths(self, path: Path, now: int) -> DepthHistory:
+        """Depths up to now, of the window that is looked at."""
+        seen = load_series(path, "depth")
+        part = slice(*np.searchsorted(seen.time, [now - DEPTHS, now], side="right"))
+        return DepthHistory(seen.time[part], seen.value[part])
 
     def _read(self, path: Path) -> Bars:
         try:

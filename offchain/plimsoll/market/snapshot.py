@@ -21,12 +21,14 @@ from eth_utils.crypto import keccak
 
 from plimsoll.market.bars import YEAR, Bars, FloatArray, IntArray
 from plimsoll.market.errors import SnapshotError
+from plimsoll.market.observed import DepthHistory, Exposures, MarkHistory
 from plimsoll.market.portable import DIGITS, log
 from plimsoll.spec.errors import FormatError
 from plimsoll.spec.instruments import CALL, KINDS, PERP, PUT, SPOT, Instrument, unpack
 from plimsoll.spec.wad import MAX_PRICE, WAD
 
 FORMAT: Final = 1
+OBSERVED: Final[dict[str, Any]] = {"marks_seen": MarkHistory, "depths": DepthHistory, "exposures": Exposures}
 MAX_VOLATILITY: Final = 20.0  # [1 a year] beyond it a quote is an error, not a market
 
 
@@ -159,6 +161,9 @@ class Market:
         where a perpetual trades.
     depth
         Contracts that the market takes without moving by more than a tick of risk; None: the model's default.
+    marks_seen, depths, exposures
+        Marks against the index, depths of order books, levels at which accounts become liquidatable; None where they
+        were not observed.
     name
         For people; part of the hash.
 
@@ -178,6 +183,9 @@ class Market:
     marks: Mapping[int, float] = field(default_factory=dict)
     depth: float | None = None
     name: str = ""
+    marks_seen: MarkHistory | None = None
+    depths: DepthHistory | None = None
+    exposures: Exposures | None = None
 
     def __post_init__(self) -> None:
         where = f"underlying {self.underlying}"
@@ -253,6 +261,7 @@ class Market:
             "forwards": {str(key): value for key, value in self.forwards.items()},
             "marks": {hex(key): value for key, value in self.marks.items()},
             "depth": self.depth,
+            **{name: getattr(self, name).to_json() for name in OBSERVED if getattr(self, name) is not None},
         }
 
     @classmethod
@@ -272,6 +281,7 @@ class Market:
             marks={int(key, 16): value for key, value in data["marks"].items()},
             depth=data["depth"],
             name=data["name"],
+            **{name: kind.from_json(data[name]) for name, kind in OBSERVED.items() if name in data},
         )
 
 
@@ -305,6 +315,12 @@ class Snapshot:
         if len(set(numbers)) != len(numbers):
             raise SnapshotError("an underlying comes twice")
         for market in self.markets:
+            for observed in (market.marks_seen, market.depths):
+                if observed is not None and len(observed.time) and observed.time[-1] > self.market_time:
+                    raise SnapshotError(
+                        f"underlying {market.underlying}: {observed.WHAT} of {observed.time[-1]:.0f} are not known at "
+                        f"{self.market_time}"
+                    )
             closed = int(market.history.time[-1]) + market.history.interval
             if closed > self.market_time:
                 raise SnapshotError(

@@ -95,8 +95,9 @@ def proposal(found: Calibration, ranges: Mapping[str, tuple[int, int]]) -> str:
     ModelError
         The shape makes no model.
     """
-    change = {"model": {"name": DEFAULT, "parameters": {"har": found.parameters}}}
-    made(DEFAULT, change["model"]["parameters"])  # type: ignore[arg-type] - refused here rather than by a keeper
+    parameters = {"har": found.parameters}
+    made(DEFAULT, parameters)  # refused here rather than by a keeper
+    change = {"model": {"name": DEFAULT, "parameters": parameters}}
     lines = [
         "# Proposed, to be reviewed: put `model` into the settings of every node at once, so that they agree.",
         f"# Plimsoll {__version__}; {len(found.trials)} candidates, {found.admissible} admissible when trained.",

@@ -77,7 +77,7 @@ class StatedRange:
         found = dict(self.measured.assess(Snapshot(snapshot.market_time, open_), previous)) if open_ else {}
         for market in snapshot.markets:
             if market.underlying in self.ranges:
-                depth = market.depth if market.depth is not None else self.config.default_depth
+                depth = market.depth if market.depth is not None else self.config.closing.default_depth
                 found[market.underlying] = self._stated(market.underlying, depth)
         return found
 

@@ -19,9 +19,11 @@ from typing import Any, Final, Literal, Protocol, runtime_checkable
 from plimsoll.market.bars import DAY, YEAR
 from plimsoll.market.portable import expm1, power
 from plimsoll.market.snapshot import History, Market, Snapshot
+from plimsoll.risk.closing import Closing, ClosingConfig, closing
 from plimsoll.risk.errors import ModelError, ReturnError, TooFewObservationsError, check_bounds
 from plimsoll.risk.har import HarConfig, calmed_volatility
 from plimsoll.risk.plain import from_plain
+from plimsoll.risk.premium import FundingConfig, funding_rate
 from plimsoll.risk.procyclicality import NONE, STRESSED, Damping
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import MAX_FREEDOM, Tail, check_returns, ewma_variance, fhs_tail, historical_tail
@@ -29,7 +31,7 @@ from plimsoll.risk.watch import BASEL_WINDOWS, exceptions, raised
 from plimsoll.spec.margin import ClassOffset, Scalars
 from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
 from plimsoll.spec.surface import Surface
-from plimsoll.spec.wad import PPM, WAD
+from plimsoll.spec.wad import PPM
 
 MAX_U24: Final = 2**24 - 1
 HOUR: Final = 3_600
@@ -91,6 +93,10 @@ class Forecast:
         As `plimsoll.spec.margin.Scalars`.
     tail
         Where the scan range comes from; None where a model has no such thing.
+    funding
+        What a perpetual's long pays [ppm a day].
+    closing
+        What the horizon was lengthened by; None where a model does not look.
     """
 
     underlying: int
@@ -106,6 +112,8 @@ class Forecast:
     som: int
     market: int
     tail: Tail | None = None
+    funding: int = 0
+    closing: Closing | None = None
 
     @property
     def scalars(self) -> Scalars:
@@ -118,6 +126,7 @@ class Forecast:
             im_factor=self.im_factor,
             volatility=min(_ppm(self.volatility), 2**32 - 1),
             market=self.market,
+            funding=self.funding,
         )
 
 
@@ -233,8 +242,10 @@ class EwmaFhsConfig:
         Short option minimum as a share of the scan range, and its floor.
     market
         Market term at an open interest of one depth.
-    default_depth
-        Depth where the snapshot has none [contracts].
+    closing
+        How depth and cascade lengthen the horizon, see `plimsoll.risk.closing`.
+    funding
+        How a mark's premium becomes a funding rate, see `plimsoll.risk.premium`.
     glide
         Limits of movement.
     """
@@ -258,7 +269,8 @@ class EwmaFhsConfig:
     som_share: float = 0.10
     som_floor: float = 0.005
     market: float = 0.02
-    default_depth: float = 1_000.0
+    closing: ClosingConfig = field(default_factory=ClosingConfig)
+    funding: FundingConfig = field(default_factory=FundingConfig)
     glide: GlideConfig = field(default_factory=GlideConfig)
 
     def __post_init__(self) -> None:
@@ -279,7 +291,6 @@ class EwmaFhsConfig:
             ("som_share", 0, 1),
             ("som_floor", 0, 1),
             ("market", 0, 1),
-            ("default_depth", MIN_DEPTH / WAD, 1e10),
         )
         check_bounds(self, bounds)
         if self.measure not in {"shortfall", "quantile"}:
@@ -366,12 +377,12 @@ class EwmaFhs:
         config = self.config
         sigma, wanted, tail = self.forecast(market)
         volatility = sigma * math.sqrt(market.history.interval / DAY * market.history.per_year)
-        target = _ppm(min(max(wanted, config.psr_floor), config.psr_cap))
+        found = closing(market, now, wanted, config.horizon, config.closing)
+        target = _ppm(min(max(found.range, config.psr_floor), config.psr_cap))
         last = previous.posted.get(market.underlying) if previous else None
         seconds = now - previous.market_time if previous else 0
         psr = glide(target, last.psr if last else None, seconds, config.glide)
         factor = max(config.min_im_factor, config.im_multiplier * target / psr)
-        depth = market.depth if market.depth is not None else config.default_depth
         return Forecast(
             underlying=market.underlying,
             sigma=sigma,
@@ -381,12 +392,19 @@ class EwmaFhs:
             vol_up=glide(_ppm(config.vol_up), last.vol_up if last else None, seconds, config.glide),
             vol_down=glide(_ppm(config.vol_down), last.vol_down if last else None, seconds, config.glide),
             im_factor=_ppm(min(factor, config.max_im_factor)),
-            depth=max(MIN_DEPTH, decimal_down(depth, 6) * 10**12),
+            depth=max(MIN_DEPTH, decimal_down(found.depth.posted, 6) * 10**12),
             kappa=min(downward_int(config.kappa_share * psr), MAX_KAPPA),
             som=max(_ppm(config.som_floor), downward_int(config.som_share * psr)),
             market=_ppm(config.market),
             tail=tail,
+            funding=self._funding(market, now),
+            closing=found,
         )
+
+    def _funding(self, market: Market, now: int) -> int:
+        """The funding rate [ppm a day]; 0 where no marks were observed."""
+        seen = market.marks_seen
+        return 0 if seen is None else funding_rate(seen.time, seen.mark, seen.index, now, self.config.funding).rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,8 @@ def mean_premium(
         else:
             parts.append((b - a) * (p + q) / 2)
             weight += b - a
+    if not weight:  # the one observation was made this second
+        return 0.0, 0.0
     return math.fsum(parts) / weight, (config.interval - max(0, at_times[0])) / config.interval
 
 

@@ -13,8 +13,9 @@ from plimsoll.keeper.build import build_keeper
 from plimsoll.keeper.errors import KeeperError, SettingsError
 from plimsoll.keeper.recorder import JsonLinesRecorder, MemoryRecorder, read_journal
 from plimsoll.keeper.settings import key_from, load_settings
+from plimsoll.market.errors import SourceError
 
-from .conftest import SIGNERS, UNDERLYING
+from .conftest import SIGNERS, START, UNDERLYING
 
 KEYS = {"POSTER": "11" * 32, "NODE_0": SIGNERS[0], "NODE_1": SIGNERS[1], "STRANGER": "22" * 32, "LIQUIDATOR": "33" * 32}
 
@@ -58,6 +59,28 @@ def test_what_a_report_was_made_from_is_archived_and_recomputes_it(world, capsys
         cli.main(["replay", "2", "--archive", str(world.folder / "reports")])
     assert left.value.code == 0
     assert capsys.readouterr().out.endswith("equal\n")
+
+
+def test_marks_and_depths_are_read_where_they_are_named(world):
+    """A perpetual a fifth of a percent over the index, and books of 42 contracts, in files of their own."""
+    now = world.chain.now
+    lines = [f"{START - 86_400 * (3 - k)},100.2,100.2,100.2,100.2,1" for k in range(3)]
+    (world.folder / "perp.csv").write_text("time,open,high,low,close,volume\n" + "\n".join(lines) + "\n")
+    seen = [f"{now - 3_600 * (99 - k)},{50 if k else 42}" for k in range(100)]
+    (world.folder / "depth.csv").write_text("time,depth\n" + "\n".join(seen) + "\n")
+    market = good()["markets"][0] | {"marks": "perp.csv", "depths": "depth.csv"}
+    settings = load_settings(write(world.folder, good() | {"markets": [market]}))
+    keeper = build_keeper(settings, chain=world.chain, environment=KEYS)
+    done = keeper.round()
+    seen = keeper.source.snapshot(done.held).markets[0].marks_seen
+    assert (seen.time.tolist(), seen.mark.tolist(), seen.index.tolist()) == ([START], [100.2], [100.0])
+    forecast = done.built.forecasts[UNDERLYING]
+    assert forecast.closing.depth.origin == "measured"
+    assert forecast.closing.depth.posted == 42
+    assert forecast.closing.depth.observations == 100
+    (world.folder / "depth.csv").write_text("time,deep\n1,2\n")
+    with pytest.raises(SourceError, match="a column of that name is right"):
+        build_keeper(settings, chain=world.chain, environment=KEYS)
 
 
 def test_expiries_are_what_the_book_lists(world):

@@ -29,12 +29,19 @@ PATH = (
     "risk/arrays.py",
     "risk/black.py",
     "risk/correlation.py",
+    "risk/cascade.py",
+    "risk/closing.py",
     "risk/engine.py",
+    "risk/har.py",
     "risk/limits.py",
+    "risk/liquidity.py",
     "risk/models.py",
+    "risk/premium.py",
+    "risk/procyclicality.py",
     "risk/rounding.py",
     "risk/scenarios.py",
     "risk/volatility.py",
+    "risk/watch.py",
 )
 
 
@@ -135,7 +142,7 @@ EXACT_NUMPY = """
     abs add append arange argmax argmin argsort array array_equal asarray broadcast_shapes broadcast_to ceil clip
     concatenate cumprod cumsum diff empty empty_like errstate flatnonzero floor frexp full full_like intersect1d
     isfinite isnan ldexp max maximum min minimum negative partition repeat rint searchsorted sign sort split sqrt square
-    subtract take tile where zeros zeros_like any all
+    subtract take tile where zeros zeros_like any all ones bincount
 """
 EXACT_MATH = frozenset({"sqrt", "fsum", "floor", "ceil", "isfinite"})
 

@@ -172,7 +172,6 @@ def test_however_often_reports_come_the_rate_holds(target, start, gaps):
         {"measure": "mean"},
         {"freedom": 2.0},
         {"freedom": 1_001.0},
-        {"default_depth": 0.0},
     ],
 )
 def test_config_out_of_range(bad):

@@ -145,3 +145,8 @@ def test_impact_premium_by_hand():
         impact_premium(found, 100, 2_000)
     with pytest.raises(ModelError, match="index"):
         impact_premium(found, 0, 200)
+
+
+def test_an_observation_of_this_second_alone_is_no_rate():
+    found = funding_rate(np.array([NOW]), np.array([101.0]), np.array([100.0]), NOW)
+    assert (found.rate, found.covered, found.origin) == (0, 0.0, "none")

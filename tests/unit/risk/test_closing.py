@@ -1,0 +1,77 @@
+"""How long closing takes: depths and exposures lengthen the horizon, and leave no mark where they are not known."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plimsoll.market.observed import DepthHistory, Exposures, MarkHistory
+from plimsoll.risk.closing import ClosingConfig, closing
+from plimsoll.risk.conformance import FIRST, history_of, market_of, snapshot_of
+from plimsoll.risk.engine import Engine
+from plimsoll.risk.errors import ModelError
+from plimsoll.risk.models import EwmaFhs
+from plimsoll.spec.wad import WAD
+
+DAY = 86_400
+BARS = history_of(1, days=200)
+BARE = market_of(BARS)
+NOW = snapshot_of(BARE).market_time
+
+
+def depths(last, usual=40.0, count=60):
+    time = NOW - 6 * 3_600 * np.arange(count, 0, -1)
+    return DepthHistory(time, np.append(np.full(count - 1, usual), last))
+
+
+def test_nothing_observed_changes_nothing():
+    found = closing(BARE, NOW, 0.1, DAY, ClosingConfig())
+    assert (found.range, found.thin, found.crowded, found.depth.posted) == (0.1, 1.0, 1.0, 500.0)
+    unknown = closing(replace(BARE, depth=None), NOW, 0.1, DAY, ClosingConfig(default_depth=7.0))
+    assert (unknown.depth.posted, unknown.depth.origin) == (7.0, "default")
+
+
+def test_thin_books_and_crowds_lengthen_it():
+    thin = closing(replace(BARE, depths=depths(10.0)), NOW, 0.1, DAY, ClosingConfig())
+    assert (thin.thin, thin.depth.posted) == (4.0, 10.0)
+    assert thin.range == pytest.approx(0.2)
+    crowd = replace(BARE, exposures=Exposures([-0.05, -0.3], [500.0, 900.0]))
+    crowded = closing(crowd, NOW, 0.1, DAY, ClosingConfig())
+    assert crowded.crowded == pytest.approx(2.0)
+    assert crowded.range == pytest.approx(0.1 * math.sqrt(2))
+    both = closing(replace(crowd, depths=depths(40.0)), NOW, 0.1, DAY, ClosingConfig())
+    assert both.crowded == ClosingConfig().cascade.max_factor  # of 40 contracts a horizon, 500 are many
+
+
+@given(st.floats(1, 80), st.floats(1, 80), st.floats(0, 1e4), st.floats(0.01, 0.5))
+def test_thinner_or_more_crowded_never_asks_less(one, other, delta, psr):
+    thick, thin = max(one, other), min(one, other)
+    crowd = Exposures([-0.005], [delta])
+    ranges = [
+        closing(replace(BARE, depths=depths(last), exposures=held), NOW, psr, DAY, ClosingConfig()).range
+        for last, held in ((thick, None), (thin, None), (thin, crowd))
+    ]
+    assert psr <= ranges[0] <= ranges[1] <= ranges[2]
+
+
+def test_a_model_posts_depth_range_and_funding():
+    time = NOW - 3_600 * np.arange(10, -1, -1)
+    index = np.full(11, 100.0)
+    seen = replace(BARE, depths=depths(10.0), marks_seen=MarkHistory(time, index * 1.002, index))
+    plain = EwmaFhs().assess(snapshot_of(BARE))[FIRST]
+    found = EwmaFhs().assess(snapshot_of(seen))[FIRST]
+    assert (plain.funding, plain.closing.thin) == (0, 1.0)
+    assert found.depth == 10 * WAD
+    assert found.forecast_psr == pytest.approx(2 * plain.forecast_psr, abs=2)
+    assert found.funding == round((0.002 - 0.0005) * 3 * 1e6)
+    built = Engine(EwmaFhs()).report(snapshot_of(seen))
+    assert built.scalars[0].funding == found.funding
+
+
+def test_parameters_out_of_range_have_a_name():
+    for change, said in (({"default_depth": 0.0}, "default_depth"), ({"band": 2.0}, "band")):
+        with pytest.raises(ModelError, match=said):
+            ClosingConfig(**change)
