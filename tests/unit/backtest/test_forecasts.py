@@ -23,12 +23,13 @@ from plimsoll.backtest.forecasts import (
     train,
     without,
 )
-from plimsoll.backtest.garch import garch_log_variance
-from plimsoll.backtest.walk import har_fhs
+from plimsoll.backtest.garch import garch_log_variance, garch_path
+from plimsoll.backtest.walk import garch_t, har_fhs
 from plimsoll.market.bars import DAY, Bars
 from plimsoll.risk.errors import ModelError
 from plimsoll.risk.har import HarConfig, log_volatility
 from plimsoll.risk.learned import Inputs, LearnedConfig, LearnedModel
+from plimsoll.risk.volatility import parametric_tail
 
 HOUR = 3_600
 FOUR = 4 * HOUR
@@ -244,6 +245,14 @@ def test_margins_on_har_are_the_default_models(subject):
     assert live.any()
     assert np.array_equal(live, np.isfinite(found.down))
     assert found.down[live] == pytest.approx(wanted.down[live], rel=1e-9)
+
+
+@pytest.mark.slow
+def test_garch_is_what_the_other_back_test_margins_on(subject):
+    bars, path = subject.bars, garch_path(subject.bars)
+    margins = garch_t(bars, 6, 0.99)
+    tails = [parametric_tail(0.99, freedom).quantile_down for freedom in path.freedom.tolist()]
+    assert margins.up[path.at] == pytest.approx(np.expm1(np.array(tails) * np.sqrt(path.variance)), rel=1e-9)
 
 
 def test_garch_of_a_day_is_shared_by_its_hours(subject):
