@@ -16,12 +16,13 @@ from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent
 from plimsoll.keeper.loop import Keeper, LoopConfig
 from plimsoll.keeper.metrics import Metrics
 from plimsoll.keeper.poster import LocalKeys, Poster, Signing, quorum_of
-from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder
+from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder, read_journal
 from plimsoll.keeper.settings import KeeperSettings, MarketSettings, key_from
 from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.triggers import TriggerConfig
 from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
+from plimsoll.keeper.watch import ResponsivenessWatch
 from plimsoll.market.sources import load_bars, load_series
 from plimsoll.nodes.proposer import Peers
 from plimsoll.risk.engine import Engine
@@ -118,6 +119,7 @@ def build_keeper(
         triggers=TriggerConfig(**settings.triggers.model_dump()),
         config=LoopConfig(settings.loop.interval, settings.loop.max_failures, dry_run, urgent),
         archive=Archive(settings.archive) if settings.archive else None,
+        watch=ResponsivenessWatch(read_journal(settings.journal) if settings.journal.exists() else ()),
     )
 
 

@@ -25,6 +25,7 @@ from plimsoll.keeper.sources import Source
 from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.keeper.triggers import Reason, TriggerConfig, due
 from plimsoll.keeper.upkeep import Done, Upkeep
+from plimsoll.keeper.watch import KIND, ResponsivenessWatch, line_of
 from plimsoll.market.errors import MarketError
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.errors import RiskError
@@ -107,6 +108,8 @@ class Keeper:
         When to post, how to run.
     archive
         Where to keep what reports were made from; None: nowhere.
+    watch
+        How posted margins answer to the market; with what earlier runs posted, where the journal tells.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Keeper:
         triggers: TriggerConfig | None = None,
         config: LoopConfig | None = None,
         archive: Archive | None = None,
+        watch: ResponsivenessWatch | None = None,
     ) -> None:
         self.source = source
         self.engine = engine
@@ -137,6 +141,7 @@ class Keeper:
         self.triggers = triggers or TriggerConfig()
         self.config = config or LoopConfig()
         self.archive = archive
+        self.watch = watch or ResponsivenessWatch()
         self.failures = 0  # rounds in a row
 
     def run(
@@ -239,9 +244,20 @@ class Keeper:
         if posted.ok:
             self.metrics.posts.inc()
             self.metrics.sequence.set(posted.sequence)
+            self._answer(built)
         else:
             self.metrics.failures.labels("post").inc()
         return posted
+
+    def _answer(self, built: BuiltReport) -> None:
+        """Say how the margins that were posted answer to the market."""
+        for underlying, found in self.watch.posted(built).items():
+            self.recorder.record(KIND, built.report.market_time, **line_of(underlying, built, found))
+            self.metrics.lag.labels(str(underlying)).set(found.lag)
+            for answer in found.answers:
+                labels = (str(underlying), str(answer.days))
+                self.metrics.margin_rise.labels(*labels).set(answer.margin)
+                self.metrics.forecast_rise.labels(*labels).set(answer.forecast)
 
     def _keep_up(self, accounts: Sequence[int]) -> tuple[Done, ...]:
         if self.upkeep is None:

@@ -22,6 +22,12 @@ class Metrics:
         self.report_age = Gauge("plimsoll_report_age_seconds", "Age of that report's market time", registry=r)
         self.index = Gauge("plimsoll_index", "Live index", ["underlying"], registry=r)
         self.psr = Gauge("plimsoll_psr", "Posted scan range, 1 is 100 %", ["underlying"], registry=r)
+        rise = ["underlying", "days"]
+        self.margin_rise = Gauge(
+            "plimsoll_margin_rise", "Rise of the posted range within so many days", rise, registry=r
+        )
+        self.forecast_rise = Gauge("plimsoll_forecast_rise", "The same of the model's range", rise, registry=r)
+        self.lag = Gauge("plimsoll_margin_lag", "Model's range over the posted one, less 1", ["underlying"], registry=r)
         self.last_round = Gauge("plimsoll_last_round_timestamp", "When the last round ended [unix s]", registry=r)
         self.healthy = Gauge("plimsoll_healthy", "1: the last round went through; 0: it did not", registry=r)
 

@@ -46,7 +46,7 @@ def test_a_good_file_makes_a_keeper_that_posts(world):
     assert keeper.engine.model.name == "har-fhs"
     assert len(keeper.accounts()) == 1
     kinds = [line["kind"] for line in read_journal(world.folder / "journal.jsonl")]
-    assert kinds == ["note", "post-due", "post-intent", "posted"]
+    assert kinds == ["note", "post-due", "post-intent", "posted", "responsiveness"]
 
 
 def test_what_a_report_was_made_from_is_archived_and_recomputes_it(world, capsys):

@@ -1,0 +1,54 @@
+"""Responsiveness with every report: in the journal, on the monitor, and through a restart."""
+
+from dataclasses import dataclass
+
+from plimsoll.keeper.watch import KIND, ResponsivenessWatch
+
+from .conftest import UNDERLYING
+
+DAY = 86_400
+
+
+@dataclass
+class Said:
+    """What a built report says, as far as the watch looks."""
+
+    market_time: int
+    psr: int
+    forecast_psr: int
+
+    @property
+    def report(self):
+        return self
+
+    @property
+    def forecasts(self):
+        return {UNDERLYING: self}
+
+
+def test_every_posted_report_says_how_it_answers(world):
+    keeper = world.keeper()
+    assert keeper.round().posted.ok
+    world.chain.advance(3_600)
+    assert keeper.round().posted.ok
+    lines = world.recorder.of(KIND)
+    assert [line["underlying"] for line in lines] == [UNDERLYING] * 2
+    assert [answer["days"] for answer in lines[-1]["answers"]] == [1, 5, 30]
+    assert lines[-1]["psr"] == world.reader.read().surfaces[UNDERLYING, 0].psr
+    assert keeper.metrics.lag.labels(str(UNDERLYING))._value.get() == lines[-1]["lag"]
+    assert keeper.metrics.margin_rise.labels(str(UNDERLYING), "30")._value.get() == lines[-1]["answers"][2]["margin"]
+
+
+def test_a_month_survives_a_restart_and_no_more(world):
+    lines = [
+        {"kind": "note", "time": 1},
+        {"kind": KIND, "time": 1_000, "underlying": UNDERLYING, "psr": 10_000, "forecast": 10_000},
+        {"kind": KIND, "time": 20 * DAY, "underlying": UNDERLYING, "psr": 50_000, "forecast": 60_000},
+        {"kind": KIND, "time": 60 * DAY, "underlying": UNDERLYING, "psr": 1, "forecast": 1},  # of another chain
+    ]
+    watch = ResponsivenessWatch(lines)
+    found = watch.posted(Said(40 * DAY, 75_000, 75_000))[UNDERLYING]
+    assert found.answers[2].margin == 0.5
+    assert found.answers[0].margin == 0.0
+    again = watch.posted(Said(41 * DAY, 150_000, 150_000))[UNDERLYING]
+    assert [round(answer.margin, 9) for answer in again.answers] == [1.0, 1.0, 2.0]
