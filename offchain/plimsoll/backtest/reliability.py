@@ -52,6 +52,7 @@ from plimsoll.spec.wad import PPM, WAD
 Bools = npt.NDArray[np.bool_]
 
 BINS: Final = 10
+FEW: Final = 100  # predictions in a bin, below which its share says little
 RESAMPLES: Final = 1_000
 BAND: Final = (0.025, 0.975)
 HOURS: Final = 24
@@ -108,14 +109,15 @@ class Reliability:
 
     @property
     def worst(self) -> float:
-        """Largest such distance of a bin."""
-        return float(np.nanmax(np.abs(self.predicted - self.observed)))
+        """Largest such distance of a bin that holds 100 predictions or more; 0 where none does."""
+        gaps = np.abs(self.predicted - self.observed)[self.counts >= FEW]
+        return float(np.max(gaps, initial=0.0))
 
     @property
     def outside(self) -> int:
-        """Bins whose mean prediction lies outside the band of what was observed."""
-        filled = self.counts > 0
-        return int(np.sum(((self.predicted < self.low) | (self.predicted > self.high))[filled]))
+        """Bins of 100 predictions or more whose mean prediction lies outside the band of what was observed."""
+        full = self.counts >= FEW
+        return int(np.sum(((self.predicted < self.low) | (self.predicted > self.high))[full]))
 
     def rows(self) -> list[dict[str, float]]:
         """The table, a row a bin that is not empty."""

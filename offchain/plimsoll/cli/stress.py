@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.base import EPILOG, FAILED, FILE, OK, cli, show
+from plimsoll.cli.base import EPILOG, FAILED, FILE, OK, LateBar, cli, show
 
 
 @cli.command(epilog=EPILOG)
@@ -30,6 +30,7 @@ def stress(book: Path, scenarios: tuple[str, ...], cost: float, *, as_json: bool
     from plimsoll.report.stress import stress_tables  # noqa: PLC0415
     from plimsoll.risk.stress import StressBook  # noqa: PLC0415
 
-    found = stressed(StressBook.load(book), scenarios, cost)
+    with LateBar() as bar:
+        found = stressed(StressBook.load(book), scenarios, cost, bar.progress)
     show(found, lambda: stress_tables(found), 120, as_json=as_json)
     return FAILED if found["failures"] else OK

@@ -2,6 +2,7 @@
 
     stress         a stress book -> summary, plain values for `json`
     stress_tables  summary -> what a terminal shows
+    numbers        summary -> what a table of figures says of it
 
 Margin beforehand and after the moves is the chain's own arithmetic over reports that the engine makes of the book's
 market (`plimsoll.report.compare`); losses are not of lanes but of full revaluation (`plimsoll.risk.stress`).
@@ -10,7 +11,7 @@ market (`plimsoll.report.compare`); losses are not of lanes but of full revaluat
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
@@ -37,6 +38,11 @@ from plimsoll.spec.wad import PPM, WAD
 
 SHOWN: Final = 40  # accounts in a table
 ABREAST: Final = 4  # scenarios in it
+Progress = Callable[[int, int, str], None]
+
+
+def _silent(_: int, __: int, ___: str) -> None:
+    """Nobody watches."""
 
 
 def standing(book: Book) -> Standing:
@@ -67,7 +73,9 @@ def ranges_of(book: StressBook) -> Ranges:
     )
 
 
-def stress(book: StressBook, wanted: Sequence[str] = (), cost: float = COST) -> dict[str, Any]:
+def stress(
+    book: StressBook, wanted: Sequence[str] = (), cost: float = COST, on_progress: Progress = _silent
+) -> dict[str, Any]:
     """Scenarios over a book.
 
     Parameters
@@ -78,6 +86,8 @@ def stress(book: StressBook, wanted: Sequence[str] = (), cost: float = COST) -> 
         Names of scenarios; all where there are none.
     cost
         What a liquidation costs, as a share of gross notional.
+    on_progress
+        Is told how many scenarios are done, of how many, and which is under way.
 
     Returns
     -------
@@ -89,7 +99,11 @@ def stress(book: StressBook, wanted: Sequence[str] = (), cost: float = COST) -> 
     StressError, SourceError, SnapshotError, RiskError
         A scenario that nobody knows, or a book whose prices or positions engine or model do not take.
     """
-    outcomes = [run(book, scenario, standing, cost) for scenario in scenarios_of(book, ranges_of(book), wanted)]
+    scenarios = scenarios_of(book, ranges_of(book), wanted)
+    outcomes = []
+    for done, scenario in enumerate(scenarios):
+        on_progress(done, len(scenarios), scenario.name)
+        outcomes.append(run(book, scenario, standing, cost))
     before = {account.name: standing(account.book) for account in book.accounts}
     return {
         "time": book.time,
@@ -172,6 +186,24 @@ def _loss(item: AccountLoss, before: Standing) -> dict[str, Any]:
         "consumed": item.consumed,
         "lacking": item.lacking,
         "shared": item.shared,
+    }
+
+
+def numbers(summary: Mapping[str, Any]) -> dict[str, float]:
+    """How many scenarios and accounts; the most that is lacking and the least that the fund has left in any scenario.
+
+    `gap` is the largest difference between what is lost and what is paid for it: rounding, and nothing else.
+    """
+    owed = math.fsum(max(0.0, -account["equity"]) for account in summary["accounts"])
+    scenarios = summary["scenarios"]
+    parts = ("consumed", "fund_paid", "shared", "uncovered")
+    return {
+        "scenarios": float(len(scenarios)),
+        "accounts": float(len(summary["accounts"])),
+        "lacking": max(found["lacking"] for found in scenarios),
+        "fund_left": min(found["fund_left"] for found in scenarios),
+        "runs_out": float(len(summary["failures"])),
+        "gap": max(abs(found["loss"] + owed - math.fsum(found[name] for name in parts)) for found in scenarios),
     }
 
 

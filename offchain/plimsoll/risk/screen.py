@@ -287,7 +287,8 @@ def _plain_kernel(
     verdict: Marks,
 ) -> int:
     """Fill `found` (A, 4) with MM, E_h, E_m and bound, `verdict` (A,); the first bad account, -1 where all are good."""
-    acc, joint = np.empty(LANES), np.empty(LANES)
+    width = lanes.shape[1]  # 32, but a compiler that knows it writes every lane out instead of taking four at once
+    acc, joint = np.empty(width), np.empty(width)
     for account in range(len(ledgers)):
         k, end = starts[account], starts[account + 1]
         count = end - k
@@ -321,7 +322,7 @@ def _plain_kernel(
                 if skipped[r]:
                     skip = True
                 weight = q * facts[r, 0]
-                for s in range(LANES):
+                for s in range(width):
                     acc[s] += weight * lanes[r, s]
                 worth = q * facts[r, 1]
                 full += worth
@@ -346,7 +347,7 @@ def _plain_kernel(
                 members, common = 0, LANES
                 joint[:] = 0.0
             unit, keep = price / LANE_UNIT, market[u, 5]
-            for s in range(LANES):
+            for s in range(width):
                 x = acc[s] * unit
                 y = x * keep
                 joint[s] += min(x, y)  # losses whole, of gains the part that counts

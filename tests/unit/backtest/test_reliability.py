@@ -43,7 +43,7 @@ def test_scores_of_four_predictions_by_hand():
     assert found.brier == pytest.approx((0.01 + 0.81 + 0.0225) / 4)
     assert found.climate == pytest.approx(0.75 * 0.25)
     assert found.error == pytest.approx((2 * 0.4 + 2 * 0.075) / 4)
-    assert found.worst == pytest.approx(0.4)
+    assert found.worst == 0.0  # of bins that hold a hundred
     assert found.skill == pytest.approx(1 - 0.8425 / 0.75)
     assert found.rows()[1] == {
         "from": 0.5,
@@ -77,11 +77,19 @@ def test_bands_are_as_wide_as_what_comes_together():
     assert np.nanmean(wide.high - wide.low) > 2 * np.nanmean(narrow.high - narrow.low)
 
 
+def test_the_worst_bin_is_one_of_those_that_are_full():
+    said = np.repeat([0.15, 0.55, 0.95], [200, 400, 10])
+    happened = np.concatenate((np.arange(200) < 60, np.arange(400) < 220, np.zeros(10, dtype=bool)))
+    found = reliability(said, happened)
+    assert found.worst == pytest.approx(0.15)
+    assert found.outside == 1
+
+
 def test_an_empty_bin_is_left_out():
     found = reliability(np.array([0.05, 0.95]), np.array([False, True]))
     assert len(found.rows()) == 2
     assert np.isnan(found.observed[5])
-    assert found.worst == pytest.approx(0.05)
+    assert found.error == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from plimsoll import cli
-from plimsoll.report.stress import SHOWN, stress, stress_tables
+from plimsoll.report.stress import SHOWN, numbers, stress, stress_tables
 from plimsoll.risk.stress import StressBook
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "stress.example.json"
@@ -79,3 +79,16 @@ def test_more_accounts_than_fit_are_counted():
     assert f"account {SHOWN - 1}" in said
     assert f"account {SHOWN + 1}" not in said
     assert "and 5 more" in said
+
+
+def test_numbers_say_the_worst_of_all_scenarios():
+    told = []
+    found = stress(StressBook.load(EXAMPLE), ["down-50", "depeg"], on_progress=lambda *words: told.append(words))
+    assert told == [(0, 3, "down-50"), (1, 3, "depeg-quote"), (2, 3, "depeg-staked")]
+    said = numbers(found)
+    assert (said["scenarios"], said["accounts"], said["runs_out"]) == (3, 8, 0)
+    assert said["lacking"] == found["scenarios"][0]["lacking"] > 0
+    assert said["fund_left"] == found["scenarios"][0]["fund_left"]
+    assert said["gap"] < 1e-6
+    found["scenarios"][1]["fund_paid"] += 5  # a payment that nobody lost
+    assert numbers(found)["gap"] == pytest.approx(5, abs=1e-6)
