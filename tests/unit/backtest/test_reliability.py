@@ -150,7 +150,7 @@ def bars_of(days, seed, daily=0.03, jump=None):
 
 @pytest.fixture(scope="module")
 def walked():
-    return walk({"A": bars_of(700, 1), "B": bars_of(700, 2)}, hours=12, books=12, paths=300)
+    return walk({"A": bars_of(700, 1), "B": bars_of(700, 2)}, hours=12, books=12, paths=150)
 
 
 def test_on_a_walk_of_known_law_what_is_said_is_what_happens(walked):
@@ -163,7 +163,7 @@ def test_on_a_walk_of_known_law_what_is_said_is_what_happens(walked):
 def test_nothing_is_known_beforehand(walked):
     """With another future the predictions of the past stay the same."""
     jump = 24 * 620
-    other = walk({"A": bars_of(700, 1, jump=jump), "B": bars_of(700, 2, jump=jump)}, hours=12, books=12, paths=300)
+    other = walk({"A": bars_of(700, 1, jump=jump), "B": bars_of(700, 2, jump=jump)}, hours=12, books=12, paths=150)
     past = walked.time < START + HOUR * jump
     assert np.array_equal(walked.predicted[past], other.predicted[past])
     assert past.any()
