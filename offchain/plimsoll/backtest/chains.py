@@ -27,20 +27,21 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from plimsoll.market.bars import DAY, FloatArray
+from plimsoll.market.bars import DAY, Bars, FloatArray
 from plimsoll.market.errors import EmptyRangeError
 from plimsoll.market.listing import listing
 from plimsoll.market.quotes import Quote
 from plimsoll.market.snapshot import History, Market, Snapshot
-from plimsoll.market.sources import DATA_VARIABLE, OptionQuote, load_option_chain, load_recorded, recorded_path
+from plimsoll.market.sources import DATA_VARIABLE, OptionQuote, load_bars, load_option_chain, recorded_path
 from plimsoll.risk import smile, smile_check, svi
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.models import EwmaFhs, State
@@ -150,13 +151,19 @@ def spliced(currency: str, times: Sequence[int] = (), index: Sequence[float] = (
         The recorded prices are not there.
     """
     first = times[0] if times else None
-    bars = load_recorded(f"{currency.lower()}_usdt_spot_1h", start=None if first is None else first - WARM_UP)
-    daily = bars.resample(DAY)
+    path = recorded_path(f"{currency.lower()}_usdt_spot_1h")
+    daily = _daily(path, None if first is None else first - WARM_UP)
     if first is None:
         return History.from_bars(daily)
     known = daily.known_at(first - DAY)
     close = known.close * (index[0] / known.close[-1])
     return History(np.append(known.time, np.array(times, dtype=np.int64) - DAY), np.append(close, np.array(index)), DAY)
+
+
+@lru_cache(maxsize=2 * len(UNDERLYINGS))
+def _daily(path: Path, start: int | None) -> Bars:
+    """The recorded hours by the day: each day of a back-test asks for the same."""
+    return load_bars(path, start=start).resample(DAY)
 
 
 def snapshot_of(chains: Mapping[str, Sequence[OptionQuote]], histories: Mapping[str, History]) -> Snapshot:
