@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from plimsoll.backtest.errors import BacktestError
+from plimsoll.backtest.garch import garch_path
 from plimsoll.market.bars import DAY, Bars, FloatArray
 from plimsoll.market.portable import exp, log, power
 from plimsoll.risk.har import HarConfig, calmed_volatility
@@ -134,32 +135,18 @@ def ewma_normal(bars: Bars, horizon: int, level: float, decay: float = 0.94) -> 
 
 
 def garch_t(bars: Bars, horizon: int, level: float, refit: int = 91 * DAY) -> Margins:
-    """GARCH(1,1) with Student t innovations on returns of a day, fitted anew every `refit` [s] by `arch`.
+    """GARCH(1,1) with Student t innovations on returns of a day, fitted anew every `refit` [s], see `garch_path`.
 
-    A horizon of another length takes the root of its share of a day. Bollerslev (Review of Economics and Statistics
-    69, 1987).
+    A horizon of another length takes the root of its share of a day.
     """
-    from arch import arch_model  # noqa: PLC0415 - slow to import, and wanted for comparison only
-
     logs = closes(bars)
-    known = np.flatnonzero(bars.time % DAY == 0)  # closes at midnight
-    returns = 100 * np.diff(logs[known])
     down, up = np.full(len(logs), np.nan), np.full(len(logs), np.nan)
     share = math.sqrt(horizon * bars.interval / DAY)
-    variance, parameters, fitted = 0.0, None, 0
-    for k in range(365, len(known)):
-        if parameters is None or (k - fitted) * DAY >= refit:
-            model = arch_model(returns[:k], mean="Zero", vol="GARCH", p=1, q=1, dist="t", rescale=False)
-            found = model.fit(disp="off", show_warning=False)
-            parameters, fitted = found.params, k
-            variance = float(found.conditional_volatility[-1]) ** 2
-        variance = float(
-            parameters["omega"] + parameters["alpha[1]"] * returns[k - 1] ** 2 + parameters["beta[1]"] * variance
-        )
-        freedom = min(max(float(parameters["nu"]), 2.1), 500.0)
-        move = parametric_tail(level, freedom).quantile_down * math.sqrt(variance) / 100 * share
-        down[known[k] :] = -math.expm1(-move)
-        up[known[k] :] = math.expm1(move)
+    path = garch_path(bars, refit)
+    for at, variance, freedom in zip(path.at, path.variance, path.freedom, strict=True):
+        move = parametric_tail(level, float(freedom)).quantile_down * math.sqrt(variance) * share
+        down[at:] = -math.expm1(-move)
+        up[at:] = math.expm1(move)
     return Margins(down, up)
 
 

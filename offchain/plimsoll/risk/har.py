@@ -130,10 +130,10 @@ def seasons(variance: FloatArray, time: IntArray, interval: int, memory: float =
     found = np.ones((weeks, HOURS))
     if interval > HOUR:
         return found
-    level = ewma(variance, _decay(7.0, interval))[:-1]
+    level = ewma(variance, decay_of(7.0, interval))[:-1]
     told = np.minimum(np.sqrt(variance / np.maximum(level, SMALL)), OUTLIER)
     hour = (time // HOUR) % HOURS
-    keeps = _decay(memory, 7 * DAY)
+    keeps = decay_of(memory, 7 * DAY)
     total, count = np.zeros(HOURS), np.zeros(HOURS)
     for w in range(1, weeks):
         part = slice((w - 1) * week, w * week)
@@ -147,7 +147,7 @@ def seasons(variance: FloatArray, time: IntArray, interval: int, memory: float =
     return found
 
 
-def _decay(half_life: float, interval: int) -> float:
+def decay_of(half_life: float, interval: int) -> float:
     """Weight that a mean of this half-life [days] keeps over `interval` [s]."""
     return float(exp(-LOG_2 * interval / (half_life * DAY)))
 
@@ -168,7 +168,7 @@ def _solved(matrix: list[list[float]], right: list[float]) -> list[float]:
     return found
 
 
-class _LeastSquares:
+class LeastSquares:
     """Normal equations that grow with what becomes known."""
 
     def __init__(self, count: int) -> None:
@@ -251,7 +251,7 @@ def log_volatility(
     size, fall = np.sqrt(free), np.where(returns < 0, free, 0.0)
 
     def mean(values: FloatArray, half_life: float) -> FloatArray:
-        return np.maximum(ewma(values, _decay(half_life, interval)), SMALL)
+        return np.maximum(ewma(values, decay_of(half_life, interval)), SMALL)
 
     columns = [np.ones(n + 1)]
     columns += [log(mean(free, half_life)) for half_life in lives]
@@ -263,7 +263,7 @@ def log_volatility(
     for k in range(horizon):
         ahead += table[row, (opens + k * interval) // HOUR % HOURS]
     found = np.full(n + 1, np.nan)
-    squares, known = _LeastSquares(len(columns)), 0
+    squares, known = LeastSquares(len(columns)), 0
     refit = max(1, config.refit * DAY // interval)
     for start in range(burn, n + 1, refit):
         squares.add(columns, wanted, slice(known, start - horizon))

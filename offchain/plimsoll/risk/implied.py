@@ -23,7 +23,7 @@ from plimsoll.market.bars import YEAR, FloatArray, IntArray
 from plimsoll.market.portable import log
 from plimsoll.market.sources import OptionQuote, Series
 from plimsoll.risk.errors import ModelError
-from plimsoll.risk.har import SMALL, _LeastSquares
+from plimsoll.risk.har import SMALL, LeastSquares
 
 LEAST: Final = 1_000  # rows below which a regression says nothing
 
@@ -194,7 +194,7 @@ def regressed(
     rows = [np.ones(len(told)), *(column[told] for column in columns)]
     wanted = realised[told]
     found = np.full(len(realised), np.nan)
-    squares, taken = _LeastSquares(len(rows)), 0
+    squares, taken = LeastSquares(len(rows)), 0
     for start in range(0, len(realised), refit):
         upto = int(np.searchsorted(told, start - horizon, side="right"))  # what began so long ago has ended
         if upto < least:

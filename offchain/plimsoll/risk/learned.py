@@ -30,7 +30,7 @@ from eth_utils.crypto import keccak
 from plimsoll.market.bars import DAY, FloatArray, IntArray
 from plimsoll.market.portable import log
 from plimsoll.risk.errors import ModelError, TooFewObservationsError, check_bounds
-from plimsoll.risk.har import HOUR, HOURS, SHORT, SMALL, HarConfig, _decay, bar_variance, log_volatility, seasons
+from plimsoll.risk.har import HOUR, HOURS, SHORT, SMALL, HarConfig, bar_variance, decay_of, log_volatility, seasons
 from plimsoll.risk.implied import implied_log_variance
 from plimsoll.risk.plain import from_plain, to_plain
 from plimsoll.risk.volatility import ewma
@@ -127,7 +127,7 @@ def table_of(
     a_bar = forecast - float(log(horizon))
 
     def mean(values: FloatArray, half_life: float) -> FloatArray:
-        return np.maximum(ewma(values, _decay(half_life, interval)), SMALL)
+        return np.maximum(ewma(values, decay_of(half_life, interval)), SMALL)
 
     found: dict[str, FloatArray] = {"har": forecast}
     lives = [half_life for half_life in config.half_lives if half_life * DAY >= interval / 2]
@@ -169,7 +169,7 @@ def _against_month(depth: FloatArray, interval: int) -> FloatArray:
     safe = np.where(alive, depth, 0.0)
     if not alive.any():
         return np.full(len(depth), np.nan)
-    decay = _decay(30.0, interval)
+    decay = decay_of(30.0, interval)
     total, count = ewma(safe, decay, 0.0)[1:], ewma(alive.astype(np.float64), decay, 0.0)[1:]
     usual = np.where(alive, total / np.where(count > 0, count, 1.0), 1.0)
     return np.where(alive, log(np.where(alive, depth, 1.0)) - log(usual), np.nan)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from plimsoll.market.bars import DAY, YEAR
+from plimsoll.market.bars import DAY, YEAR, FloatArray
 from plimsoll.market.portable import expm1, power
 from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.risk.closing import Closing, ClosingConfig, closing
@@ -482,14 +482,19 @@ class HarFhs(EwmaFhs):
                 raise
             return EwmaFhs(self.config.young).forecast(market)
 
+    def _path(self, market: Market, bars: int, where: str) -> tuple[FloatArray, int]:
+        """Calmed volatility of the next `bars` at every close but the first, and the first entry that is known."""
+        history = market.history
+        return calmed_volatility(
+            history.returns, history.time[1:], history.interval, bars, history.ranges, self.config.har, what=where
+        )
+
     def _forecast(self, market: Market) -> tuple[float, float, Tail]:
         config, history = self.config, market.history
         where = f"underlying {market.underlying}"
         check_returns(history.returns, config.needed, where)
         bars = max(1, round(config.horizon / history.interval))
-        path, first = calmed_volatility(
-            history.returns, history.time[1:], history.interval, bars, history.ranges, config.har, what=where
-        )
+        path, first = self._path(market, bars, where)
         start = first + config.settle // history.interval
         residuals = (history.logs[bars:] - history.logs[:-bars])[start:] / path[start:-bars]
         check_returns(residuals, config.needed, f"{where}, residuals")

@@ -2,7 +2,7 @@
 
 A name is one of
 
-    a model of this package         har-fhs, ewma-fhs
+    a model of this package         har-fhs, ewma-fhs, learned-fhs
     an entry point                  of the group `plimsoll.models` of any installed package
     module:Class                    that can be imported
 
@@ -18,10 +18,11 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 from plimsoll.risk.errors import ModelError
+from plimsoll.risk.learned_fhs import LearnedFhs
 from plimsoll.risk.models import EwmaFhs, HarFhs, RiskModel
 
 GROUP: Final = "plimsoll.models"
-OWN: Final[Mapping[str, Any]] = {HarFhs.name: HarFhs, EwmaFhs.name: EwmaFhs}
+OWN: Final[Mapping[str, Any]] = {HarFhs.name: HarFhs, EwmaFhs.name: EwmaFhs, LearnedFhs.name: LearnedFhs}
 DEFAULT: Final = HarFhs.name
 
 
