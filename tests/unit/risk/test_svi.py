@@ -52,6 +52,33 @@ def test_durrleman_is_what_derivatives_say():
     assert FAR.durrleman(k) == pytest.approx(expected, abs=1e-4)
 
 
+def test_derivatives_by_the_parameters_are_what_differences_say():
+    k, h, at = np.linspace(-0.6, 0.6, 13), 1e-6, np.array([FAR.a, FAR.b, FAR.rho, FAR.m, FAR.sigma])
+    found = svi._derivatives(k, *at)
+    durrleman = svi._durrleman_derivative(k, found)
+    assert found[0] == pytest.approx(FAR.variance(k))
+    for place, move in enumerate(h * np.eye(5)):
+        ahead, behind = (svi._derivatives(k, *(at + sign * move)) for sign in (1, -1))
+        for of, by in zip(range(3), found[3:], strict=True):
+            assert by[place] == pytest.approx((ahead[of] - behind[of]) / (2 * h), abs=1e-6)
+        more, less = (svi._durrleman(k, *(at + sign * move)) for sign in (1, -1))
+        assert durrleman[place] == pytest.approx((more - less) / (2 * h), abs=1e-5)
+
+
+def test_durrleman_of_a_surface_is_its_slices_and_between_them_what_derivatives_say():
+    surface, k, h = svi.ImpliedSurface((NEAR, FAR)), np.linspace(-0.6, 0.6, 13), 1e-4
+    assert surface.durrleman(k, FAR.tau) == pytest.approx(FAR.durrleman(k))
+    for tau in (0.02, 0.12, 0.6):
+        w, up, down = (surface.variance(k + move, tau) for move in (0, h, -h))
+        first, second = (up - down) / (2 * h), (up + down - 2 * w) / h**2
+        expected = (1 - k * first / (2 * w)) ** 2 - first**2 / 4 * (1 / w + 0.25) + second / 2
+        assert surface.durrleman(k, tau) == pytest.approx(expected, abs=1e-4)
+        assert surface.butterfly_excess(tau) == 0
+    assert svi.ImpliedSurface((VOGT,)).butterfly_excess(VOGT.tau) > 0.01
+    with pytest.raises(PricingError, match="above 0"):
+        surface.durrleman(k, 0.0)
+
+
 # Gatheral and Jacquier, example 3.1 (after A. Vogt): a smile that looks fine and has butterfly arbitrage
 VOGT = svi.Slice(1.0, -0.0410, 0.1331, 0.3060, 0.3586, 0.4153)
 
