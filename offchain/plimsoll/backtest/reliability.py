@@ -476,9 +476,9 @@ def judge(walked: Walked) -> ReliabilityRecord:
     )
 
 
-def record(hours: int = HOURS, *, books: int = BOOKS, seed: int = 1) -> ReliabilityRecord:
+def record(hours: int = HOURS, *, books: int = BOOKS, paths: int = PATHS, seed: int = 1) -> ReliabilityRecord:
     """On the recorded hours of BTC and ETH; without them an empty record that says what it left out."""
     if not os.environ.get(DATA_VARIABLE):
         return ReliabilityRecord(None, None, left_out=f"probability of liquidation: {DATA_VARIABLE} is unset")
     bars = {name: load_recorded(f"{name.lower()}_usdt_spot_1h") for name in ("BTC", "ETH")}
-    return judge(walk(bars, hours=hours, books=books, seed=seed))
+    return judge(walk(bars, hours=hours, books=books, paths=paths, seed=seed))

@@ -217,7 +217,7 @@ def test_without_recorded_prices_the_record_says_what_it_left_out(monkeypatch):
 @pytest.mark.data
 @pytest.mark.slow
 def test_on_recorded_hours_the_probabilities_are_reliable():
-    found = record(books=2)
+    found = record(books=2, paths=100)
     assert found.calibrated.error < 0.05
     assert found.calibrated.skill > 0.3
 
