@@ -38,6 +38,8 @@ GUARDED_850: Final = "post 850 options over 12 expiries, guarded, 3 signatures"
 L1_GWEI: Final = 1.0
 L2_GWEI: Final = 0.01
 ETHER: Final = 3_000.0  # [USD]
+DAY: Final = 86_400
+SPLIT: Final = int(datetime(2023, 1, 1, tzinfo=UTC).timestamp())  # what a calibration has not seen comes after
 KEPT: Final = ROOT / "docs" / "figures-long.json"
 
 
@@ -189,6 +191,55 @@ class Sources:
         for horizon in (1, 8, 24):
             har_fhs(bars, horizon, 0.99)
         return time.process_time() - start
+
+    @cached_property
+    def calibration(self) -> Any:
+        """The shape of the default model searched on what was before 2023, and judged on what came after."""
+        from plimsoll.backtest.calibrate import calibrate  # noqa: PLC0415 - likewise
+        from plimsoll.backtest.run import recorded  # noqa: PLC0415
+
+        return calibrate(recorded(), SPLIT)
+
+    @cached_property
+    def forecasts(self) -> dict[str, float]:
+        """The learned forecast of volatility against HAR, out of sample, by QLIKE: markets, horizons and periods."""
+        from plimsoll.backtest.forecasts import LEARNED, choose, compare, recorded  # noqa: PLC0415 - likewise
+
+        found = compare(recorded())
+        choice = choose(found.scores)
+        day = [score.gain for score in found.of(LEARNED) if score.horizon == DAY]
+        return {"cells": choice.cells, "better": choice.better, "significant": choice.significant, "day": min(day)}
+
+    @cached_property
+    def offsets(self) -> Any:
+        """Long BTC against short ETH and the other way round, at posted and at constant offsets."""
+        from plimsoll.backtest.offsets import judge  # noqa: PLC0415 - likewise
+        from plimsoll.backtest.run import recorded  # noqa: PLC0415
+
+        first, second = recorded().values()
+        return judge(first, second)
+
+    @cached_property
+    def funding(self) -> list[Any]:
+        """Our funding rate against what an exchange's perpetuals paid."""
+        from plimsoll.backtest.premium import judge, recorded_funding, recorded_marks  # noqa: PLC0415 - likewise
+
+        return [judge(*recorded_marks(asset), recorded_funding(asset)) for asset in ("BTC", "ETH")]
+
+    @cached_property
+    def screened(self) -> dict[str, float]:
+        """A million accounts of eight positions screened, in a process of its own, whose memory is then its."""
+        code = "import json; from plimsoll.risk.screen import measure; print(json.dumps(measure()))"
+        found: dict[str, float] = json.loads(run([sys.executable, "-c", code]))
+        return found
+
+    @cached_property
+    def conforming(self) -> float:
+        """How many models of the package pass the contract test of models."""
+        from plimsoll.risk.conformance import check  # noqa: PLC0415 - likewise
+        from plimsoll.risk.named import OWN  # noqa: PLC0415
+
+        return sum(not check(name) for name in OWN)
 
     @cached_property
     def lanes(self) -> dict[str, float]:
@@ -390,6 +441,54 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("enforced.cells_not_green", "of 12 cells", ("=", 0), lambda s: s.enforced["not_green"], data=True),
     Row("enforced.margin_over_static", "static margins", ("<=", 0.90), lambda s: s.enforced["ratio"], data=True),
     Row("enforced.worst_5_day_rise", "%", ("<=", 150), lambda s: 100 * s.enforced["rise_5"], data=True),
+    Row(
+        "calibrate.unseen_margin_over_static",
+        "static margins",
+        ("<=", 0.90),
+        lambda s: s.calibration.present.unseen.ratio,
+        long=True,
+        data=True,
+    ),
+    Row("calibrate.unseen_red", "cells", ("=", 0), lambda s: s.calibration.present.unseen.red, long=True, data=True),
+    Row(
+        "calibrate.unseen_passing",
+        "of 12 cells",
+        (">=", 10),
+        lambda s: s.calibration.present.unseen.passing,
+        long=True,
+        data=True,
+    ),
+    Row("calibrate.place_when_trained", "of 27", ("<=", 3), lambda s: s.calibration.place, long=True, data=True),
+    Row("forecasts.learned_better", "of 12 cells", ("=", 12), lambda s: s.forecasts["better"], long=True, data=True),
+    Row(
+        "forecasts.learned_significantly",
+        "of 12 cells",
+        (">=", 7),
+        lambda s: s.forecasts["significant"],
+        long=True,
+        data=True,
+    ),
+    Row("forecasts.learned_gain_a_day", "%", (">", 0), lambda s: 100 * s.forecasts["day"], long=True, data=True),
+    Row(
+        "offsets.days_exceeded",
+        "% of days",
+        ("<=", 1),
+        lambda s: 100 * max(s.offsets.row("posted").exceeded_long, s.offsets.row("posted").exceeded_short),
+        data=True,
+    ),
+    Row(
+        "offsets.constant_80_exceeded",
+        "% of days",
+        (">", 1),
+        lambda s: 100 * s.offsets.row("constant 0.8").exceeded_long,
+        data=True,
+    ),
+    Row("funding.correlation", "", (">=", 0.8), lambda s: min(item.correlation for item in s.funding), data=True),
+    Row("funding.error", "bp an interval", ("<=", 0.5), lambda s: 1e4 * max(i.error for i in s.funding), data=True),
+    Row("models.conforming", "of 3 models", ("=", 3), lambda s: s.conforming),
+    Row("screen.accounts", "accounts", (">=", 1_000_000), lambda s: s.screened["accounts"]),
+    Row("screen.seconds", "s", ("<=", 1.0), lambda s: s.screened["seconds"]),
+    Row("screen.memory", "GiB", ("<=", 4), lambda s: s.screened["gibibytes"]),
     Row("lanes.books", "books", (">=", 10_000), lambda s: s.lanes["books"], long=True, data=True),
     Row("lanes.seen_on_average", "%", (">=", 98), lambda s: 100 * s.lanes["mean"], long=True, data=True),
     Row("lanes.seen_at_1st_percentile", "%", (">=", 90), lambda s: 100 * s.lanes["first"], long=True, data=True),

@@ -104,6 +104,11 @@ class Calibration:
         return self.trials[0]
 
     @property
+    def place(self) -> int:
+        """Where the present shape comes among the candidates by the training range, 1 the best; 0 if it was none."""
+        return 1 + next((k for k, trial in enumerate(self.trials) if trial.config == self.present.config), -1)
+
+    @property
     def parameters(self) -> dict[str, float]:
         """The change: parameters of `HarConfig`."""
         found = self.chosen.config
