@@ -18,8 +18,8 @@ and each is computed in at most n + 24 operations on correctly rounded inputs, n
 gross charge, to which every leg adds its cost, in 2 n + 24). So equities, scans and joint scan are off by at most
 gamma M, gamma = (n + 24) u / (1 - (n + 24) u), u = 2^-53; the portfolio after its offset by three times that, the
 gross charge by two, headroom by six and a little: 8 (n + 24) u M stands for it. Concentration is a square, of excess x
-that is off by e = 8 (n + 8) u (sizes + depth) + 4 units of wad: P kappa / depth (2 x e + e^2) more. Integer roundings on
-the other side are at most 10 + 2 P (1 + kappa) units of wad an underlying.
+that is off by e = 8 (n + 8) u (sizes + depth) + 4 units of wad: P kappa / depth (2 x e + e^2) more. Integer roundings
+on the other side are at most 10 + 2 P (1 + kappa) units of wad an underlying.
 
 Rows of an expiry in its settlement window, whose gains fade out by expiry, and of an underlying without posted scalars
 are not screened: their accounts are EXACT.
