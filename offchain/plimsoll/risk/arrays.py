@@ -135,7 +135,7 @@ class ArrayConfig:
     basis_floor: float = 0.01
     carry: float = 0.01
     spread: float = 0.0002
-    vol_spread: float = 0.01
+    vol_spread: float = 0.015
     skew_share: float = 0.10
     skew_floor: float = 0.05
     term_share: float = 0.06

@@ -362,7 +362,7 @@ def test_gross_charge_by_kind(make_market, now):
 
         skew, term = max(0.05, 0.1 * (up - 0.6)), max(0.03, 0.06 * (up - 0.6))
         moved = math.hypot(worst(basis, 0), worst(0, turned * skew), worst(0, term))
-        wanted = abs(floats.delta[i]) * 0.0002 + floats.vega[i] * 0.01 + 10e-6 + moved
+        wanted = abs(floats.delta[i]) * 0.0002 + floats.vega[i] * config.vol_spread + 10e-6 + moved
         gap = gross * 1e-6 - wanted
         assert 0 < gap <= free.gross[i] + 1e-6
     coarse = quantise(replace(floats, scenarios=SET.at_scale(COARSE)))
