@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Final
 
 from plimsoll.market.snapshot import Market
 from plimsoll.risk.cascade import CascadeConfig, cascade
 from plimsoll.risk.errors import check_bounds
 from plimsoll.risk.liquidity import Depth, DepthConfig, horizon, measured_depth
+
+LEAST_RANGE: Final = 1e-6  # a cascade begins at some range, even where the tail of a quiet market is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def closing(market: Market, now: int, scan_range: float, base: int, config: Clos
     now
         Market time [unix s].
     scan_range
-        Of the base horizon [1].
+        Of the base horizon [1], any number from 0; a cascade is looked at within its own reach.
     base
         That horizon [s].
     config
@@ -84,7 +87,8 @@ def closing(market: Market, now: int, scan_range: float, base: int, config: Clos
     crowded = 1.0
     if market.exposures is not None:
         held = market.exposures
-        crowded = cascade(
-            held.level, held.delta, min(scan_range, 1.0), depth.posted, config.band, config.cascade
-        ).factor
+        reached = min(
+            max(scan_range, LEAST_RANGE), config.cascade.max_reach
+        )  # the wildest day must not end in an error
+        crowded = cascade(held.level, held.delta, reached, depth.posted, config.band, config.cascade).factor
     return Closing(depth, thin, crowded, scan_range * math.sqrt(thin * crowded))

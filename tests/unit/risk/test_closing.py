@@ -57,6 +57,14 @@ def test_thinner_or_more_crowded_never_asks_less(one, other, delta, psr):
     assert psr <= ranges[0] <= ranges[1] <= ranges[2]
 
 
+@pytest.mark.parametrize("scan_range", [0.0, 1e-9, 0.95, 0.96, 1.0, 7.5])
+def test_no_range_that_a_tail_can_ask_for_ends_in_an_error(scan_range):
+    crowd = replace(BARE, exposures=Exposures([-0.5, 0.5], [500.0, -500.0]))
+    found = closing(crowd, NOW, scan_range, DAY, ClosingConfig())
+    assert found.crowded == (2.0 if scan_range > 0.5 else 1.0)
+    assert found.range == pytest.approx(scan_range * math.sqrt(found.crowded))
+
+
 def test_a_model_posts_depth_range_and_funding():
     time = NOW - 3_600 * np.arange(10, -1, -1)
     index = np.full(11, 100.0)
