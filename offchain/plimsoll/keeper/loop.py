@@ -208,8 +208,10 @@ class Keeper:
             built, reasons = self.assess(held)
             if built is not None and reasons:
                 posted = self._post(held, built, reasons)
-                if posted is not None and posted.ok and self.archive is not None:
-                    self.archive.posted(posted.digest, posted.transaction)
+                if posted is not None and posted.ok:
+                    if self.archive is not None:
+                        self.archive.posted(posted.digest, posted.transaction)
+                    self._answer(built)  # last: what it says is of a post that is known and archived already
         except FAILURES as problem:
             error = self._failed(problem, held.time)
         if posted is not None and not posted.ok:
@@ -244,7 +246,6 @@ class Keeper:
         if posted.ok:
             self.metrics.posts.inc()
             self.metrics.sequence.set(posted.sequence)
-            self._answer(built)
         else:
             self.metrics.failures.labels("post").inc()
         return posted

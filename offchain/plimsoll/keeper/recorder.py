@@ -1,7 +1,8 @@
 """The journal: what the keeper decided, intends and met, a line of JSON each, on disk before anything is sent.
 
 Each line has `time` [unix s, the chain's], `kind` and the fields of its kind. After a crash the last line says what was
-under way. Integers above 2**53 are written as they are: JSON has no limit, and Python reads them back exactly.
+under way; a line that it cut off is ended, and what comes after stands on a line of its own. Integers above 2**53 are
+written as they are: JSON has no limit, and Python reads them back exactly.
 """
 
 from __future__ import annotations
@@ -59,7 +60,11 @@ class JsonLinesRecorder:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.open("a", encoding="utf-8").close()
+            with path.open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        file.write(b"\n")
         except OSError as error:
             raise KeeperError(f"journal {path}: {error.strerror or error}") from error
 
@@ -73,10 +78,21 @@ class JsonLinesRecorder:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a journal; a last line cut off by a crash is left out."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+    """The lines of a journal; a line that a crash cut off, wherever it stands, is left out.
+
+    Raises
+    ------
+    KeeperError
+        Where the file cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    found = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(found, dict):
+                    yield found
+    except OSError as error:
+        raise KeeperError(f"journal {path}: {error.strerror or error}") from error

@@ -21,27 +21,34 @@ class ResponsivenessWatch:
     Parameters
     ----------
     journal
-        Lines of earlier runs; those of this kind are taken up.
+        Lines of earlier runs; those of this kind are taken up. Where time went back, as on another chain under the same
+        journal, what was later than the later line does not count.
     """
 
     def __init__(self, journal: Iterable[Mapping[str, Any]] = ()) -> None:
         self._posts: dict[int, deque[Posted]] = {}
         for line in journal:
             if line.get("kind") == KIND:
-                post = Posted(line["time"], line["psr"], line["forecast"])
-                self._posts.setdefault(line["underlying"], deque()).append(post)
+                self._take(line["underlying"], Posted(line["time"], line["psr"], line["forecast"]))
 
     def posted(self, built: BuiltReport) -> dict[int, Responsiveness]:
         """Take up a report that was believed; how each of its underlyings answers."""
         found = {}
         now = built.report.market_time
         for underlying, forecast in built.forecasts.items():
-            posts = self._posts.setdefault(underlying, deque())
-            while posts and (posts[0].time < now - LONGEST or posts[-1].time > now):
-                posts.popleft() if posts[0].time < now - LONGEST else posts.pop()
-            posts.append(Posted(now, forecast.psr, forecast.forecast_psr))
+            posts = self._take(underlying, Posted(now, forecast.psr, forecast.forecast_psr))
+            while posts[0].time < now - LONGEST:
+                posts.popleft()
             found[underlying] = responsiveness(posts)
         return found
+
+    def _take(self, underlying: int, post: Posted) -> deque[Posted]:
+        """Add what was posted behind what is no later; all that is known then."""
+        posts = self._posts.setdefault(underlying, deque())
+        while posts and posts[-1].time > post.time:
+            posts.pop()
+        posts.append(post)
+        return posts
 
 
 def line_of(underlying: int, built: BuiltReport, found: Responsiveness) -> dict[str, Any]:

@@ -167,7 +167,20 @@ def test_the_journal_survives_a_cut_off_line(tmp_path):
     journal.record("one", 1, big=2**200, raw=b"\x01")
     with path.open("a") as file:
         file.write('{"time": 2, "ki')
-    assert list(read_journal(path)) == [{"time": 1, "kind": "one", "big": 2**200, "raw": "0x01"}]
+    kept = {"time": 1, "kind": "one", "big": 2**200, "raw": "0x01"}
+    assert list(read_journal(path)) == [kept]
+    JsonLinesRecorder(path).record("three", 3)
+    assert list(read_journal(path)) == [kept, {"time": 3, "kind": "three"}]
+    JsonLinesRecorder(path).record("four", 4)
+    with path.open("ab") as file:
+        file.write(b"\xff\n7\n")
+    assert [line["time"] for line in read_journal(path)] == [1, 3, 4]
+    assert path.read_text(errors="replace").count("\n") == 6  # no line is empty
+
+
+def test_a_journal_that_cannot_be_read(tmp_path):
+    with pytest.raises(KeeperError, match=r"journal .*: Is a directory"):
+        list(read_journal(tmp_path))
 
 
 def test_a_journal_that_cannot_be_opened(tmp_path):

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from plimsoll.keeper.archive import Archive
 from plimsoll.keeper.watch import KIND, ResponsivenessWatch
+from plimsoll.risk.errors import ModelError
 
 from .conftest import UNDERLYING
 
@@ -52,3 +54,26 @@ def test_a_month_survives_a_restart_and_no_more(world):
     assert found.answers[0].margin == 0.0
     again = watch.posted(Said(41 * DAY, 150_000, 150_000))[UNDERLYING]
     assert [round(answer.margin, 9) for answer in again.answers] == [1.0, 1.0, 2.0]
+
+
+def test_a_journal_in_which_time_went_back_does_not_stop_it():
+    times = (10 * DAY, 11 * DAY, 2 * DAY, 3 * DAY)
+    lines = [{"kind": KIND, "time": t, "underlying": UNDERLYING, "psr": 10_000, "forecast": 10_000} for t in times]
+    found = ResponsivenessWatch(lines).posted(Said(4 * DAY, 20_000, 20_000))[UNDERLYING]
+    assert [answer.margin for answer in found.answers] == [1.0, 1.0, 1.0]
+
+
+def test_a_watch_that_fails_takes_nothing_from_the_post(world):
+    class Failing(ResponsivenessWatch):
+        def posted(self, built):
+            raise ModelError("out of order")
+
+    keeper = world.keeper()
+    keeper.archive, keeper.watch = Archive(world.folder / "reports"), Failing()
+    noted = []
+    keeper.archive.posted = lambda *said: noted.append(said)
+    found = keeper.round()
+    assert found.posted.ok
+    assert noted == [(found.posted.digest, found.posted.transaction)]
+    assert found.error == "ModelError: out of order"
+    assert world.reader.read().sequence == found.posted.sequence
