@@ -234,6 +234,28 @@ class Sources:
         return found
 
     @cached_property
+    def stressed(self) -> dict[str, float]:
+        """Named scenarios over the example's accounts and fund."""
+        from plimsoll.report.stress import numbers, stress  # noqa: PLC0415 - likewise
+        from plimsoll.risk.stress import StressBook  # noqa: PLC0415
+
+        return numbers(stress(StressBook.load(ROOT / "docs" / "stress.example.json")))
+
+    @cached_property
+    def reliability(self) -> dict[str, float]:
+        """Probabilities of falling under MM within a day against what happened, calibrated walk-forward."""
+        from plimsoll.backtest.reliability import record  # noqa: PLC0415 - likewise
+
+        return record().numbers()
+
+    @cached_property
+    def smile(self) -> dict[str, float]:
+        """Smiles completed without 30 % of a real chain's quotes, measured on those."""
+        from plimsoll.backtest.chains import smile_record  # noqa: PLC0415 - likewise
+
+        return smile_record()
+
+    @cached_property
     def conforming(self) -> float:
         """How many models of the package pass the contract test of models."""
         from plimsoll.risk.conformance import check  # noqa: PLC0415 - likewise
@@ -486,6 +508,13 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("funding.correlation", "", (">=", 0.8), lambda s: min(item.correlation for item in s.funding), data=True),
     Row("funding.error", "bp an interval", ("<=", 0.5), lambda s: 1e4 * max(i.error for i in s.funding), data=True),
     Row("models.conforming", "of 3 models", ("=", 3), lambda s: s.conforming),
+    Row("smile.inside_the_quotes", "% of held-out quotes", (">=", 90), lambda s: 100 * s.smile["inside"], data=True),
+    Row("smile.arbitrage", "ppm of the forward", ("<=", 1), lambda s: 1e6 * s.smile["arbitrage"], data=True),
+    Row("stress.scenarios", "scenarios", (">=", 10), lambda s: s.stressed["scenarios"]),
+    Row("stress.unaccounted", "quote", ("<=", 0.01), lambda s: s.stressed["gap"]),
+    Row("reliability.books", "books", (">=", 10_000), lambda s: s.reliability["books"], long=True, data=True),
+    Row("reliability.error", "%", ("<=", 2), lambda s: 100 * s.reliability["error"], long=True, data=True),
+    Row("reliability.skill", "", (">=", 0.3), lambda s: s.reliability["skill"], long=True, data=True),
     Row("screen.accounts", "accounts", (">=", 1_000_000), lambda s: s.screened["accounts"]),
     Row("screen.seconds", "s", ("<=", 1.0), lambda s: s.screened["seconds"]),
     Row("screen.memory", "GiB", ("<=", 4), lambda s: s.screened["gibibytes"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plimsoll.cli.base import EPILOG, FILE, FOLDER, OK, LateBar, cli, priced, show
+from plimsoll.cli.base import EPILOG, FILE, FOLDER, OK, InputError, LateBar, cli, priced, show
 
 if TYPE_CHECKING:
     from plimsoll.backtest.run import Run
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--hours", "horizons", multiple=True, type=click.IntRange(1, 240), help="A horizon [h]. [1, 8, 24]")
 @click.option("--level", type=float, default=0.99, show_default=True, help="Share of moves that margins cover.")
 @click.option("--out", type=FOLDER, help="Write backtest.html, with pictures, and backtest.json here.")
+@click.option("--book", type=FILE, help="With --out: disclose this book's fund against stress; see `plimsoll stress`.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON: every cell of every model.")
 def backtest(
     prices: tuple[Path, ...],
@@ -29,6 +30,7 @@ def backtest(
     horizons: tuple[int, ...],
     level: float,
     out: Path | None,
+    book: Path | None,
     *,
     as_json: bool,
 ) -> int:
@@ -38,13 +40,18 @@ def backtest(
     of the folder that PLIMSOLL_DATA names. Models are har-fhs, ewma-94, ewma-97-fhs and garch-t.
 
     \b
-      plimsoll backtest --out build/backtest
+      plimsoll backtest --out build/backtest --book docs/stress.example.json
       plimsoll backtest btc.csv.gz --model har-fhs --hours 8
     """  # noqa: D301 - \b is what click wants: keep these lines
     from plimsoll.backtest.run import run as backtested  # noqa: PLC0415 - scipy is slow to import
     from plimsoll.backtest.walk import MODELS  # noqa: PLC0415
     from plimsoll.report.backtest import backtest_tables, plain_of  # noqa: PLC0415
+    from plimsoll.report.stress import stress  # noqa: PLC0415
+    from plimsoll.risk.stress import StressBook  # noqa: PLC0415
 
+    if book is not None and out is None:
+        raise InputError("--book goes with --out: it is a part of the page")
+    held = StressBook.load(book) if book is not None else None
     assets = priced(prices)
     with LateBar() as bar:
         found = backtested(
@@ -57,14 +64,16 @@ def backtest(
         )
     plain = plain_of(found.records, found.summaries, found.enforced)
     if out is not None:
-        _write_backtest(out, assets, found, plain)
+        _write_backtest(out, assets, found, plain, stress(held) if held is not None else None)
     show(plain, lambda: backtest_tables(found.records, found.summaries, found.enforced), 170, as_json=as_json)
     if out is not None and not as_json:
         click.echo(f"written to {out / 'backtest.html'}")
     return OK
 
 
-def _write_backtest(out: Path, assets: Mapping[str, Bars], found: Run, plain: dict[str, Any]) -> None:
+def _write_backtest(
+    out: Path, assets: Mapping[str, Bars], found: Run, plain: dict[str, Any], stressed: dict[str, Any] | None
+) -> None:
     """The page and the numbers."""
     from plimsoll.report.backtest import backtest_page, margin_figure  # noqa: PLC0415 - matplotlib is slow to import
 
@@ -78,6 +87,6 @@ def _write_backtest(out: Path, assets: Mapping[str, Bars], found: Run, plain: di
     }
     ranges = {name: (int(bars.time[0]), int(bars.time[-1])) for name, bars in assets.items()}
     out.mkdir(parents=True, exist_ok=True)
-    page = backtest_page(found.records, found.summaries, found.points, pictures, ranges, found.enforced)
+    page = backtest_page(found.records, found.summaries, found.points, pictures, ranges, found.enforced, stressed)
     (out / "backtest.html").write_text(page, encoding="utf-8")
     (out / "backtest.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ from plimsoll.backtest.enforced import EnforcedRecord
 from plimsoll.backtest.record import HOUR, SIDES, Cell, Record, Summary, starts_of
 from plimsoll.backtest.walk import Margins
 from plimsoll.market.bars import Bars
+from plimsoll.report.disclosure import disclosure_part
 from plimsoll.report.page import CSS, table, tile
 from plimsoll.report.plots import AMBER, INK, MOVES, RUST, SEA, STYLE, to_png
 from plimsoll.report.tables import date
@@ -305,6 +306,7 @@ def backtest_page(
     pictures: Mapping[str, Figure],
     ranges: Mapping[str, tuple[int, int]],
     enforced: Sequence[EnforcedRecord] = (),
+    stressed: Mapping[str, Any] | None = None,
 ) -> str:
     """The page, complete in one file.
 
@@ -320,6 +322,8 @@ def backtest_page(
         Asset -> first and last time of its prices [unix s].
     enforced
         The first model's margins as a chain would have enforced them.
+    stressed
+        Summary of named scenarios over a book of accounts and a fund, for the disclosure.
     """
     first = summaries[0]
     cells = [cell for record in records if record.model == first.model for cell in record.cells]
@@ -357,11 +361,6 @@ weigh 0.4 to 1, and may reach further or less far.</p>
 <p>One window a day from 00:00 UTC, close to close; beside it the share of all windows, one from each close, and of the
 daily windows in which the worst price on the way was past the margin. Kupiec and Christoffersen reject above 3.84.</p>
 {_enforced_part(enforced)}
-<h2>Disclosure</h2>
-<p>Coverage promised 99 %; reached {1 - float(np.mean([cell.daily.share for cell in cells])):.2%} on average over the
-cells. The largest loss over its margin was {largest.worst:.2f} ({escape(largest.asset)},
-{"long" if largest.side == "down" else "short"}, {largest.horizon // HOUR} h, {date(largest.worst_at)}); 11 to 13 March
-2020 stand in every count above, but not in this one. What is not in this record: gaps of an exchange's outage count as
-one bar; costs of closing, which the gross charge pays; jumps of a stablecoin.</p>
+{disclosure_part(cells, stressed)}
 </main></html>
 """

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ def command(*arguments):
     with pytest.raises(SystemExit) as left:
         cli.main(["backtest", *map(str, arguments)])
     return left.value.code
+
+
+BOOK = Path(__file__).resolve().parents[3] / "docs" / "stress.example.json"
 
 
 def write(path, days=820, seed=3):
@@ -41,7 +45,8 @@ def prices(tmp_path_factory):
 
 
 def test_a_table_a_page_and_the_numbers(prices, tmp_path, capsys):
-    assert command(prices, "--model", "har-fhs", "--model", "ewma-94", "--hours", 8, "--out", tmp_path / "out") == 0
+    models = ("--model", "har-fhs", "--model", "ewma-94")
+    assert command(prices, *models, "--hours", 8, "--out", tmp_path / "out", "--book", BOOK) == 0
     shown = capsys.readouterr().out
     assert "har-fhs" in shown
     assert "ewma-94" in shown
@@ -49,6 +54,9 @@ def test_a_table_a_page_and_the_numbers(prices, tmp_path, capsys):
     page = (tmp_path / "out" / "backtest.html").read_text()
     assert page.count("data:image/png;base64,") == 2
     assert "TOY 2020-01-01 .. 2022-03-30" in page
+    assert "As enforced" in page
+    assert "The fund against stress" in page
+    assert "depeg-staked" in page
     assert "http" not in page.replace("http-equiv", "")
     plain = json.loads((tmp_path / "out" / "backtest.json").read_text())
     assert [found["model"] for found in plain["models"]] == ["har-fhs", "ewma-94"]
@@ -60,6 +68,7 @@ def test_json_says_only_json(prices, capsys):
     assert command(prices, "--model", "ewma-97-fhs", "--hours", 1, "--json") == 0
     plain = json.loads(capsys.readouterr().out)
     assert plain["models"][0]["cells"] == 2
+    assert [(found["asset"], found["liquidating"]) for found in plain["enforced"]] == [("TOY", 0)]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +77,8 @@ def test_json_says_only_json(prices, capsys):
         (["--model", "crystal-ball"], "model 'crystal-ball'; har-fhs"),
         (["--level", "0.5"], "level 0.5; 0.9 .. 1 is right"),
         (["--hours", "0"], "0 is not in the range"),
+        (["--book", BOOK], "--book goes with --out"),
+        (["--out", "nowhere", "--book", "none.json"], "none.json"),
     ],
 )
 def test_bad_input_has_a_name_and_a_code(prices, arguments, said, capsys):
