@@ -394,13 +394,17 @@ def pair_correlations(
     return found
 
 
-def _common(histories: Sequence[History]) -> tuple[IntArray, list[FloatArray]]:
-    """Times that all histories have, and the logarithms of the closes at them."""
-    if all(np.array_equal(a.time, b.time) for a, b in pairwise(histories)):
+def _common(histories: Sequence[History], interval: int) -> tuple[IntArray, list[FloatArray]]:
+    """When bars of `interval` [s] open that close where all histories have a close, and the closes' logarithms.
+
+    Bars of different lengths that open together close apart: it is the closes that must be of one moment.
+    """
+    if all(a.interval == b.interval and np.array_equal(a.time, b.time) for a, b in pairwise(histories)):
         return histories[0].time, [history.logs for history in histories]
-    time = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), (h.time for h in histories))
-    closes = [h.close[np.searchsorted(h.time, time)] for h in histories]
-    return time, [log(close) for close in closes]
+    ends = [h.time + h.interval for h in histories]
+    time = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), ends)
+    closes = [h.close[np.searchsorted(end, time)] for h, end in zip(histories, ends, strict=True)]
+    return time - interval, [log(close) for close in closes]
 
 
 def offset_of(counted: float, days: float, config: OffsetConfig = DEFAULT_OFFSETS) -> int:
@@ -434,7 +438,7 @@ def class_offset(markets: Sequence[Market], config: OffsetConfig = DEFAULT_OFFSE
     if len(markets) < 2:
         return 0
     interval = max(market.history.interval for market in markets)
-    time, logs = _common([market.history for market in markets])
+    time, logs = _common([market.history for market in markets], interval)
     days = (len(time) - 1) * interval / DAY
     if len(time) < 2 or days < config.least_days:
         return 0

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 
+from plimsoll.market.snapshot import History
 from plimsoll.risk.correlation import (
     OffsetConfig,
     break_error,
@@ -99,6 +100,17 @@ def test_only_common_times_count(pair):
     assert class_offset((a, patchy), CONFIG) == pytest.approx(class_offset((a, b), CONFIG), abs=60_000)
     apart = replace(b, history=replace(history, time=history.time - 7))
     assert class_offset((a, apart), CONFIG) == 0
+
+
+def test_bars_of_different_lengths_are_held_together_where_they_close(pair):
+    """The same prices by the hour and by the day move as one; opens at midnight would set them 23 hours apart."""
+    a, b = pair(0.9)
+    moves = np.random.default_rng(11).normal(0, 0.006, 24 * 320)
+    closes = 100 * np.exp(np.cumsum(moves))
+    hourly = History(START + HOUR * np.arange(len(closes)), closes, HOUR)
+    daily = History(START + DAY * np.arange(320), closes[23::24], DAY)
+    mixed = class_offset((replace(a, history=hourly), replace(b, history=daily)), CONFIG)
+    assert mixed == class_offset((replace(a, history=daily), replace(b, history=daily)), CONFIG) > 0
 
 
 def test_steps_are_limited():
