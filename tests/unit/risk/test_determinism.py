@@ -24,6 +24,7 @@ MANY = 40
 ROOT = Path(plimsoll.__file__).parent
 # every module between a snapshot and a report
 PATH = (
+    "market/observed.py",
     "market/snapshot.py",
     "market/portable.py",
     "risk/arrays.py",
@@ -33,6 +34,8 @@ PATH = (
     "risk/closing.py",
     "risk/engine.py",
     "risk/har.py",
+    "risk/learned.py",
+    "risk/learned_fhs.py",
     "risk/limits.py",
     "risk/liquidity.py",
     "risk/models.py",
@@ -43,6 +46,8 @@ PATH = (
     "risk/volatility.py",
     "risk/watch.py",
 )
+# fits trees and judges fits, once and by one machine; what comes of it enters a report as plain numbers
+OFF_LINE = {"risk/learned.py": {"fit", "_fitted", "_exported", "training_error"}}
 
 
 def test_draws_reach_all_that_a_report_holds():
@@ -139,10 +144,11 @@ def calls(tree):
 
 # Basic operations, what moves bits or picks elements, and running sums: IEEE 754 fixes them, in numpy's own order.
 EXACT_NUMPY = """
-    abs add append arange argmax argmin argsort array array_equal asarray broadcast_shapes broadcast_to ceil clip
-    concatenate cumprod cumsum diff empty empty_like errstate flatnonzero floor frexp full full_like intersect1d
-    isfinite isnan ldexp max maximum min minimum negative partition repeat rint searchsorted sign sort split sqrt square
-    subtract take tile where zeros zeros_like any all ones bincount
+    abs add append arange argmax argmin argsort array array_equal asarray broadcast_shapes broadcast_to ceil
+    clip concatenate cumprod cumsum diff empty empty_like errstate flatnonzero finfo float64 floor frexp full
+    full_like intersect1d isfinite isinf isnan ldexp max maximum min minimum negative partition repeat rint
+    searchsorted sign sort split sqrt square stack subtract take tile where zeros zeros_like any all ones
+    bincount
 """
 EXACT_MATH = frozenset({"sqrt", "fsum", "floor", "ceil", "isfinite"})
 
@@ -150,6 +156,10 @@ EXACT_MATH = frozenset({"sqrt", "fsum", "floor", "ceil", "isfinite"})
 @pytest.mark.parametrize("name", PATH)
 def test_nothing_on_the_path_asks_a_library_for_what_ieee_does_not_fix(name):
     tree = ast.parse((ROOT / name).read_text())
+    off_line = OFF_LINE.get(name, set())
+    kept = [node for node in tree.body if not (isinstance(node, ast.FunctionDef) and node.name in off_line)]
+    assert len(tree.body) - len(kept) == len(off_line)
+    tree.body = kept
     for owner, function, line in calls(tree):
         if owner == "np":
             assert function in EXACT_NUMPY.split(), f"{name}:{line} np.{function}"
