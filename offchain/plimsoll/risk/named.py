@@ -17,7 +17,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from plimsoll.risk.errors import ModelError
+from plimsoll.risk.errors import ModelError, RiskError
 from plimsoll.risk.learned_fhs import LearnedFhs
 from plimsoll.risk.models import EwmaFhs, HarFhs, RiskModel
 
@@ -55,8 +55,8 @@ def _entered(name: str) -> Any:
     for entry in entry_points(group=GROUP, name=name):
         try:
             return entry.load()
-        except (ImportError, AttributeError) as error:
-            raise ModelError(f"model {name!r}: entry point {entry.value} cannot be loaded: {error}") from error
+        except Exception as error:
+            raise ModelError(f"model {name!r}: entry point {entry.value} cannot be loaded: {_told(error)}") from error
     return None
 
 
@@ -66,8 +66,12 @@ def _imported(name: str) -> Any:
         raise ModelError(f"model {name!r} is unknown here; {', '.join(known())}, or module:Class, is right")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ModelError(f"model {name!r} cannot be imported: {error}") from error
+    except Exception as error:
+        raise ModelError(f"model {name!r} cannot be imported: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__} {error}"
 
 
 def made(name: str = DEFAULT, parameters: Mapping[str, Any] | None = None) -> RiskModel:
@@ -81,8 +85,12 @@ def made(name: str = DEFAULT, parameters: Mapping[str, Any] | None = None) -> Ri
     kind = class_of(name)
     try:
         found: RiskModel = kind.of(dict(parameters or {}))
+    except RiskError:
+        raise
     except (ValueError, TypeError) as error:
         raise ModelError(f"model {kind.name} {kind.version}: {error}") from error
+    except Exception as error:
+        raise ModelError(f"model {kind.name} {kind.version}: {_told(error)}") from error
     return found
 
 

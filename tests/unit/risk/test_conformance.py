@@ -125,11 +125,15 @@ def test_each_rule_finds_who_breaks_it(monkeypatch, kind, rule, said):
     assert any(item.rule == rule and said in item.seen for item in found), [str(item) for item in found]
 
 
-def test_names_that_lead_nowhere(monkeypatch, installed):
+def test_names_that_lead_nowhere(monkeypatch, installed, tmp_path):
+    (tmp_path / "broken_model.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
     for name, said in (
         ("nobody", "'nobody' is unknown here; har-fhs, ewma-fhs"),
         ("no.such:Thing", "cannot be imported"),
         ("math:Nothing", "cannot be imported"),
+        (".relative:Thing", "cannot be imported: TypeError"),
+        ("broken_model:Thing", "cannot be imported: ZeroDivisionError"),
         ("math:pi", "has no name, version, of, assess, parameters"),
         ("plimsoll.risk.models:EwmaFhs", "calls itself 'ewma-fhs'"),
     ):
@@ -139,6 +143,9 @@ def test_names_that_lead_nowhere(monkeypatch, installed):
         made("har-fhs", {"wrong": 1})
     with pytest.raises(ModelError, match="level 7"):
         made("max-move", {"level": 7})
+    monkeypatch.setattr("margin_model.MaxMove.of", lambda parameters: parameters["lost"])
+    with pytest.raises(ModelError, match=r"max-move .*: KeyError 'lost'"):
+        made("max-move")
     monkeypatch.delattr("margin_model.MaxMove")
     with pytest.raises(ModelError, match="entry point margin_model:MaxMove cannot be loaded"):
         class_of("max-move")
