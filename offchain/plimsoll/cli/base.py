@@ -99,13 +99,16 @@ def priced(files: Sequence[Path]) -> dict[str, Bars]:
 
 
 def show(plain: Any, tables: Callable[[], RenderableType], width: int, *, as_json: bool) -> None:
-    """Plain values as JSON, or tables: as wide as the terminal, or `width` where there is none."""
+    """Plain values as JSON, or tables: as wide as the terminal, or `width` where there is none.
+
+    Names come from files: brackets in them are text, not markup.
+    """
     if as_json:
         click.echo(json.dumps(plain, indent=2))
         return
     from rich.console import Console  # noqa: PLC0415
 
-    Console(highlight=False, width=None if sys.stdout.isatty() else width).print(tables())
+    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else width).print(tables())
 
 
 class LateBar:

@@ -72,6 +72,14 @@ def test_bad_input_ends_with_two_and_a_reason(arguments, says, capsys):
     assert says in capsys.readouterr().err
 
 
+def test_a_name_in_brackets_is_text(tmp_path, capsys):
+    data = json.loads(EXAMPLE.read_text())
+    data["accounts"] = {"[/desk] [bold]one": {"cash": 1.0}}
+    (tmp_path / "book.json").write_text(json.dumps(data))
+    assert run(tmp_path / "book.json", "--scenario", "up-50") == 0
+    assert "[/desk] [bold]one" in capsys.readouterr().out
+
+
 def test_more_accounts_than_fit_are_counted():
     data = json.loads(EXAMPLE.read_text())
     data["accounts"] = {f"account {k}": {"cash": 1.0} for k in range(SHOWN + 5)}
