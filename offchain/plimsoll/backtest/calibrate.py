@@ -91,12 +91,15 @@ class Calibration:
         How many of them keep the wishes on the training range.
     split
         Where training ends and the unseen range begins [unix s].
+    level
+        Share of moves that the margins cover.
     """
 
     trials: tuple[Trial, ...]
     present: Trial
     admissible: int
     split: int
+    level: float
 
     @property
     def chosen(self) -> Trial:
@@ -107,6 +110,11 @@ class Calibration:
     def place(self) -> int:
         """Where the present shape comes among the candidates by the training range, 1 the best; 0 if it was none."""
         return 1 + next((k for k, trial in enumerate(self.trials) if trial.config == self.present.config), -1)
+
+    @property
+    def horizons(self) -> tuple[int, ...]:
+        """Over which it was judged [s]."""
+        return tuple(self.present.train.ratios)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -163,13 +171,15 @@ def calibrate(
         Nothing to try, candidates of different forecasts, or a range too short to judge on.
     """
     wishes, present = wishes or Wishes(), present or HarConfig()
+    horizons = tuple(dict.fromkeys(horizons))  # one named twice would count twice
     everything = list(dict.fromkeys((*candidates, present)))
     if not candidates or not assets:
         raise BacktestError("at least one candidate and one asset are right")
     if len({_forecast_of(config) for config in everything}) > 1:
         raise BacktestError("candidates differ in more than weight, reach, rise and window; one forecast is right")
     for name, bars in assets.items():
-        days = (split - int(bars.time[0]) - WARM_UP) // DAY, (int(bars.time[-1]) - split) // DAY
+        first, last = int(bars.time[0]), int(bars.time[-1])
+        days = max(0, (min(split, last) - first - WARM_UP) // DAY), max(0, (last - max(split, first)) // DAY)
         if min(days) < LEAST_DAYS:
             raise BacktestError(
                 f"{name}: {days[0]} days of training after the warm-up, {days[1]} unseen; "
@@ -196,7 +206,7 @@ def calibrate(
         (trials[c] for c in dict.fromkeys(candidates)), key=lambda t: (wishes.missed(t.train), t.train.ratio)
     )
     kept = sum(wishes.missed(trial.train) == 0 for trial in order)
-    return Calibration(tuple(order), trials[present], kept, split)
+    return Calibration(tuple(order), trials[present], kept, split, level)
 
 
 def _path(logs: FloatArray) -> FloatArray:

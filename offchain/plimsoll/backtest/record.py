@@ -119,7 +119,7 @@ def starts_of(bars: Bars, margins: Margins, horizon: int, warm_up: int = WARM_UP
     Raises
     ------
     BacktestError
-        There is none, or the model says nothing at one.
+        There is none, or the model says nothing at one, or asks for nothing: a loss over no margin is no number.
     """
     known = np.flatnonzero((bars.time % DAY == 0) & (bars.time >= bars.time[0] + warm_up))
     found = known[known + horizon <= len(bars)]
@@ -128,6 +128,9 @@ def starts_of(bars: Bars, margins: Margins, horizon: int, warm_up: int = WARM_UP
     silent = found[~(np.isfinite(margins.down[found]) & np.isfinite(margins.up[found]))]
     if len(silent):
         raise BacktestError(f"{bars.source}: no margin at {bars.time[silent[0]]}, after the warm-up")
+    nothing = found[(margins.down[found] <= 0) | (margins.up[found] <= 0)]
+    if len(nothing):
+        raise BacktestError(f"{bars.source}: a margin of 0 at {bars.time[nothing[0]]}; prices that move are right")
     return found
 
 

@@ -106,6 +106,7 @@ def run(
     if not 0.9 <= level < 1:
         raise BacktestError(f"level {level}; 0.9 .. 1 is right")
     chosen = {name: model_of(name) for name in models}
+    horizons = tuple(dict.fromkeys(horizons))  # one named twice would count twice
     for name, bars in assets.items():
         for horizon in horizons:
             if horizon <= 0 or horizon % bars.interval:

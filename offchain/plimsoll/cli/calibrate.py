@@ -43,6 +43,8 @@ def calibrate(
         raise InputError(f"--level {level}; 0.9 .. 1 is right")
     if propose is not None and propose.exists():
         raise InputError(f"--propose {propose}: the file is there already; a new name is right")
+    if propose is not None and not propose.parent.is_dir():
+        raise InputError(f"--propose {propose}: there is no folder {propose.parent}; one that exists is right")
     assets = priced(prices)
     with LateBar() as bar:
         found = calibrated(
@@ -55,7 +57,10 @@ def calibrate(
     show(plain_of(found), lambda: calibrate_tables(found), 190, as_json=as_json)
     if propose is not None:
         ranges = {name: (int(bars.time[0]), int(bars.time[-1])) for name, bars in assets.items()}
-        propose.write_text(proposal(found, ranges), encoding="utf-8")
+        try:
+            propose.write_text(proposal(found, ranges), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"--propose {propose}: {error.strerror or error}") from error
         if not as_json:
             click.echo(f"proposed in {propose}")
     return OK

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from plimsoll import __version__
 from plimsoll.backtest.calibrate import Calibration, Trial
-from plimsoll.backtest.record import Summary
+from plimsoll.backtest.record import HOUR, Summary
 from plimsoll.report.tables import date
 from plimsoll.risk.named import DEFAULT, made
 
@@ -45,6 +45,8 @@ def plain_of(found: Calibration) -> dict[str, Any]:
     """Everything as plain values."""
     return {
         "split": date(found.split),
+        "level": found.level,
+        "horizons": list(found.horizons),
         "tried": len(found.trials),
         "admissible": found.admissible,
         "better_unseen": found.is_better,
@@ -102,6 +104,10 @@ def proposal(found: Calibration, ranges: Mapping[str, tuple[int, int]]) -> str:
         "# Proposed, to be reviewed: put `model` into the settings of every node at once, so that they agree.",
         f"# Plimsoll {__version__}; {len(found.trials)} candidates, {found.admissible} admissible when trained.",
     ]
+    hours = ", ".join(f"{horizon // HOUR} h" for horizon in found.horizons)
+    lines.append(
+        f"# Margins that cover {found.level:.2%} of moves, over {hours}; `level` and `horizon` are not changed."
+    )
     lines += [
         f"# {name}: {date(first)} .. {date(last)}, split at {date(found.split)}"
         for name, (first, last) in ranges.items()

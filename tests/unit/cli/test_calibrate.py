@@ -86,6 +86,7 @@ def test_the_proposal_is_settings_with_the_evidence(found, bars):
     assert model.name == DEFAULT
     assert model.parameters["har"]["weight"] == found.chosen.config.weight
     assert "TOY: 2020-09-14 .. " in text
+    assert "# Margins that cover 99.00% of moves, over 24 h;" in text
     assert text.count("unseen: ") == text.count("trained: ") == 2
     assert ("no better than what is in use" in text) == (not found.is_better)
     plain = json.loads(json.dumps(plain_of(found)))
@@ -113,6 +114,34 @@ def test_tables_say_whether_to_change(found):
     assert "costs or moves less" in said(replace(found, trials=(better,)))
 
 
+def test_a_price_that_stands_still_is_refused_and_not_admissible(bars, split):
+    """Margins of 0 would make every comparison one with NaN, which keeps all wishes."""
+    still = np.full(len(bars), 100.0)
+    flat = Bars(bars.time, still, still, still, still, bars.volume, HOUR)
+    with pytest.raises(BacktestError, match="a margin of 0 at "):
+        calibrate({"TOY": flat}, split, SHAPES[:1], [DAY])
+
+
+def test_a_horizon_named_twice_counts_once(bars, split, found):
+    twice = calibrate({"TOY": bars}, split, SHAPES, [DAY, DAY])
+    assert twice.horizons == (DAY,)
+    assert twice.trials == found.trials
+
+
+def test_a_proposal_that_cannot_be_written_is_no_traceback(found, bars, tmp_path, capsys, monkeypatch):
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    monkeypatch.setattr("plimsoll.cli.calibrate.priced", lambda _: {"TOY": bars})
+    monkeypatch.setattr("plimsoll.backtest.calibrate.calibrate", lambda *_, **__: found)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    assert run("--propose", closed / "new.yaml") == 2
+    assert "new.yaml: Permission denied" in capsys.readouterr().err
+
+
 def test_bad_input_has_a_name(bars, split, tmp_path, capsys, monkeypatch):
     with pytest.raises(BacktestError, match="at least one candidate"):
         calibrate({"TOY": bars}, split, ())
@@ -120,11 +149,16 @@ def test_bad_input_has_a_name(bars, split, tmp_path, capsys, monkeypatch):
         calibrate({"TOY": bars}, split, [HarConfig(burn_in=90)])
     with pytest.raises(BacktestError, match=r"TOY: .* days of training after the warm-up, .* unseen; 180 of each"):
         calibrate({"TOY": bars}, int(bars.time[0]) + 740 * DAY)
+    with pytest.raises(BacktestError, match="TOY: 419 days of training after the warm-up, 0 unseen"):
+        calibrate({"TOY": bars}, int(bars.time[-1]) + 9_000 * DAY)
+    with pytest.raises(BacktestError, match="TOY: 0 days of training after the warm-up, 1149 unseen"):
+        calibrate({"TOY": bars}, 0)
     there = tmp_path / "there.yaml"
     there.write_text("")
     monkeypatch.delenv("PLIMSOLL_DATA", raising=False)
     for arguments, why in (
         (["--propose", there], "the file is there already"),
+        (["--propose", tmp_path / "none" / "new.yaml"], "there is no folder"),
         (["--level", 0.5], "--level 0.5; 0.9 .. 1 is right"),
         ([], "PLIMSOLL_DATA: is not set"),
         ([tmp_path / "none.csv"], "none.csv"),
