@@ -107,7 +107,13 @@ def test_every_forecast_speaks_after_the_warm_up(subject, paths):
         assert np.isfinite(path[late]).all(), name
 
 
-@pytest.mark.parametrize("missing", [("implied",), ("funding",), ("depth",), ("implied", "funding", "depth")])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ("implied", "funding", "depth"),
+        *(pytest.param((name,), marks=pytest.mark.long) for name in ("implied", "funding", "depth")),
+    ],
+)
 def test_every_forecast_runs_with_inputs_missing(subject, paths, missing, monkeypatch):
     # slow, and it has no inputs
     monkeypatch.setattr(forecasts, "garch_log_variance", lambda *_: paths.forecasts["garch-t"])
