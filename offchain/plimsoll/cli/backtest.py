@@ -51,7 +51,7 @@ def backtest(
 
     if book is not None and out is None:
         raise InputError("--book goes with --out: it is a part of the page")
-    held = StressBook.load(book) if book is not None else None
+    stressed = stress(StressBook.load(book)) if book is not None else None  # first: it is soon done, or soon refused
     assets = priced(prices)
     with LateBar() as bar:
         found = backtested(
@@ -64,7 +64,7 @@ def backtest(
         )
     plain = plain_of(found.records, found.summaries, found.enforced)
     if out is not None:
-        _write_backtest(out, assets, found, plain, stress(held) if held is not None else None)
+        _write_backtest(out, assets, found, plain, stressed)
     show(plain, lambda: backtest_tables(found.records, found.summaries, found.enforced), 170, as_json=as_json)
     if out is not None and not as_json:
         click.echo(f"written to {out / 'backtest.html'}")
@@ -86,7 +86,10 @@ def _write_backtest(
         for name, bars in assets.items()
     }
     ranges = {name: (int(bars.time[0]), int(bars.time[-1])) for name, bars in assets.items()}
-    out.mkdir(parents=True, exist_ok=True)
     page = backtest_page(found.records, found.summaries, found.points, pictures, ranges, found.enforced, stressed)
-    (out / "backtest.html").write_text(page, encoding="utf-8")
-    (out / "backtest.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "backtest.html").write_text(page, encoding="utf-8")
+        (out / "backtest.json").write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out {out}: {error.strerror or error}") from error

@@ -19,7 +19,7 @@ from plimsoll.backtest.enforced import EnforcedRecord
 from plimsoll.backtest.record import HOUR, SIDES, Cell, Record, Summary, starts_of
 from plimsoll.backtest.walk import Margins
 from plimsoll.market.bars import Bars
-from plimsoll.report.disclosure import disclosure_part
+from plimsoll.report.disclosure import disclosure_part, percent
 from plimsoll.report.page import CSS, table, tile
 from plimsoll.report.plots import AMBER, INK, MOVES, RUST, SEA, STYLE, to_png
 from plimsoll.report.tables import date
@@ -347,8 +347,8 @@ def backtest_page(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Back-test of {escape(first.model)}</title><style>{CSS}</style><main>
 <h1>Back-test of {escape(first.model)}</h1>
-<p class="muted">{what}. Every margin is set from what was known at its close; margins promise to cover 99 % of moves,
-{sides}, each side by itself.</p>
+<p class="muted">{what}. Every margin is set from what was known at its close; margins promise to cover {percent(1 - cells[0].daily.p)} of
+moves, {sides}, each side by itself.</p>
 <div class="tiles">{tiles}</div>
 <h2>Models</h2><div class="card">{models}</div>
 <p>Margin over static: the average margin over the one static margin that, chosen with hindsight, leaves the same total

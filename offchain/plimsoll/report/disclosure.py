@@ -45,6 +45,11 @@ def concentration(accounts: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
+def percent(share: float) -> str:
+    """A share as people write a level: 99 %, 97.5 %."""
+    return f"{100 * share:.4g} %"
+
+
 def disclosure_part(cells: Sequence[Cell], stressed: Mapping[str, Any] | None = None) -> str:
     """The part of the page.
 
@@ -59,7 +64,7 @@ def disclosure_part(cells: Sequence[Cell], stressed: Mapping[str, Any] | None = 
     covered = 1 - float(np.mean([cell.daily.share for cell in cells]))
     side = "long" if largest.side == "down" else "short"
     said = f"""<h2>Disclosure</h2>
-<p>Coverage promised 99 %; reached {covered:.2%} on average over the cells. The largest loss over its margin was
+<p>Coverage promised {percent(1 - largest.daily.p)}; reached {covered:.2%} on average over the cells. The largest loss over its margin was
 {largest.worst:.2f} ({escape(largest.asset)}, {side}, {largest.horizon // HOUR} h, {date(largest.worst_at)}); 11 to 13
 March 2020 stand in every count above, but not in this one. What is not in this record: gaps of an exchange's outage
 count as one bar; costs of closing, which the gross charge pays; jumps of a stablecoin.</p>"""

@@ -64,6 +64,21 @@ def test_a_table_a_page_and_the_numbers(prices, tmp_path, capsys):
     assert all(0 < cell["average"] < 1 for cell in plain["cells"])
 
 
+def test_the_page_promises_the_level_that_was_asked_for(prices, tmp_path):
+    asked = ("--model", "ewma-94", "--hours", 8, "--level", 0.975)
+    assert command(prices, *asked, "--out", tmp_path / "out") == 0
+    page = (tmp_path / "out" / "backtest.html").read_text()
+    assert "promise to cover 97.5 % of" in page
+    assert "Coverage promised 97.5 %" in page
+    assert "99 %" not in page
+
+
+def test_a_page_that_cannot_be_written_is_no_traceback(prices, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert command(prices, "--model", "ewma-94", "--hours", 8, "--out", tmp_path / "file" / "out") == 2
+    assert "out: Not a directory" in capsys.readouterr().err
+
+
 def test_json_says_only_json(prices, capsys):
     assert command(prices, "--model", "ewma-97-fhs", "--hours", 1, "--json") == 0
     plain = json.loads(capsys.readouterr().out)
