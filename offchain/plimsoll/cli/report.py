@@ -14,7 +14,9 @@ from plimsoll.cli.base import EPILOG, FILE, OK, InputError, cli, moment
 @cli.command(epilog=EPILOG)
 @click.argument("snapshot", type=FILE)
 @click.option("--sequence", type=click.IntRange(1, 2**64 - 1), default=1, show_default=True, help="Of the report.")
-@click.option("--chain-id", type=click.IntRange(1), help="With --oracle: show the digest that signers sign.")
+@click.option(
+    "--chain-id", type=click.IntRange(1, 2**256 - 1), help="With --oracle: show the digest that signers sign."
+)
 @click.option("--oracle", help="Address of the RiskOracle.")
 @click.option("--model", "chosen", default="har-fhs", show_default=True, help="Model, an entry point or module:Class.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")

@@ -167,6 +167,13 @@ def test_report_recomputes_a_snapshot(snapshot, capsys):
     assert "MM" in capsys.readouterr().out
 
 
+def test_report_refuses_a_chain_that_no_word_holds(snapshot, capsys):
+    where = ["--oracle", "0x" + "11" * 20, "--chain-id"]
+    assert run("report", snapshot, *where, 2**256) == 2
+    assert "not in the range" in capsys.readouterr().err
+    assert run("report", snapshot, *where, 2**256 - 1) == 0
+
+
 def test_report_refuses_what_is_no_snapshot(snapshot, capsys):
     snapshot.write_text(snapshot.read_text().replace('"format":1', '"format":2'))
     assert run("report", snapshot) == 2
