@@ -347,8 +347,8 @@ def backtest_page(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Back-test of {escape(first.model)}</title><style>{CSS}</style><main>
 <h1>Back-test of {escape(first.model)}</h1>
-<p class="muted">{what}. Every margin is set from what was known at its close; margins promise to cover {percent(1 - cells[0].daily.p)} of
-moves, {sides}, each side by itself.</p>
+<p class="muted">{what}. Every margin is set from what was known at its close; margins promise to cover
+{percent(1 - cells[0].daily.p)} of moves, {sides}, each side by itself.</p>
 <div class="tiles">{tiles}</div>
 <h2>Models</h2><div class="card">{models}</div>
 <p>Margin over static: the average margin over the one static margin that, chosen with hindsight, leaves the same total

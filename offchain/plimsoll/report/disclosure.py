@@ -64,10 +64,11 @@ def disclosure_part(cells: Sequence[Cell], stressed: Mapping[str, Any] | None = 
     covered = 1 - float(np.mean([cell.daily.share for cell in cells]))
     side = "long" if largest.side == "down" else "short"
     said = f"""<h2>Disclosure</h2>
-<p>Coverage promised {percent(1 - largest.daily.p)}; reached {covered:.2%} on average over the cells. The largest loss over its margin was
-{largest.worst:.2f} ({escape(largest.asset)}, {side}, {largest.horizon // HOUR} h, {date(largest.worst_at)}); 11 to 13
-March 2020 stand in every count above, but not in this one. What is not in this record: gaps of an exchange's outage
-count as one bar; costs of closing, which the gross charge pays; jumps of a stablecoin.</p>"""
+<p>Coverage promised {percent(1 - largest.daily.p)}; reached {covered:.2%} on average over the cells. The largest loss
+over its margin was {largest.worst:.2f} ({escape(largest.asset)}, {side}, {largest.horizon // HOUR} h,
+{date(largest.worst_at)}); 11 to 13 March 2020 stand in every count above, but not in this one. What is not in this
+record: gaps of an exchange's outage count as one bar; costs of closing, which the gross charge pays; jumps of a
+stablecoin.</p>"""
     if stressed is None:
         return (
             said + "\n<p>No book of accounts was given (--book): nothing is said of the fund and of concentration.</p>"

@@ -68,7 +68,7 @@ def test_the_page_promises_the_level_that_was_asked_for(prices, tmp_path):
     asked = ("--model", "ewma-94", "--hours", 8, "--level", 0.975)
     assert command(prices, *asked, "--out", tmp_path / "out") == 0
     page = (tmp_path / "out" / "backtest.html").read_text()
-    assert "promise to cover 97.5 % of" in page
+    assert "promise to cover\n97.5 % of moves" in page
     assert "Coverage promised 97.5 %" in page
     assert "99 %" not in page
 
