@@ -1,7 +1,8 @@
 """The record of a model: what its margins would have covered, cost, and done to those who held positions.
 
-A *cell* is an asset, a side and a horizon. It is judged on one window a day, from 00:00 UTC, close to close; what all
-windows, and the worst price within a window, would have said stands beside. Capital is held against a static margin
+A *cell* is an asset, a side and a horizon. It is judged on one window a day, from 00:00 UTC, close to close; over more
+than a day on one window a horizon, since both tests ask for windows that do not overlap. What all windows, and the
+worst price within a window, would have said stands beside. Capital is held against a static margin
 that is chosen with hindsight so that both leave the same total shortfall.
 """
 
@@ -41,7 +42,7 @@ class Cell:
     asset, side, horizon
         Which; `horizon` in seconds.
     daily
-        Coverage of one window a day from 00:00 UTC.
+        Coverage of one window a day from 00:00 UTC, or a horizon where that is longer.
     every
         Share of all windows, one from each close, whose loss exceeds the margin.
     within
@@ -113,7 +114,10 @@ def static_of(losses: FloatArray, shortfall: float) -> float:
     return float(margins[fits[0]]) if len(fits) else float(sorted_down[0])
 
 
-def starts_of(bars: Bars, margins: Margins, horizon: int, warm_up: int = WARM_UP) -> IntArray:
+LEAST_WINDOWS: Final = 30
+
+
+def days_of(bars: Bars, margins: Margins, horizon: int, warm_up: int = WARM_UP) -> IntArray:
     """Indices of the closes at 00:00 UTC, after the warm-up, from which `horizon` bars follow.
 
     Raises
@@ -123,14 +127,31 @@ def starts_of(bars: Bars, margins: Margins, horizon: int, warm_up: int = WARM_UP
     """
     known = np.flatnonzero((bars.time % DAY == 0) & (bars.time >= bars.time[0] + warm_up))
     found = known[known + horizon <= len(bars)]
-    if len(found) < 30:
-        raise BacktestError(f"{bars.source}: {len(found)} days after a warm-up of {warm_up // DAY}; 30 are needed")
+    if len(found) < LEAST_WINDOWS:
+        raise BacktestError(
+            f"{bars.source}: {len(found)} days after a warm-up of {warm_up // DAY}; {LEAST_WINDOWS} are needed"
+        )
     silent = found[~(np.isfinite(margins.down[found]) & np.isfinite(margins.up[found]))]
     if len(silent):
         raise BacktestError(f"{bars.source}: no margin at {bars.time[silent[0]]}, after the warm-up")
     nothing = found[(margins.down[found] <= 0) | (margins.up[found] <= 0)]
     if len(nothing):
         raise BacktestError(f"{bars.source}: a margin of 0 at {bars.time[nothing[0]]}; prices that move are right")
+    return found
+
+
+def starts_of(bars: Bars, margins: Margins, horizon: int, warm_up: int = WARM_UP) -> IntArray:
+    """Of `days_of` those from which windows do not overlap: all up to a horizon of a day.
+
+    Raises
+    ------
+    BacktestError
+        As `days_of`, or there are too few.
+    """
+    days = -(-horizon * bars.interval // DAY)
+    found = days_of(bars, margins, horizon, warm_up)[::days]
+    if len(found) < LEAST_WINDOWS:
+        raise BacktestError(f"{bars.source}: {len(found)} windows of {days} days; {LEAST_WINDOWS} are needed")
     return found
 
 
@@ -211,7 +232,8 @@ def judge(
                 worst_at=int(bars.time[starts[int(np.argmax(over))]]),
             )
         )
-    return Record(model, asset, horizon, tuple(cells), swings_of(margins.wider.down[starts]))
+    days = days_of(bars, margins, h, warm_up)
+    return Record(model, asset, horizon, tuple(cells), swings_of(margins.wider.down[days]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -358,8 +358,8 @@ shortfall over the same windows. Below 1 the model asks for less.</p>
 weigh 0.4 to 1, and may reach further or less far.</p>
 {drawn}
 <h2>Cells</h2><div class="card">{lines}</div>
-<p>One window a day from 00:00 UTC, close to close; beside it the share of all windows, one from each close, and of the
-daily windows in which the worst price on the way was past the margin. Kupiec and Christoffersen reject above 3.84.</p>
+<p>One window a day from 00:00 UTC, or a horizon where that is longer, close to close; beside it the share of all
+windows, one from each close, and of these in which the worst price on the way was past the margin. Kupiec and Christoffersen reject above 3.84.</p>
 {_enforced_part(enforced)}
 {disclosure_part(cells, stressed)}
 </main></html>

@@ -124,6 +124,22 @@ def test_a_record_by_hand():
     assert (told.cells, told.passing, told.worst) == (2, up.passes, down.worst)
 
 
+def test_windows_of_more_than_a_day_do_not_overlap():
+    """One fall is one exception, however long the horizon; swings are looked at every day all the same."""
+    returns = np.zeros(900 * 24)
+    returns[801 * 24 + 7] = np.log(0.9)
+    bars = bars_of(returns, CRASH[1])
+    held = static(bars, 0.05)
+    held.down[:] = 0.05 * 1.0001 ** (np.arange(len(bars) + 1) // 24)
+    held.up[:] = held.down
+    for days, windows in ((1, 170), (3, 56)):
+        found = judge("TOY", "static", bars, held, days * DAY)
+        assert (found.cells[0].daily.windows, found.cells[0].daily.exceptions) == (windows, 1)
+        assert found.swings.rise_5 == pytest.approx(1.0001**5 - 1)
+    with pytest.raises(BacktestError, match="17 windows of 10 days; 30 are needed"):
+        judge("TOY", "static", bars, held, 10 * DAY)
+
+
 def test_the_crash_of_march_2020_is_in_no_worst():
     returns = np.zeros(800 * 24)
     begin = CRASH[0] - 760 * DAY
