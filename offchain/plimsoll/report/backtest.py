@@ -359,7 +359,8 @@ weigh 0.4 to 1, and may reach further or less far.</p>
 {drawn}
 <h2>Cells</h2><div class="card">{lines}</div>
 <p>One window a day from 00:00 UTC, or a horizon where that is longer, close to close; beside it the share of all
-windows, one from each close, and of these in which the worst price on the way was past the margin. Kupiec and Christoffersen reject above 3.84.</p>
+windows, one from each close, and of these in which the worst price on the way was past the margin. Kupiec and
+Christoffersen reject above 3.84.</p>
 {_enforced_part(enforced)}
 {disclosure_part(cells, stressed)}
 </main></html>
