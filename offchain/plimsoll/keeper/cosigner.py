@@ -3,7 +3,7 @@
     node: http://127.0.0.1:8545          # this node's own endpoint of the chain
     book: build/deployment.json
     key: PLIMSOLL_NODE_KEY               # name of an environment variable; the key itself never stands in a file
-    markets:                             # this node's own files of prices
+    markets:                             # this node's own files; marks and depths where the other nodes have some
       - {underlying: 257, name: BTC, prices: data/btc.csv, depth: 1000}
     model: {name: har-fhs}               # must be what the other nodes run
     listen: {host: 127.0.0.1, port: 9560}

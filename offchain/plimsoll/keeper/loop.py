@@ -25,7 +25,7 @@ from plimsoll.keeper.sources import Source
 from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.keeper.triggers import Reason, TriggerConfig, due
 from plimsoll.keeper.upkeep import Done, Upkeep
-from plimsoll.keeper.watch import KIND, ResponsivenessWatch, line_of
+from plimsoll.keeper.watch import KIND, ResponsivenessWatch, line_of, observations
 from plimsoll.market.errors import MarketError
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.errors import RiskError
@@ -255,6 +255,7 @@ class Keeper:
         for underlying, found in self.watch.posted(built).items():
             self.recorder.record(KIND, built.report.market_time, **line_of(underlying, built, found))
             self.metrics.lag.labels(str(underlying)).set(found.lag)
+            self.metrics.depths.labels(str(underlying)).set(observations(built, underlying))
             for answer in found.answers:
                 labels = (str(underlying), str(answer.days))
                 self.metrics.margin_rise.labels(*labels).set(answer.margin)

@@ -28,6 +28,9 @@ class Metrics:
         )
         self.forecast_rise = Gauge("plimsoll_forecast_rise", "The same of the model's range", rise, registry=r)
         self.lag = Gauge("plimsoll_margin_lag", "Model's range over the posted one, less 1", ["underlying"], registry=r)
+        self.depths = Gauge(
+            "plimsoll_depth_observations", "That the posted depth rests on; 0: it is stated", ["underlying"], registry=r
+        )
         self.last_round = Gauge("plimsoll_last_round_timestamp", "When the last round ended [unix s]", registry=r)
         self.healthy = Gauge("plimsoll_healthy", "1: the last round went through; 0: it did not", registry=r)
 

@@ -52,12 +52,23 @@ class ResponsivenessWatch:
 
 
 def line_of(underlying: int, built: BuiltReport, found: Responsiveness) -> dict[str, Any]:
-    """What the journal keeps of it."""
+    """What the journal keeps of it, and what depth the range rests on: of 0 observations it is the stated one."""
     forecast = built.forecasts[underlying]
+    held = forecast.closing
     return {
         "underlying": underlying,
         "psr": forecast.psr,
         "forecast": forecast.forecast_psr,
         "answers": to_plain(found.answers),
         "lag": found.lag,
+        "observations": observations(built, underlying),
+        "thin": 1.0 if held is None else held.thin,
+        "crowded": 1.0 if held is None else held.crowded,
+        "funding": forecast.funding,
     }
+
+
+def observations(built: BuiltReport, underlying: int) -> int:
+    """How many observations the depth rests on; 0 where none were made, or they have grown too old or too few."""
+    held = built.forecasts[underlying].closing
+    return held.depth.observations if held is not None and held.depth.origin == "measured" else 0

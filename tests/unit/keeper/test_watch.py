@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from plimsoll.keeper.archive import Archive
+from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.watch import KIND, ResponsivenessWatch
 from plimsoll.risk.errors import ModelError
 
-from .conftest import UNDERLYING
+from .conftest import START, UNDERLYING
 
 DAY = 86_400
 
@@ -39,6 +40,23 @@ def test_every_posted_report_says_how_it_answers(world):
     assert lines[-1]["psr"] == world.reader.read().surfaces[UNDERLYING, 0].psr
     assert keeper.metrics.lag.labels(str(UNDERLYING))._value.get() == lines[-1]["lag"]
     assert keeper.metrics.margin_rise.labels(str(UNDERLYING), "30")._value.get() == lines[-1]["answers"][2]["margin"]
+
+
+def test_depths_that_grew_old_are_seen(world):
+    """A file that nobody keeps current any more falls back to the stated depth: not without a sign."""
+    depths = world.folder / "depth.csv"
+    rows = [f"{START - 6 * 3_600 * k},{1_000 + k}" for k in range(40, 0, -1)]
+    depths.write_text("timestamp,depth\n" + "\n".join(rows) + "\n")
+    world.source = FeedSource(world.system, [MarketSource(UNDERLYING, "TOY", world.prices, depth=1e6, depths=depths)])
+    keeper = world.keeper()
+    gauge = keeper.metrics.depths.labels(str(UNDERLYING))
+    assert keeper.round().posted.ok
+    assert (world.recorder.of(KIND)[-1]["observations"], gauge._value.get()) == (40, 40)
+    world.chain.advance(3 * DAY)
+    assert keeper.round().posted.ok
+    line = world.recorder.of(KIND)[-1]
+    assert (line["observations"], gauge._value.get()) == (0, 0)
+    assert (line["thin"], line["crowded"], line["funding"]) == (1.0, 1.0, 0)
 
 
 def test_a_month_survives_a_restart_and_no_more(world):
