@@ -22,7 +22,7 @@ from plimsoll.market.portable import exp, log, power
 from plimsoll.risk.har import HarConfig, calmed_volatility
 from plimsoll.risk.models import WATCH
 from plimsoll.risk.volatility import ewma_variance, historical_tail, parametric_tail
-from plimsoll.risk.watch import exceptions, raised
+from plimsoll.risk.watch import exceptions, long_run, raised, watched
 
 WEEK: Final = 7 * DAY
 BURN_IN: Final = 60 * DAY  # residuals of a forecast that knew less are left out
@@ -94,17 +94,21 @@ def filtered(
     logs = closes(bars)
     moves = logs[horizon:] - logs[:-horizon]
     residuals = moves / volatility[: len(moves)]
-    start = int(np.argmin(np.isnan(volatility))) + BURN_IN // bars.interval
+    first = int(np.argmin(np.isnan(volatility)))
+    start = first + BURN_IN // bars.interval
+    usual = np.full(len(volatility), np.nan)
+    usual[first:] = long_run(volatility[first:])
     down, up = np.full(len(logs), np.nan), np.full(len(logs), np.nan)
     step = max(1, every // bars.interval)
     for t in range(start + needed + horizon, len(logs), step):
         known = residuals[start : t - horizon + 1]
         tail = historical_tail(known, level, horizon)
-        now = volatility[t : t + step]
+        part = slice(t, t + step)
         for side, losses, quantile in ((down, -known, tail.quantile_down), (up, known, tail.quantile_up)):
             factor = raised(exceptions(losses, bars.time[start : t - horizon + 1], quantile, level, watch))
-            held = max(quantile, 0.0) * now
-            side[t : t + step] = factor * (1 - exp(-held) if side is down else exp(held) - 1)
+            moved = [max(quantile, 0.0) * scale[part] for scale in (volatility, usual)]
+            now, then = (1 - exp(-x) if side is down else exp(x) - 1 for x in moved)
+            side[part] = watched(now, then, factor)
     return Margins(down, up)
 
 

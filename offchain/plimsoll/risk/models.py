@@ -27,7 +27,7 @@ from plimsoll.risk.premium import FundingConfig, funding_rate
 from plimsoll.risk.procyclicality import NONE, STRESSED, Damping
 from plimsoll.risk.rounding import decimal_down, downward_int, nearest_int
 from plimsoll.risk.volatility import MAX_FREEDOM, Tail, check_returns, ewma_variance, fhs_tail, historical_tail
-from plimsoll.risk.watch import BASEL_WINDOWS, exceptions, raised
+from plimsoll.risk.watch import BASEL_WINDOWS, exceptions, long_run, raised, watched
 from plimsoll.spec.margin import ClassOffset, Scalars
 from plimsoll.spec.report import MAX_KAPPA, MIN_DEPTH
 from plimsoll.spec.surface import Surface
@@ -499,16 +499,23 @@ class HarFhs(EwmaFhs):
         residuals = (history.logs[bars:] - history.logs[:-bars])[start:] / path[start:-bars]
         check_returns(residuals, config.needed, f"{where}, residuals")
         tail = historical_tail(residuals, config.level, bars)
-        sigma = float(path[-1])
+        sigma, usual = float(path[-1]), float(long_run(path[first:])[-1])
         begun = history.time[1:][start : start + len(residuals)]
         seen = ((-residuals, self._tail(tail)[0]), (residuals, self._tail(tail)[1]))
         down, up = (raised(exceptions(losses, begun, held, config.level, config.watch)) for losses, held in seen)
         if not history.returns.any():
             raise ReturnError(f"{where}: its price does not move; no risk can be measured on it")
-        range_now = self._damped(_range(*self._tail(tail), sigma, (down, up)), history, bars)
+        sides = zip(_moves(*self._tail(tail), sigma), _moves(*self._tail(tail), usual), (down, up), strict=True)
+        wider = max(float(watched(*side)) for side in sides)
+        range_now = self._damped(wider, history, bars)
         return sigma / math.sqrt(bars * history.interval / DAY), range_now, tail
 
 
-def _range(down: float, up: float, scale: float, raised_by: tuple[float, float] = (1.0, 1.0)) -> float:
-    """The wider of two log moves as a simple one, each side times what its record raises it by."""
-    return max(raised_by[0] * -expm1(-max(down, 0.0) * scale), raised_by[1] * expm1(min(max(up, 0.0) * scale, 50.0)))
+def _moves(down: float, up: float, scale: float) -> tuple[float, float]:
+    """Two log moves as simple ones."""
+    return -expm1(-max(down, 0.0) * scale), expm1(min(max(up, 0.0) * scale, 50.0))
+
+
+def _range(down: float, up: float, scale: float) -> float:
+    """The wider of two log moves as a simple one."""
+    return max(_moves(down, up, scale))

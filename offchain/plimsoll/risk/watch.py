@@ -2,18 +2,20 @@
 
 Of 250 windows at 99 % a sound model has ten exceptions in one of 3,000 years; from five on it is as likely wrong as
 unlucky, and capital is raised by 0.40 to 1.00 on 3 (Basel Committee, Supervisory framework for the use of "backtesting"
-in conjunction with the internal models approach, 1996, table 2). Here the same shares raise the scan range. The count
-is a function of the history and of the model alone, so that every risk node finds the same.
+in conjunction with the internal models approach, 1996, table 2). Here the same shares raise the scan range, as far as
+what it is in the long run. The count is a function of the history and of the model alone, so that every risk node finds
+the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from plimsoll.market.bars import DAY, FloatArray, IntArray
+from plimsoll.market.portable import exp, log
 
 BASE: Final = 3.0  # Basel's multiplier in the green zone
 PLUS: Final[Mapping[int, float]] = {5: 0.40, 6: 0.50, 7: 0.65, 8: 0.75, 9: 0.85}  # of 250 windows at 1 %, by exceptions
@@ -28,6 +30,23 @@ def raised(exceptions: int) -> float:
     if exceptions < YELLOW:
         return 1.0
     return 1 + PLUS.get(exceptions, PLUS_RED) / BASE
+
+
+def long_run(volatility: FloatArray) -> FloatArray:
+    """Volatility in the long run, as known at each entry: the exponential of the mean of logarithms so far, shape (n,).
+
+    The mean about which `plimsoll.risk.har.calmed` compresses deviations, of what it made of them.
+    """
+    return exp(np.cumsum(log(volatility)) / np.arange(1, len(volatility) + 1))
+
+
+def watched(now: FloatArray | float, usual: FloatArray | float, factor: float) -> Any:
+    """What is asked after exceptions: `factor` times what is asked now, as far as the long run's.
+
+    A model that already asks more than it does in the long run is not raised: its exceptions are of the calm before,
+    and a storm's margin would rise when it hurts most.
+    """
+    return np.maximum(now, np.minimum(factor * now, usual))
 
 
 def exceptions(

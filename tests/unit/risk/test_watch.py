@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.backtest.coverage import multiplier
-from plimsoll.risk.watch import exceptions, raised
+from plimsoll.risk.watch import exceptions, raised, watched
 
 DAY, HOUR = 86_400, 3_600
 
@@ -39,6 +39,15 @@ def test_another_level_is_scaled_to_the_tables():
     assert exceptions(residuals, time, 2.0, 0.99) == 25
     assert exceptions(residuals, time, 2.0, 0.975) == 10
     assert exceptions(residuals, time, 2.0, 0.90) == 2
+
+
+@given(st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 20))
+def test_nothing_is_lowered_and_nothing_raised_past_the_long_run(now, usual, count):
+    found = float(watched(now, usual, raised(count)))
+    assert now <= found <= max(now, usual)
+    assert found <= now * raised(count)
+    if now >= usual or count < 5:
+        assert found == now
 
 
 @given(st.integers(0, 250), st.integers(0, 250))
