@@ -32,6 +32,7 @@ import scipy
 import scipy.special
 from eth_utils.crypto import keccak
 
+from plimsoll.market.observed import DepthHistory, Exposures, MarkHistory
 from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.risk.arrays import ArrayConfig
 from plimsoll.risk.engine import BuiltReport, Engine, EngineConfig
@@ -79,8 +80,9 @@ class Variation:
 def draw(seed: int, *, shuffled: bool = False) -> Case:
     """The case of a seed; `shuffled` gives the same inputs in another order.
 
-    Engines and horizons, lengths of history, kinds, tenors, strikes, quotes, forwards, marks and depths vary; prices
-    are decimals as markets show them, so that numbers which fall on a boundary of rounding are common.
+    Engines and horizons, lengths of history, kinds, tenors, strikes, quotes, forwards, marks, depths and what else was
+    observed vary; prices are decimals as markets show them, so that numbers which fall on a boundary of rounding are
+    common.
     """
     chance = random.Random(seed)  # noqa: S311 - to be repeated
     hourly = chance.random() < 0.2
@@ -159,6 +161,7 @@ def _market(
         marks,
         depth,
         f"drawn {underlying}",
+        **_observed(random.Random(round(closes[-1] * 10**4) + underlying), index),  # noqa: S311 - likewise
     )
     moved = max(round(index * _between(chance, 0.93, 1.07, 3), digits), 0.5)
     ratio = moved / index
@@ -169,6 +172,25 @@ def _market(
         marks={key: round(value * ratio, digits) for key, value in made.marks.items()},
     )
     return made, later
+
+
+def _observed(chance: random.Random, index: float) -> dict[str, Any]:
+    """Marks, depths of books, and where accounts are liquidated; a third of the time each."""
+    found: dict[str, Any] = {}
+    if chance.random() < 0.35:
+        time = [NOW - HOUR * k for k in range(12, 0, -1)]
+        marks = [index * _between(chance, 0.997, 1.004, 4) for _ in time]
+        found["marks_seen"] = MarkHistory(np.array(time), np.array(marks), np.full(len(time), index))
+    if chance.random() < 0.35:
+        time = [NOW - 6 * HOUR * k for k in range(chance.randint(15, 60), 0, -1)]
+        depths = [_between(chance, 500, 1_500, 3) for _ in time]
+        found["depths"] = DepthHistory(np.array(time), np.array(depths))
+    if chance.random() < 0.35:
+        count = chance.randint(1, 30)
+        levels = [_between(chance, -0.3, 0.3, 3) for _ in range(count)]
+        deltas = [_between(chance, -20, 20, 2) for _ in range(count)]
+        found["exposures"] = Exposures(np.array(levels), np.array(deltas))
+    return found
 
 
 def _between(chance: random.Random, low: float, high: float, digits: int) -> float:

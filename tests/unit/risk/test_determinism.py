@@ -57,6 +57,10 @@ def test_draws_reach_all_that_a_report_holds():
     made = [built for case in cases for built in reports(case)]
     assert {f.tail.method for built in made for f in built.forecasts.values()} == {"historical", "student", "normal"}
     assert {surface.scale for built in made for surface in built.surfaces} == {1, 10}
+    closings = [f.closing for built in made for f in built.forecasts.values()]
+    assert {found.depth.origin for found in closings} == {"measured", "default"}
+    assert min(sum(found.thin > 1 for found in closings), sum(found.crowded > 1 for found in closings)) > 5
+    assert {np.sign(f.funding) for built in made for f in built.forecasts.values()} == {-1, 0, 1}
     assert len({c.offset for built in made for c in built.classes}) > 5
     assert len(set(digests(range(10)))) == 10
 
