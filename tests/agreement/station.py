@@ -16,7 +16,7 @@ from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.models import EwmaFhs, State
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, Instrument
-from plimsoll.spec.report import Report, unpack_class
+from plimsoll.spec.report import Report, unpack_class, unpack_scalars
 from plimsoll.spec.wad import WAD
 from tests.markets import rails_of, real, spread
 from tests.pairs import Pair
@@ -171,7 +171,8 @@ class Station:
         if oracle.sequence:
             surfaces = tuple(oracle.surface_at(at >> 96) for at in oracle.pointers.values())
             classes = tuple(map(unpack_class, oracle.classes.values()))
-            previous = State.of(oracle.sequence, oracle.market_time, surfaces, classes)
+            scalars = tuple(map(unpack_scalars, oracle.scalars.values()))
+            previous = State.of(oracle.sequence, oracle.market_time, surfaces, classes, scalars)
         return self.engine.report(snapshot, previous, rails=rails_of(self.pair, list(START)), urgent=urgent)
 
     def store(self, built: BuiltReport) -> list[int]:

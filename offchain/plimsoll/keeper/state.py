@@ -60,7 +60,13 @@ class Held:
         """The same as the engine glides from; None before the first report."""
         if self.sequence == 0:
             return None
-        return RiskState.of(self.sequence, self.market_time, tuple(self.live.values()), tuple(self.classes.values()))
+        return RiskState.of(
+            self.sequence,
+            self.market_time,
+            tuple(self.live.values()),
+            tuple(self.classes.values()),
+            tuple(self.scalars.values()),
+        )
 
 
 class ChainReader:

@@ -223,7 +223,7 @@ class Engine:
                 snapshot.market_time,
                 {
                     **(previous.posted if previous else {}),
-                    **{key: Posted(f.psr, f.vol_up, f.vol_down) for key, f in forecasts.items()},
+                    **{key: Posted(f.psr, f.vol_up, f.vol_down, f.depth) for key, f in forecasts.items()},
                 },
                 {**(previous.offsets if previous else {}), **{c.klass: c.offset for c in classes}},
             ),

@@ -6,7 +6,7 @@ is the first, `HarFhs` the one that back-tests best and the default. Others are 
 The glide. What the market's risk is *now* and what running positions are margined at are two numbers. The second, the
 maintenance scan range, moves toward the first no faster than `max_rise` an hour and `max_step` a report, so that nobody
 is liquidated by a report alone; the distance between them goes into `im_factor` at once, so that new risk pays today's
-price.
+price. Depth glides down likewise: half of it gone would nearly double what the largest positions need.
 """
 
 from __future__ import annotations
@@ -41,11 +41,15 @@ MAX_WATCH: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """What the last report said of one underlying and the next one glides from [ppm]."""
+    """What the last report said of one underlying and the next one glides from [ppm].
+
+    `depth` [wad contracts]; None where it is not known: it does not glide then.
+    """
 
     psr: int
     vol_up: int
     vol_down: int
+    depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,16 @@ class State:
 
     @classmethod
     def of(
-        cls, sequence: int, market_time: int, surfaces: tuple[Surface, ...], classes: tuple[ClassOffset, ...]
+        cls,
+        sequence: int,
+        market_time: int,
+        surfaces: tuple[Surface, ...],
+        classes: tuple[ClassOffset, ...],
+        scalars: tuple[Scalars, ...] = (),
     ) -> State:
-        """The state behind posted surfaces and classes, as read from a chain."""
-        posted = {s.underlying: Posted(s.psr, s.vol_up, s.vol_down) for s in surfaces}
+        """The state behind posted surfaces, classes and scalars, as read from a chain."""
+        depths = {s.underlying: s.depth for s in scalars}
+        posted = {s.underlying: Posted(s.psr, s.vol_up, s.vol_down, depths.get(s.underlying)) for s in surfaces}
         return cls(sequence, market_time, posted, {c.klass: c.offset for c in classes})
 
 
@@ -203,6 +213,31 @@ def glide(target: int, previous: int | None, seconds: int, config: GlideConfig) 
     highest = previous + downward_int(previous * min(config.max_rise * hours, config.max_step))
     lowest = previous - downward_int(previous * min(config.max_fall * hours, 1.0))
     return min(max(target, lowest), highest)
+
+
+def glide_depth(target: int, previous: int | None, seconds: int, config: GlideConfig) -> int:
+    """A posted depth [wad contracts] on its way to `target`: it falls half as fast as a requirement may rise.
+
+    With kappa at half the range, as posted, a position of s depths needs d psr (s + (s - 1)^2 / 2), whose elasticity in
+    depth is (1 - s^2) / (1 + s^2): more than -1, so that a fall to a share x raises it to 1 / x at most. The range may
+    rise by `max_step` in the same report; half of it is left for depth. At 5 % both come to 1.05 / 0.975, which is less
+    than the call buffer. A rise of depth is for the account, and goes out at once.
+
+    Parameters
+    ----------
+    target
+        Where it would be without limits.
+    previous
+        The last posted value; None where there is none.
+    seconds
+        Time since the last report, 0 or more.
+    config
+        Limits.
+    """
+    if previous is None:
+        return target
+    share = min(config.max_rise * (seconds / HOUR), config.max_step, 1.0) / 2
+    return max(target, previous - previous * downward_int(share * PPM) // PPM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +418,7 @@ class EwmaFhs:
         seconds = now - previous.market_time if previous else 0
         psr = glide(target, last.psr if last else None, seconds, config.glide)
         factor = max(config.min_im_factor, config.im_multiplier * target / psr)
+        depth = max(MIN_DEPTH, decimal_down(found.depth.posted, 6) * 10**12)
         return Forecast(
             underlying=market.underlying,
             sigma=sigma,
@@ -392,7 +428,7 @@ class EwmaFhs:
             vol_up=glide(_ppm(config.vol_up), last.vol_up if last else None, seconds, config.glide),
             vol_down=glide(_ppm(config.vol_down), last.vol_down if last else None, seconds, config.glide),
             im_factor=_ppm(min(factor, config.max_im_factor)),
-            depth=max(MIN_DEPTH, decimal_down(found.depth.posted, 6) * 10**12),
+            depth=glide_depth(depth, last.depth if last else None, seconds, config.glide),
             kappa=min(downward_int(config.kappa_share * psr), MAX_KAPPA),
             som=max(_ppm(config.som_floor), downward_int(config.som_share * psr)),
             market=_ppm(config.market),

@@ -9,11 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.market.observed import DepthHistory, Exposures, MarkHistory
+from plimsoll.market.snapshot import Snapshot
 from plimsoll.risk.closing import ClosingConfig, closing
 from plimsoll.risk.conformance import FIRST, history_of, market_of, snapshot_of
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.errors import ModelError
 from plimsoll.risk.models import EwmaFhs
+from plimsoll.risk.screen import view_of
+from plimsoll.spec.instruments import PERP, Instrument, word
+from plimsoll.spec.margin import Params, assess
 from plimsoll.spec.wad import WAD
 
 DAY = 86_400
@@ -77,6 +81,24 @@ def test_a_model_posts_depth_range_and_funding():
     assert found.funding == round((0.002 - 0.0005) * 3 * 1e6)
     built = Engine(EwmaFhs()).report(snapshot_of(seen))
     assert built.scalars[0].funding == found.funding
+
+
+@pytest.mark.parametrize("contracts", [5, 50, 500, 50_000])
+def test_books_that_empty_between_two_reports_liquidate_nobody_by_themselves(contracts):
+    """MM of any size rises by less than the call buffer, though nine tenths of the depth are gone."""
+    engine = Engine(EwmaFhs())
+    deep = snapshot_of(replace(BARE, depths=depths(40.0)))
+    empty = Snapshot(NOW + 3_600, (replace(BARE, depths=depths(4.0)),))
+    first = engine.report(deep)
+    second = engine.report(empty, first.state)
+    needed = []
+    for built, snapshot in ((first, deep), (second, empty)):
+        held = [word(Instrument(FIRST, 0, PERP, 0, 0).pack(), contracts * WAD)]
+        needed.append(assess(held, 0, view_of(built, snapshot)).mm)
+    assert 1.01 < needed[1] / needed[0] < 1 + Params().call_buffer / 1e6
+    assert second.scalars[0].depth == first.scalars[0].depth * 975 // 1_000
+    later = Snapshot(NOW + DAY, (replace(BARE, depths=None),))
+    assert engine.report(later, second.state).scalars[0].depth == 500 * WAD  # a rise goes out at once
 
 
 def test_parameters_out_of_range_have_a_name():

@@ -139,7 +139,7 @@ def test_state_carries_the_glide(snapshot, make_returns, make_market):
     assert second.report.sequence == 2
     assert second.surfaces[0].psr <= first.surfaces[0].psr * 1.05
     assert second.scalars[0].im_factor > 2_500_000
-    chain = State.of(1, first.report.market_time, first.surfaces, first.classes)
+    chain = State.of(1, first.report.market_time, first.surfaces, first.classes, first.scalars)
     assert chain == first.state
     assert engine.report(wild, chain).codes == second.codes
 
