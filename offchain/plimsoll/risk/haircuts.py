@@ -15,7 +15,8 @@ hours, but after 4.5 % of those in which a day's margin was exceeded; through tw
 
 A haircut takes equity from accounts that did nothing, so that its rise a day is bounded; its target is not.
 
-Only operations with the same bits on every machine: a haircut goes into a report.
+For who sets haircuts: no model asks it yet, the haircut that is posted is a share of the range. Only operations with
+the same bits on every machine, so that one can.
 """
 
 from __future__ import annotations

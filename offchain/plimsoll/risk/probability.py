@@ -15,7 +15,7 @@ no price moves. Extremes are read undamped. MM itself stays what it is on the wa
 measures on outcomes: a logistic curve of the log odds (Platt, Advances in Large Margin Classifiers, 1999), which keeps
 the order.
 
-For the keeper's order of work, not for reports: nothing that is posted depends on it.
+For an order of work, not for reports: nothing that is posted depends on it, and no keeper asks it yet.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From raw quotes to a full smile: every listed option gets a volatility of one surface without static arbitrage.
 
 Quotes are missing, crossed, stale and absurd. What a report prices must be none of it, so a snapshot is *completed*
-when it is made, before any engine sees it:
+by who makes it of quotes, before any engine sees it (the back-test of chains does; the keeper's feed has no quotes):
 
     1  clean       a side missing or 0, bid over ask, a mid under the intrinsic value or over its bound, a volatility
                    that is a multiple of the expiry's own: left out and counted. Where no two sides are there, the
