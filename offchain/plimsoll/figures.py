@@ -283,7 +283,7 @@ class Sources:
         """How long a report on the full chains of 30 December 2025 takes."""
         from plimsoll.backtest.chains import report_record  # noqa: PLC0415 - likewise
 
-        return report_record()
+        return report_record(runs=100)
 
     @cached_property
     def determinism(self) -> dict[str, int]:

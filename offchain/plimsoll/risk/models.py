@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from plimsoll.market.bars import DAY, YEAR, FloatArray
@@ -37,6 +37,7 @@ MAX_U24: Final = 2**24 - 1
 HOUR: Final = 3_600
 WATCH: Final = BASEL_WINDOWS
 MAX_WATCH: Final = 10_000
+REMEMBERED: Final = 64  # paths of volatility, a megabyte for each eight years of hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,7 +460,8 @@ class HarFhsConfig(EwmaFhsConfig):
     watch
         Windows, one a day, whose exceptions raise the scan range, see `plimsoll.risk.watch`; 0: none do.
     young
-        What a market is measured by whose history is too short for the forecast; None makes that an error.
+        What a market is measured by whose history is too short for the forecast, over this horizon and at this level;
+        None makes that an error.
     """
 
     measure: Literal["shortfall", "quantile"] = "quantile"
@@ -495,6 +497,7 @@ class HarFhs(EwmaFhs):
 
     def __init__(self, config: HarFhsConfig | None = None) -> None:
         super().__init__(config or HarFhsConfig())
+        self._paths: dict[tuple[bytes, int, int], tuple[FloatArray, int]] = {}
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> HarFhs:
@@ -516,7 +519,8 @@ class HarFhs(EwmaFhs):
         except TooFewObservationsError:
             if self.config.young is None:
                 raise
-            return EwmaFhs(self.config.young).forecast(market)
+            young = replace(self.config.young, horizon=self.config.horizon, level=self.config.level)
+            return EwmaFhs(young).forecast(market)
 
     def _path(self, market: Market, bars: int, where: str) -> tuple[FloatArray, int]:
         """Calmed volatility of the next `bars` at every close but the first, and the first entry that is known."""
@@ -525,12 +529,21 @@ class HarFhs(EwmaFhs):
             history.returns, history.time[1:], history.interval, bars, history.ranges, self.config.har, what=where
         )
 
+    def _known_path(self, market: Market, bars: int, where: str) -> tuple[FloatArray, int]:
+        """`_path`, remembered: all rounds of a keeper between two closes see one history."""
+        key = market.history.digest, market.underlying, bars
+        if key not in self._paths:
+            if len(self._paths) >= REMEMBERED:
+                self._paths.clear()
+            self._paths[key] = self._path(market, bars, where)
+        return self._paths[key]
+
     def _forecast(self, market: Market) -> tuple[float, float, Tail]:
         config, history = self.config, market.history
         where = f"underlying {market.underlying}"
         check_returns(history.returns, config.needed, where)
         bars = max(1, round(config.horizon / history.interval))
-        path, first = self._path(market, bars, where)
+        path, first = self._known_path(market, bars, where)
         start = first + config.settle // history.interval
         residuals = (history.logs[bars:] - history.logs[:-bars])[start:] / path[start:-bars]
         check_returns(residuals, config.needed, f"{where}, residuals")

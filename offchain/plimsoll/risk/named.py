@@ -4,7 +4,7 @@ A name is one of
 
     a model of this package         har-fhs, ewma-fhs, learned-fhs
     an entry point                  of the group `plimsoll.models` of any installed package
-    module:Class                    that can be imported
+    module:Class                    that can be imported; `plimsoll replay` knows the others alone
 
 The class has `name`, `version` and a classmethod `of(parameters)` besides what `RiskModel` asks; its `name` is the one
 that it is found by, because that is what an archived report says. `plimsoll.risk.conformance` holds it to the rest.
@@ -102,6 +102,8 @@ def recalled(name: str, version: str, parameters: Mapping[str, Any]) -> RiskMode
     ModelError
         The model, this version of it, or a parameter is unknown here.
     """
+    if name not in known():  # an archive may be a stranger's: nothing is imported because it says so
+        raise ModelError(f"model {name!r} is unknown here; {', '.join(known())} are: an entry point makes one known")
     kind = class_of(name)
     if kind.version != version:
         raise ModelError(

@@ -242,7 +242,7 @@ def test_a_model_that_is_unknown_here_ends_in_two(archive, built, capsys):
     content = archive.load(archive.find("1")).content
     put(archive, content.replace(b'"ewma-fhs"', b'"ewma-fhz"'), archive.find("1"))
     assert run("replay", "1", "--archive", archive.folder) == 2
-    said = "ModelError: model 'ewma-fhz' is unknown here; har-fhs, ewma-fhs, learned-fhs, or module:Class, is right"
+    said = "ModelError: model 'ewma-fhz' is unknown here; har-fhs, ewma-fhs, learned-fhs are: an entry point"
     assert said in capsys.readouterr().err
 
 

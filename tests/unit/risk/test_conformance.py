@@ -8,7 +8,7 @@ import pytest
 from plimsoll.risk.conformance import check
 from plimsoll.risk.errors import ModelError
 from plimsoll.risk.models import EwmaFhs, GlideConfig
-from plimsoll.risk.named import OWN, class_of, known, made
+from plimsoll.risk.named import OWN, class_of, known, made, recalled
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "docs" / "model-template"
 
@@ -123,6 +123,13 @@ def test_each_rule_finds_who_breaks_it(monkeypatch, kind, rule, said):
     monkeypatch.setitem(OWN, "broken", kind)
     found = check("broken")
     assert any(item.rule == rule and said in item.seen for item in found), [str(item) for item in found]
+
+
+def test_an_archive_makes_nothing_be_imported(monkeypatch, tmp_path):
+    (tmp_path / "trap.py").write_text("raise SystemExit(9)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModelError, match=r"'trap:Model' is unknown here; har-fhs, .* an entry point makes one known"):
+        recalled("trap:Model", "1", {})
 
 
 def test_names_that_lead_nowhere(monkeypatch, installed, tmp_path):

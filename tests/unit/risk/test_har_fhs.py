@@ -13,7 +13,7 @@ from plimsoll.market.snapshot import History, Market, Snapshot
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.errors import ModelError, ReturnError, TooFewObservationsError
 from plimsoll.risk.har import HarConfig
-from plimsoll.risk.models import EwmaFhs, HarFhs, HarFhsConfig, RiskModel
+from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig, HarFhs, HarFhsConfig, RiskModel
 from plimsoll.risk.named import made, recalled
 from plimsoll.spec.instruments import PERP, Instrument
 
@@ -125,6 +125,30 @@ def test_histories_that_say_too_little_have_a_name(bars):
     still = History(bars.time, np.full(len(bars), 100.0), HOUR)
     with pytest.raises(ReturnError, match="underlying 257: its price does not move"):
         HarFhs().assess(snapshot_of(still))
+
+
+def test_a_young_market_is_measured_over_the_same_horizon_at_the_same_level(bars):
+    short = snapshot_of(History.from_bars(bars.take(slice(0, 100 * 24))))
+    asked = {"horizon": 8 * HOUR, "level": 0.975}
+    found = HarFhs(HarFhsConfig(**asked)).assess(short)[UNDERLYING]
+    assert found == EwmaFhs(EwmaFhsConfig(**asked)).assess(short)[UNDERLYING]
+    assert found.forecast_psr < HarFhs().assess(short)[UNDERLYING].forecast_psr
+
+
+def test_a_history_is_forecast_once_and_a_longer_one_anew(bars, snapshot, monkeypatch):
+    model, made = HarFhs(), []
+    real = HarFhs._path
+    monkeypatch.setattr(HarFhs, "_path", lambda self, *args: made.append(args) or real(self, *args))
+    first = model.assess(snapshot)
+    later = replace(snapshot, market_time=snapshot.market_time + 60)
+    assert model.assess(Snapshot.parse(later.content)) == first
+    assert len(made) == 1
+    one_less = snapshot_of(History.from_bars(bars.take(slice(0, len(bars) - 1)), ranges=True))
+    assert model.assess(one_less) == HarFhs().assess(one_less)
+    assert len(made) == 3
+    for k in range(70):
+        model._known_path(replace(snapshot.markets[0], underlying=UNDERLYING, name=str(k)), 2 + k, "here")
+    assert len(model._paths) <= 64
 
 
 def test_highs_and_lows_are_kept_in_a_snapshot_and_checked(bars, snapshot):
