@@ -15,24 +15,11 @@ from plimsoll.keeper.accounts import AccountWatcher
 from plimsoll.report.solvency import failures_of, read_solvency, solvency_tables
 from plimsoll.simulate.market import Party
 from plimsoll.spec.wad import WAD
-from tests.unit.cli.test_account import OTHER, TOY, World
+
+from .world import OTHER, TOY
 
 LANES = 32
 FOLDER = Path(__file__).parent
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    return World(tmp_path_factory.mktemp("solvency"))
-
-
-@pytest.fixture
-def world(built, monkeypatch):
-    """The world behind every node; what a test does to it is undone."""
-    monkeypatch.setattr("plimsoll.chain.node.NodeChain", lambda _: built.chain)
-    mark = built.chain.snapshot()
-    yield built
-    built.chain.revert(mark)
 
 
 def run(world, *options):
