@@ -27,6 +27,7 @@ from plimsoll.spec.instruments import MASK_ID
 from plimsoll.spec.wad import WAD
 
 DEPTHS: Final = 60 * DAY  # of depths that a snapshot holds
+MARKS: Final = 2 * DAY  # and of marks: two of the longest interval that funding is averaged over
 
 
 class Source(Protocol):
@@ -56,12 +57,12 @@ class MarketSource:
 
 
 def _marks(marks: Bars, known: Bars, now: int) -> MarkHistory:
-    """Closes of the perpetual and of the underlying at the same times, of the last day."""
+    """Closes of the perpetual and of the underlying at the same times, of the last days."""
     marks = marks.known_at(now)
     common, at, of = np.intersect1d(
         marks.time + marks.interval, known.time + known.interval, assume_unique=True, return_indices=True
     )
-    late = common > now - DAY
+    late = common > now - MARKS
     return MarkHistory(common[late], marks.close[at[late]], known.close[of[late]])
 
 

@@ -51,6 +51,8 @@ class FundingConfig:
         Share of the interval over which a premium must be known; below it there is no rate.
     rising
         Whether what is newer weighs more.
+    max_age
+        Age of the last observation from which on there is no rate [s]: a file that nobody writes to moves no money.
     """
 
     interval: int = 8 * 3_600
@@ -60,17 +62,19 @@ class FundingConfig:
     cap: int = 20_000
     least: float = 0.5
     rising: bool = True
+    max_age: int = 4 * 3_600
 
     def __post_init__(self) -> None:
         check_bounds(
             self,
             (
-                ("interval", 60, 30 * DAY),
+                ("interval", 60, DAY),
                 ("interest", -0.01, 0.01),
                 ("damper", 0, 0.1),
                 ("bound", 0, 1),
                 ("cap", 0, MAX_FUNDING),
                 ("least", 0, 1),
+                ("max_age", 1, 2 * DAY),
             ),
         )
 
@@ -93,7 +97,7 @@ class Funding:
     covered
         Share of the interval over which the premium is known.
     origin
-        `none` where that is too little: then nobody pays.
+        `none` where that is too little, or the last observation too old: then nobody pays.
     """
 
     rate: int
@@ -225,7 +229,9 @@ def funding_rate(
     if not np.all((index > 0) & (mark > 0)):
         raise ModelError("marks and indices; above 0 is right")
     premium, covered = mean_premium(time, mark / index - 1, now, config)
-    if covered <= 0 or covered < config.least:
+    seen = int(np.searchsorted(time, np.array([now]), side="right")[0])
+    stale = seen == 0 or now - int(time[seen - 1]) > config.max_age
+    if stale or covered <= 0 or covered < config.least:
         return Funding(0, 0.0, 0.0, covered, "none")
     rate = damped(premium, config)
     a_day = downward_int(abs(rate) * DAY / config.interval * PPM)

