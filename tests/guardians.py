@@ -6,8 +6,6 @@ Nobody sends a transaction from an address with code, so the owner has none whil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pyrevm
-
 from plimsoll.chain.embedded import EmbeddedChain
 
 # of the first argument's address and this one: whether they are the same
@@ -18,12 +16,8 @@ ANSWER = bytes.fromhex("145f5260205ff3")
 @contextmanager
 def named(chain: EmbeddedChain, owner: str, guardian: int) -> Iterator[None]:
     """While it lasts, the owner answers `is_guardian` with yes, of this one."""
-    mark = chain._evm.snapshot()
-    was = chain._info(owner)
-    chain._evm.revert(mark)
-    code = ASKED + guardian.to_bytes(20, "big") + ANSWER
-    chain._evm.insert_account_info(owner, pyrevm.AccountInfo(nonce=was.nonce, code=code))
+    chain.set_code(owner, ASKED + guardian.to_bytes(20, "big") + ANSWER)
     try:
         yield
     finally:
-        chain._evm.insert_account_info(owner, pyrevm.AccountInfo(nonce=was.nonce))
+        chain.set_code(owner, b"")

@@ -179,12 +179,20 @@ class EmbeddedChain:
 
     def set_balance(self, address: str, wei: int) -> None:
         """Give native balance [wei]."""
+        self._replace(address, balance=wei)
+
+    def set_code(self, address: str, code: bytes) -> None:
+        """Put code at an address; none where it is empty."""
+        self._replace(address, code=code or None)
+
+    def _replace(self, address: str, **changes: Any) -> None:
+        """Write an account with something else in it, so that `revert` takes it back."""
         checkpoint = self._evm.snapshot()
         info = self._info(address)
         self._evm.revert(checkpoint)
         self._undos.append(_Undo([], [(address, info)]))
-        given = _account_info(nonce=info.nonce, balance=wei, code=info.code)
-        self._write({}, {address: given})
+        kept = {"nonce": info.nonce, "balance": info.balance, "code": info.code}
+        self._write({}, {address: _account_info(**kept | changes)})
 
     def storage(self, address: str, slot: int) -> int:
         """One word of storage."""

@@ -258,7 +258,7 @@ def test_it_takes_no_ether(bench):
     maker, taker = bench.pair()
     args = (abi(maker), bench.signed(maker, MAKER), abi(taker), bench.signed(taker, TAKER), WAD)
     rich = "0x" + "99" * 20
-    bench.chain._evm.set_balance(rich, 10**18)
+    bench.chain.set_balance(rich, 10**18)
     with pytest.raises(Refused, match=r"^$"):
         bench.contract.transact("settle", *args, sender=rich, value=1)
 

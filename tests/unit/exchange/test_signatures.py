@@ -215,14 +215,8 @@ def test_the_key_of_an_address_with_delegated_code_still_signs(bench):
     """EIP-7702: code that knows nothing of ERC-1271 does not take an owner's key away."""
     runtime = bench.chain.code(bench.book.address)
     with bench.chain.isolate():
-        set_code(bench, MAKER.address, runtime)
+        bench.chain.set_code(MAKER.address, runtime)
         maker, taker = bench.pair()
         assert isinstance(bench.settle(maker, taker), tuple)
         again = bench.pair()
         assert bench.settle(*again, WAD, sign(ATTACKER, bench.twin.digest(again[0]))) == WRONG
-
-
-def set_code(bench: Bench, address: str, code: bytes) -> None:
-    import pyrevm
-
-    bench.chain._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=1, code=code))

@@ -327,7 +327,7 @@ def test_what_can_be_read_within_a_trade(bench, name):
 
 def test_it_takes_no_ether(bench):
     order = bench.order(-WAD)
-    bench.chain._evm.set_balance(TAKER.address, 10**18)
+    bench.chain.set_balance(TAKER.address, 10**18)
     args = (abi(order), bench.signed(order, MAKER), TAKER.account(), WAD)
     with pytest.raises(Refused, match=r"^$"):
         bench.contract.transact("execute", *args, sender=TAKER.address, value=1)
