@@ -5,6 +5,7 @@
         +-- CompileError      a contract does not compile; the compiler's message is in it
         +-- AbiError          arguments that do not fit a function, or bytes that do not decode
         +-- NodeError         the node does not answer, or answers out of order
+        |   +-- RefusedByNodeError  it answers, and will not: a nonce too low, a method it lacks
         +-- ExecutionError    a transaction halts (out of gas, invalid opcode): no revert, and no reason
         +-- DeploymentError   an address book or a configuration that describes no deployment
 
@@ -30,6 +31,10 @@ class AbiError(ChainError):
 
 class NodeError(ChainError):
     """The node does not answer, or refuses for a reason that is not a contract's."""
+
+
+class RefusedByNodeError(NodeError):
+    """The node answers, and will not."""
 
 
 class ExecutionError(ChainError):
