@@ -3,6 +3,10 @@
 PlimsollError
 +-- KeeperError
     +-- SettingsError   a settings file that is missing, malformed or contradicts itself
+    +-- JournalError    the journal cannot be written, read or understood: nothing is sent then
+    +-- SendingError    a transaction that is not sent
+    |   +-- SpendingCapError      its key has spent what it may in a day
+    |   +-- FeeCapError           a block would take more than the highest fee allowed
     +-- SourceDownError prices that cannot be had now; the next round tries again
     +-- ArchiveError    the archive cannot be written or read
     |   +-- NotArchivedError     what is asked for is not in it
@@ -22,6 +26,22 @@ class KeeperError(PlimsollError):
 
 class SettingsError(KeeperError):
     """A settings file that is missing, malformed or contradicts itself."""
+
+
+class JournalError(KeeperError):
+    """The journal cannot be written, read or understood."""
+
+
+class SendingError(KeeperError):
+    """A transaction that is not sent."""
+
+
+class SpendingCapError(SendingError):
+    """The key has spent what it may in a day."""
+
+
+class FeeCapError(SendingError):
+    """A block would take more than the highest fee allowed."""
 
 
 class SourceDownError(KeeperError):
