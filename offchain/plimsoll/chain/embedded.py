@@ -17,7 +17,7 @@ trace. A snapshot is a place in a list of what each transaction overwrote.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -27,7 +27,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from plimsoll.chain.errors import ExecutionError
-from plimsoll.chain.protocol import Call, Log, Receipt, revert_reason
+from plimsoll.chain.protocol import Call, Header, Log, Receipt, revert_reason
 from plimsoll.spec.errors import Refused
 
 CHAIN_ID: Final = 1337
@@ -60,6 +60,7 @@ class _Undo(NamedTuple):
 class _Mark(NamedTuple):
     undos: int
     logs: int
+    times: int
     time: int
     block: int
 
@@ -95,6 +96,8 @@ class EmbeddedChain:
         self._undos: list[_Undo] = []
         self._marks: list[_Mark] = []
         self._logs: list[tuple[int, Log]] = []  # by block
+        self._times: list[tuple[int, int]] = [(1, time)]  # block from which on a time holds
+        self._digests: list[bytes] = [bytes(32)]  # of the events so far, one more than there are of those read
 
     # ------------------------------------------------------------------------------------------------------- clock
 
@@ -117,6 +120,7 @@ class EmbeddedChain:
             raise ValueError(f"time does not go back: {seconds} s")
         self._time += seconds
         self._block += max(1, seconds // BLOCK_TIME) if blocks is None else blocks
+        self._times.append((self._block, self._time))
         self._evm.set_block_env(self._environment())
 
     def set_time(self, timestamp: int) -> None:
@@ -163,6 +167,29 @@ class EmbeddedChain:
         start = bisect_left(self._logs, first, key=lambda item: item[0])
         return [log for block, log in self._logs[start:] if log.address in wanted and (last is None or block <= last)]
 
+    def headers(self, numbers: Sequence[int]) -> list[Header | None]:
+        """Headers of blocks by their numbers; None for one ahead.
+
+        A hash is that of number, time and all events so far. The latest block is still being filled: its hash is
+        another after each transaction that leaves an event.
+        """
+        return [
+            Header(number, self._hash(number), self._hash(number - 1), self._time_of(number))
+            if 0 < number <= self._block
+            else None
+            for number in numbers
+        ]
+
+    def _hash(self, block: int) -> bytes:
+        for _, log in self._logs[len(self._digests) - 1 :]:
+            said = bytes.fromhex(log.address[2:]) + b"".join(log.topics) + log.data
+            self._digests.append(keccak(self._digests[-1] + said))
+        digest = self._digests[bisect_right(self._logs, block, key=lambda item: item[0])]
+        return keccak(block.to_bytes(8, "big") + self._time_of(block).to_bytes(8, "big") + digest)
+
+    def _time_of(self, block: int) -> int:
+        return self._times[max(0, bisect_right(self._times, block, key=lambda item: item[0]) - 1)][1]
+
     def code(self, address: str) -> bytes:
         """The code at an address."""
         checkpoint = self._evm.snapshot()
@@ -205,7 +232,7 @@ class EmbeddedChain:
 
     def snapshot(self) -> int:
         """A mark to come back to."""
-        self._marks.append(_Mark(len(self._undos), len(self._logs), self._time, self._block))
+        self._marks.append(_Mark(len(self._undos), len(self._logs), len(self._times), self._time, self._block))
         return len(self._marks) - 1
 
     def revert(self, mark: int) -> None:
@@ -222,6 +249,8 @@ class EmbeddedChain:
             slots |= {(address, slot): value for address, slot, value in undo.slots}
         self._write(slots, accounts)
         del self._logs[target.logs :]
+        del self._times[target.times :]
+        del self._digests[target.logs + 1 :]
         self._time, self._block = target.time, target.block
         self._evm.set_block_env(self._environment())
 
@@ -296,7 +325,11 @@ class EmbeddedChain:
 
     def _receipt(self, output: bytes, address: str | None) -> Receipt:
         result: Any = self._evm.result
-        logs = tuple(Log(log.address, tuple(log.data[0]), bytes(log.data[1])) for log in result.logs)
+        place = len(self._logs) - bisect_left(self._logs, self._block, key=lambda item: item[0])
+        logs = tuple(
+            Log(log.address, tuple(log.data[0]), bytes(log.data[1]), self._block, place=place + k)
+            for k, log in enumerate(result.logs)
+        )
         self._logs += [(self._block, log) for log in logs]
         return Receipt(int(result.gas_used), logs, self._block, self._time, output, address)
 

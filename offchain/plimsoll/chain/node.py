@@ -16,7 +16,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
 from plimsoll.chain.errors import ExecutionError, NodeError
-from plimsoll.chain.protocol import Call, Log, Receipt
+from plimsoll.chain.protocol import Call, Header, Log, Receipt
 from plimsoll.chain.rpc import HttpRpc, Rpc, as_bytes
 from plimsoll.spec.errors import Refused
 
@@ -95,6 +95,14 @@ class NodeChain:
         }
         return [_log(item) for item in self.rpc.ask("eth_getLogs", wanted)]
 
+    def headers(self, numbers: Sequence[int]) -> list[Header | None]:
+        """Headers of blocks by their numbers, in batches of 200; None for one that the node does not have."""
+        found: list[Header | None] = []
+        for start in range(0, len(numbers), BATCH):
+            part = numbers[start : start + BATCH]
+            found += map(_header, self.rpc.ask_many([("eth_getBlockByNumber", [hex(n), False]) for n in part]))
+        return found
+
     def code(self, address: str) -> bytes:
         """The code at an address."""
         return as_bytes(self.rpc.ask("eth_getCode", address, "latest"))
@@ -126,7 +134,7 @@ class NodeChain:
             # what reverted when mined, not when simulated: ask for the reason at that block
             self.rpc.ask("eth_call", message, receipt["blockNumber"])
             raise ExecutionError(f"transaction {sent} failed in block {int(receipt['blockNumber'], 16)}")
-        return self._receipt(receipt)
+        return self.as_receipt(receipt)
 
     def receipt(self, sent: str) -> Receipt:
         """The receipt of a mined transaction by its hash.
@@ -143,9 +151,10 @@ class NodeChain:
             raise NodeError(f"the node knows no mined transaction {sent}")
         if int(found["status"], 16) != 1:
             raise ExecutionError(f"transaction {sent} failed in block {int(found['blockNumber'], 16)}")
-        return self._receipt(found)
+        return self.as_receipt(found)
 
-    def _receipt(self, receipt: Mapping[str, Any]) -> Receipt:
+    def as_receipt(self, receipt: Mapping[str, Any]) -> Receipt:
+        """A node's receipt as a `Receipt`."""
         head = self.rpc.ask("eth_getBlockByNumber", receipt["blockNumber"], False)
         created = receipt.get("contractAddress")
         return Receipt(
@@ -224,4 +233,26 @@ def _message(to: str, data: bytes, sender: str | None) -> dict[str, Any]:
 
 
 def _log(item: Any) -> Log:
-    return Log(to_checksum_address(item["address"]), tuple(map(as_bytes, item["topics"])), as_bytes(item["data"]))
+    block, place, mined_in = item.get("blockNumber"), item.get("logIndex"), item.get("blockHash")  # null while pending
+    return Log(
+        to_checksum_address(item["address"]),
+        tuple(map(as_bytes, item["topics"])),
+        as_bytes(item["data"]),
+        None if block is None else int(block, 16),
+        b"" if mined_in is None else as_bytes(mined_in),
+        None if place is None else int(place, 16),
+    )
+
+
+def _header(block: Any) -> Header | None:
+    if block is None:
+        return None
+    try:
+        return Header(
+            int(block["number"], 16),
+            as_bytes(block["hash"]),
+            as_bytes(block["parentHash"]),
+            int(block["timestamp"], 16),
+        )
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise NodeError(f"a header is {block!r:.80}") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.exceptions import DecodingError
@@ -16,11 +16,23 @@ ERROR_STRING = bytes.fromhex("08c379a0")  # selector of Error(string), what a Vy
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One event as the chain keeps it."""
+    """One event as the chain keeps it. Where it stands is no part of what it says: equal events are equal."""
 
     address: str  # checksummed
     topics: tuple[bytes, ...]
     data: bytes
+    block: int | None = field(default=None, compare=False)  # its number; None where it is not told
+    block_hash: bytes = field(default=b"", compare=False)  # empty where it is not told
+    place: int | None = field(default=None, compare=False)  # its number within the block; None where it is not told
+
+
+class Header(NamedTuple):
+    """What tells one block from another that stands in its place."""
+
+    number: int
+    hash: bytes
+    parent: bytes  # hash of the block before
+    time: int  # [unix s]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,14 @@ class Chain(Protocol):
 
     def balance(self, address: str) -> int:
         """Native balance [wei]."""
+
+
+@runtime_checkable
+class HeaderChain(Chain, Protocol):
+    """A chain whose blocks can be told from others that might stand in their place."""
+
+    def headers(self, numbers: Sequence[int]) -> list[Header | None]:
+        """Headers of blocks by their numbers, in order; None for one that the chain does not have (yet)."""
 
 
 @runtime_checkable
