@@ -15,7 +15,8 @@ from plimsoll.chain.contract import Event, batch
 from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper import rescue
-from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.errors import KeeperError, SettingsError
+from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.state import read_margins
 from plimsoll.spec.errors import Refused
@@ -133,6 +134,7 @@ class Taken:
     payment: int = 0  # of a bid [wad]
     discount: int = 0  # of a bid, for the whole account [wad]
     bidder: int = 0
+    under_way: bool = False  # sent, and not known yet what came of it
     events: tuple[Event, ...] = ()
 
 
@@ -202,6 +204,8 @@ class LiquidationAgent:
         The account that bids, and gets the bounty of top-ups; None: never bid, only call, rescue, start and close.
     config
         When a bid is worth it.
+    outbox
+        Where transactions go; None: they are waited for.
     """
 
     def __init__(
@@ -211,14 +215,17 @@ class LiquidationAgent:
         recorder: Recorder,
         bidder: int | None = None,
         config: BidConfig | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.system = system
         self.sender = sender
         self.recorder = recorder
         self.bidder = bidder
         self.config = config or BidConfig()
+        self.outbox = outbox or DirectOutbox()
         self.failures = 0  # in a row
         self._scale: int | None = None
+        self._sent: list[tuple[int, Step, Ticket]] = []  # and not known yet what came of it
 
     def watch(self, accounts: Sequence[int]) -> Mapping[int, Assessment]:
         """Where the accounts stand; those that the chain cannot assess are recorded and left out."""
@@ -231,8 +238,9 @@ class LiquidationAgent:
         return found
 
     def plan(self, margins: Mapping[int, Assessment]) -> list[Due]:
-        """The steps that are due, worst accounts first."""
-        accounts = [account for account in margins if account != self.bidder]
+        """The steps that are due, worst accounts first; none for an account that has one under way."""
+        waiting = {ref for _, ref in self.outbox.busy(self.sender)}
+        accounts = [account for account in margins if account != self.bidder and hex(account) not in waiting]
         standings = self._standings(accounts, margins)
         now = self.system.chain.now
         steps = []
@@ -336,9 +344,26 @@ class LiquidationAgent:
 
     def _send(self, account: int, step: Step, args: tuple[Any, ...]) -> Taken:
         try:
-            receipt = self.system.liquidator.transact(step.value, *args, sender=self.sender)
-        except (Refused, ChainError) as error:
+            ticket = self.outbox.send(
+                self.system.liquidator, step.value, args, sender=self.sender, purpose=step.value, ref=hex(account)
+            )
+        except (Refused, ChainError, KeeperError) as error:
             return self._refused(account, step, error)
+        if not ticket.done:
+            self._sent.append((account, step, ticket))
+            return Taken(account, step, bidder=self.bidder or 0, under_way=True)
+        return self._settled(account, step, ticket)
+
+    def collect(self) -> list[Taken]:
+        """What came of steps that were under way."""
+        done = [item for item in self._sent if item[2].done]
+        self._sent = [item for item in self._sent if not item[2].done]
+        return [self._settled(*item) for item in done]
+
+    def _settled(self, account: int, step: Step, ticket: Ticket) -> Taken:
+        receipt = ticket.receipt
+        if receipt is None:
+            return self._refused(account, step, KeeperError(ticket.error or "nothing came of it"))
         self.failures = 0
         events = tuple(self.system.events(receipt))
         bids = [event.args for event in events if event.name == "BidTaken"]
@@ -351,7 +376,7 @@ class LiquidationAgent:
             bids[0].payment if bids else 0,
             bids[0].discount if bids else 0,
             self.bidder or 0,
-            events,
+            events=events,
         )
         self.recorder.record(
             step.value,
@@ -359,6 +384,7 @@ class LiquidationAgent:
             account=account,
             gas=receipt.gas_used,
             hash=receipt.hash,
+            block=receipt.block,
             fraction=taken.fraction,
             payment=taken.payment,
         )

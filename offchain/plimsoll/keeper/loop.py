@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from plimsoll.chain.errors import ChainError
@@ -178,7 +178,7 @@ class Keeper:
             now = self.reader.system.chain.now
             found = self._round()
         except FAILURES as problem:
-            found = Round(now, error=self._failed(problem, now))
+            found = Round(now, error=self.failed(problem, now))
         self.metrics.last_round.set_to_current_time()
         self.metrics.healthy.set(found.ok)
         self.failures = 0 if found.ok else self.failures + 1
@@ -188,7 +188,7 @@ class Keeper:
             raise Halted(why)
         return found
 
-    def _failed(self, problem: Exception, now: int) -> str:
+    def failed(self, problem: Exception, now: int) -> str:
         """Count and record a failure; how it reads."""
         error = f"{type(problem).__name__}: {problem}"
         self.metrics.failures.labels("round").inc()
@@ -197,34 +197,45 @@ class Keeper:
 
     def _round(self) -> Round:
         accounts = self.accounts()
-        chores = self._keep_up(accounts)
+        chores = self.keep_up(accounts)
         held = self.reader.read()
+        done = self.post_due(held)
+        steps, planned = self.enforce(accounts)
+        return replace(done, steps=steps, planned=planned, chores=chores)
+
+    def post_due(self, held: Held) -> Round:
+        """Look whether a report is due, and post it; or look what came of the one that is under way.
+
+        Parameters
+        ----------
+        held
+            What the chain holds.
+        """
         self._observe(held)
         built: BuiltReport | None = None
         reasons: tuple[Reason, ...] = ()
         posted: Posted | None = None
         error: str | None = None
         try:
-            built, reasons = self.assess(held)
-            if built is not None and reasons:
-                posted = self._post(held, built, reasons)
-                if posted is not None and posted.ok:
-                    if self.archive is not None:
-                        self.archive.posted(posted.digest, posted.transaction)
-                    self._answer(built)  # last: what it says is of a post that is known and archived already
+            posted = self.poster.advance()
+            if posted is None and not self.poster.busy:
+                built, reasons = self.assess(held)
+                if built is not None and reasons:
+                    posted = self._post(held, built, reasons)
+            if posted is not None:
+                self._settle(posted)
         except FAILURES as problem:
-            error = self._failed(problem, held.time)
-        if posted is not None and not posted.ok:
+            error = self.failed(problem, held.time)
+        if posted is not None and posted.error is not None:
             error = f"post refused: {posted.error}"
-        steps, planned = self._enforce(accounts)
-        return Round(held.time, held, built, reasons, posted, steps, planned, chores, error)
+        return Round(held.time, held, built, reasons, posted, error=error)
 
     def assess(self, held: Held) -> tuple[BuiltReport | None, tuple[Reason, ...]]:
         """The report the engine would post now and the reasons to; None where none can be: no time has passed."""
         if held.sequence and held.time <= held.market_time:
             return None, ()
         snapshot, previous = self.source.snapshot(held), held.risk_state
-        number = self.poster.signing.next_sequence(held.sequence)
+        number = self.poster.next_sequence(held.sequence)
         inputs: dict[str, Any] = {"rails": held.rails, "urgent": self.config.urgent}
         built = self.engine.report(snapshot, previous, number, **inputs)
         reasons = due(held, built, self.triggers)
@@ -241,14 +252,22 @@ class Keeper:
         self.recorder.record("post-due", held.time, reasons=why, dry_run=self.config.dry_run)
         if self.config.dry_run:
             return None
-        posted = self.poster.post(built)
+        return self.poster.post(built)
+
+    def _settle(self, posted: Posted) -> None:
+        """Count what came of a post; keep what it was made from, where it was believed."""
+        if posted.under_way:
+            return
         self.metrics.gas.labels("post").inc(posted.gas)
-        if posted.ok:
-            self.metrics.posts.inc()
-            self.metrics.sequence.set(posted.sequence)
-        else:
+        if not posted.ok:
             self.metrics.failures.labels("post").inc()
-        return posted
+            return
+        self.metrics.posts.inc()
+        self.metrics.sequence.set(posted.sequence)
+        if self.archive is not None:
+            self.archive.posted(posted.digest, posted.transaction)
+        if posted.built is not None:
+            self._answer(posted.built)  # last: what it says is of a post that is known and archived already
 
     def _answer(self, built: BuiltReport) -> None:
         """Say how the margins that were posted answer to the market."""
@@ -261,15 +280,18 @@ class Keeper:
                 self.metrics.margin_rise.labels(*labels).set(answer.margin)
                 self.metrics.forecast_rise.labels(*labels).set(answer.forecast)
 
-    def _keep_up(self, accounts: Sequence[int]) -> tuple[Done, ...]:
+    def keep_up(self, accounts: Sequence[int]) -> tuple[Done, ...]:
+        """Do the chores that are due, and count what came of those under way."""
         if self.upkeep is None:
             return ()
         if self.config.dry_run:
             for chore in self.upkeep.plan(accounts):
                 self.recorder.record("chore-due", self.reader.system.chain.now, name=chore.name, args=list(chore.args))
             return ()
-        done = tuple(self.upkeep.round(accounts))
+        done = (*self.upkeep.collect(), *self.upkeep.round(accounts))
         for item in done:
+            if item.under_way:
+                continue
             if item.error is None:
                 self.metrics.chores.labels(item.name).inc()
                 self.metrics.gas.labels(item.name).inc(item.gas)
@@ -277,9 +299,11 @@ class Keeper:
                 self.metrics.failures.labels(item.name).inc()
         return done
 
-    def _enforce(self, accounts: Sequence[int]) -> tuple[tuple[Taken, ...], tuple[tuple[int, str], ...]]:
+    def enforce(self, accounts: Sequence[int]) -> tuple[tuple[Taken, ...], tuple[tuple[int, str], ...]]:
+        """Look where accounts stand and take the steps that are due; in a dry run: which they would be."""
         if self.agent is None:
             return (), ()
+        taken = self.agent.collect()
         margins = self.agent.watch(accounts)
         counts = Counter(state_of(margin).name.lower() for margin in margins.values())
         for state in ("healthy", "restricted", "called", "liquidatable", "insolvent"):
@@ -290,12 +314,10 @@ class Keeper:
             for item in plan:
                 self.recorder.record("step-due", now, account=item.account, step=item.step.value)
             return (), tuple((item.account, item.step.value) for item in plan)
-        taken = []
-        for item in plan:
-            done = self.agent.act(item, margins[item.account])
-            if done is None:
+        taken += [done for item in plan if (done := self.agent.act(item, margins[item.account]))]
+        for done in taken:
+            if done.under_way:
                 continue
-            taken.append(done)
             if done.error is None:
                 self.metrics.steps.labels(done.step.value).inc()
                 self.metrics.gas.labels(done.step.value).inc(done.gas)

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from eth_utils.crypto import keccak
 
 from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
-from plimsoll.keeper.errors import SettingsError
+from plimsoll.chain.protocol import Receipt
+from plimsoll.keeper.errors import KeeperError, SettingsError
+from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.nodes.errors import QuorumError
 from plimsoll.nodes.proposer import Quorum
@@ -27,6 +29,7 @@ from plimsoll.risk.signing import sign_all
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.report import digest
 
+REFUSALS: Final = (Refused, ChainError, KeeperError)  # of chain, endpoint and sender
 KEPT: Final = 1_000  # stored surfaces remembered by hash
 
 
@@ -86,15 +89,28 @@ class Posted:
     error: str | None = None  # the contract's reason, or the node's
     digest: bytes = b""  # what was signed
     transaction: str = ""  # hash of the last transaction; empty on the embedded chain
+    built: BuiltReport | None = None  # what was posted
+    under_way: bool = False  # sent, and not known yet what came of it
 
     @property
     def ok(self) -> bool:
         """Whether the oracle believes it."""
-        return self.error is None
+        return self.error is None and not self.under_way
+
+
+@dataclass
+class _UnderWay:
+    """A report on its way: its surfaces' stores, then its post."""
+
+    built: BuiltReport
+    digest: bytes
+    signatures: Sequence[bytes]
+    stores: list[tuple[bytes, Ticket]]  # of codes that were not stored yet, by hash
+    post: Ticket | None = None
 
 
 class Poster:
-    """Posts reports to one oracle.
+    """Posts reports to one oracle, one at a time.
 
     Parameters
     ----------
@@ -106,18 +122,45 @@ class Poster:
         Who signs.
     recorder
         The journal.
+    outbox
+        Where transactions go; None: they are waited for.
+    last
+        Highest sequence that was ever sent from here.
     """
 
-    def __init__(self, system: System, sender: str, signing: Signing, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        system: System,
+        sender: str,
+        signing: Signing,
+        recorder: Recorder,
+        outbox: Outbox | None = None,
+        last: int = 0,
+    ) -> None:
         self.system = system
         self.sender = sender
         self.signing = signing
         self.recorder = recorder
+        self.outbox = outbox or DirectOutbox()
         self.failures = 0  # in a row
         self._stored: dict[bytes, str] = {}
+        self._under_way: _UnderWay | None = None
+        self._last = last
+
+    def next_sequence(self, held: int) -> int:
+        """What to number a report, the oracle holding one numbered `held`: never what was sent before, mined or not."""
+        return self.signing.next_sequence(max(held, self._last))
+
+    @property
+    def busy(self) -> bool:
+        """Whether a report is under way, of an earlier run even: there is no other before its end is known."""
+        return self._under_way is not None or any(p == "post" for p, _ in self.outbox.busy(self.sender))
 
     def post(self, built: BuiltReport) -> Posted:
-        """Have it signed, store and post; never raises for what risk nodes, chain or endpoint refuse."""
+        """Have it signed, store and post.
+
+        Never raises for what risk nodes, chain or endpoint refuse.
+        """
         system, report = self.system, built.report
         signed = digest(report, system.chain.chain_id, system.oracle.address)
         try:
@@ -133,35 +176,80 @@ class Poster:
             snapshot="0x" + report.snapshot.hex(),
             surfaces=len(built.codes),
         )
-        gas = 0
+        self._under_way = _UnderWay(built, signed, signatures, [])
         try:
-            addresses = []
             for code in built.codes[:-1]:
-                address, spent = self._store(code)
-                addresses.append(address)
-                gas += spent
-            receipt = system.oracle.transact(
-                "post", report, list(signatures), addresses, built.codes[-1], sender=self.sender
-            )
-            gas += receipt.gas_used
-        except (Refused, ChainError) as error:
-            return self._failed(built, gas, error)
-        self.failures = 0
-        self.recorder.record(
-            "posted", system.chain.now, sequence=report.sequence, gas=gas, block=receipt.block, hash=receipt.hash
-        )
-        return Posted(report.sequence, len(built.codes), gas, digest=signed, transaction=receipt.hash)
+                code_hash = keccak(code)
+                if code_hash not in self._stored:
+                    ticket = self._send("store", (code,), "0x" + code_hash.hex())
+                    self._under_way.stores.append((code_hash, ticket))
+        except REFUSALS as error:
+            return self._give_up(error)
+        return self._advance(self._under_way)
 
-    def _store(self, code: bytes) -> tuple[str, int]:
-        code_hash = keccak(code)
-        if code_hash in self._stored:
-            return self._stored[code_hash], 0
-        receipt = self.system.oracle.transact("store", code, sender=self.sender)
-        (event,) = self.system.oracle.events(receipt, "SurfaceStored")
-        if len(self._stored) >= KEPT:
-            self._stored.pop(next(iter(self._stored)))
-        self._stored[code_hash] = event.args.surface
-        return event.args.surface, receipt.gas_used
+    def advance(self) -> Posted | None:
+        """What came of the report that is under way; None: there is none."""
+        return None if self._under_way is None else self._advance(self._under_way)
+
+    def _advance(self, found: _UnderWay) -> Posted:
+        waiting = Posted(found.built.report.sequence, len(found.built.codes), built=found.built, under_way=True)
+        try:
+            if found.post is None:
+                if not self._all_stored(found):
+                    return waiting
+                addresses = [self._stored[keccak(code)] for code in found.built.codes[:-1]]
+                report = found.built.report
+                args = (report, list(found.signatures), addresses, found.built.codes[-1])
+                found.post = self._send("post", args, str(report.sequence))
+                self._last = report.sequence
+        except REFUSALS as error:
+            return self._give_up(error)
+        if found.post.error is not None:
+            return self._give_up(KeeperError(found.post.error))
+        if found.post.receipt is None:
+            return waiting
+        self._under_way = None
+        return self._posted(found, found.post.receipt)
+
+    def _send(self, name: str, args: Sequence[Any], ref: str) -> Ticket:
+        return self.outbox.send(self.system.oracle, name, args, sender=self.sender, purpose=name, ref=ref)
+
+    def _all_stored(self, found: _UnderWay) -> bool:
+        """Whether every store was mined."""
+        self._keep(found)
+        for _, ticket in found.stores:
+            if ticket.error is not None:
+                raise KeeperError(f"store: {ticket.error}")
+        return all(ticket.receipt is not None for _, ticket in found.stores)
+
+    def _keep(self, found: _UnderWay) -> None:
+        """Remember where the surfaces stand that were stored."""
+        for code_hash, ticket in found.stores:
+            if ticket.receipt is None or code_hash in self._stored:
+                continue
+            (event,) = self.system.oracle.events(ticket.receipt, "SurfaceStored")
+            if len(self._stored) >= KEPT:
+                self._stored.pop(next(iter(self._stored)))
+            self._stored[code_hash] = event.args.surface
+
+    def _gas(self, found: _UnderWay) -> int:
+        tickets = [ticket for _, ticket in found.stores] + ([found.post] if found.post else [])
+        return sum(ticket.receipt.gas_used for ticket in tickets if ticket.receipt is not None)
+
+    def _posted(self, found: _UnderWay, receipt: Receipt) -> Posted:
+        self.failures = 0
+        report, gas = found.built.report, self._gas(found)
+        self.recorder.record(
+            "posted", self.system.chain.now, sequence=report.sequence, gas=gas, block=receipt.block, hash=receipt.hash
+        )
+        return Posted(report.sequence, len(found.built.codes), gas, None, found.digest, receipt.hash, found.built)
+
+    def _give_up(self, error: Exception) -> Posted:
+        found, self._under_way = self._under_way, None
+        if found is None:
+            raise error
+        self._keep(found)
+        return self._failed(found.built, self._gas(found), error)
 
     def _failed(self, built: BuiltReport, gas: int, error: Exception) -> Posted:
         self.failures += 1
@@ -174,4 +262,4 @@ class Poster:
             kind_of_error=type(error).__name__,
             in_a_row=self.failures,
         )
-        return Posted(built.report.sequence, len(built.codes), gas, reason)
+        return Posted(built.report.sequence, len(built.codes), gas, reason, built=built)

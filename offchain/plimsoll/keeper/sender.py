@@ -28,10 +28,10 @@ from eth_utils.crypto import keccak
 from plimsoll.chain.endpoints import Head
 from plimsoll.chain.errors import NodeError, RefusedByNodeError
 from plimsoll.chain.node import GAS_MARGIN, NodeChain
-from plimsoll.chain.protocol import Receipt
 from plimsoll.chain.rpc import Rpc, is_nonce_spent, is_underpriced
 from plimsoll.keeper.errors import FeeCapError, SettingsError, SpendingCapError
 from plimsoll.keeper.journal import ACTIVE, Attempt, Entry, Journal
+from plimsoll.keeper.outbox import Ticket
 from plimsoll.spec.errors import Refused
 
 DAY: Final = 86_400
@@ -80,22 +80,6 @@ class SendingConfig:
                 raise SettingsError(f"sending: {name} {getattr(self, name)}; above 0 is right")
         if not 0 <= self.min_tip <= self.max_fee:
             raise SettingsError(f"sending: min_tip {self.min_tip} wei; 0 to max_fee is right")
-
-
-@dataclass(slots=True)
-class Ticket:
-    """A transaction under way, for who asked for it. Done: with a receipt, or with an error."""
-
-    tx: int
-    purpose: str
-    ref: str
-    receipt: Receipt | None = None
-    error: str | None = None
-
-    @property
-    def done(self) -> bool:
-        """Whether it is known what came of it."""
-        return self.receipt is not None or self.error is not None
 
 
 class Warner(Protocol):

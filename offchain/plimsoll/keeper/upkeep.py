@@ -24,7 +24,8 @@ from plimsoll.chain.contract import Contract, batch
 from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper.accounts import Series
-from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.errors import KeeperError, SettingsError
+from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.history import BUCKET, MIN_BUCKETS
@@ -61,6 +62,11 @@ class Chore(NamedTuple):
     name: str
     args: tuple[Any, ...] = ()
 
+    @property
+    def ref(self) -> str:
+        """What it is about, in the journal."""
+        return ",".join(map(str, self.args))
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -69,6 +75,7 @@ class Done:
     name: str
     gas: int = 0
     error: str | None = None
+    under_way: bool = False  # sent, and not known yet what came of it
 
 
 def note_due(now: int, window: int, noted: int, cover: int, peak: int) -> bool:
@@ -114,6 +121,8 @@ class Upkeep:
         By (underlying, expiry): accounts that hold it, as `AccountWatcher` keeps them; may grow and shrink.
     config
         How often, and from what amount on.
+    outbox
+        Where transactions go; None: they are waited for.
     """
 
     def __init__(
@@ -124,6 +133,7 @@ class Upkeep:
         underlyings: Sequence[int],
         holders: Mapping[Series, set[int]] | None = None,
         config: UpkeepConfig | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.system = system
         self.sender = sender
@@ -131,6 +141,8 @@ class Upkeep:
         self.underlyings = tuple(underlyings)
         self.holders = {} if holders is None else holders
         self.config = config or UpkeepConfig()
+        self.outbox = outbox or DirectOutbox()
+        self._sent: list[tuple[Chore, Ticket]] = []  # and not known yet what came of it
         self._looked = 0  # when money was looked at last [unix s]
         self._lag: int | None = None
         self._breakers: Contract | None = None  # loading an artifact looks at every source
@@ -143,7 +155,8 @@ class Upkeep:
         if now - self._looked >= self.config.every:
             self._looked = now
             chores += [*self._settlements(accounts), *self._income()]
-        return chores
+        busy = self.outbox.busy(self.sender)
+        return [chore for chore in chores if (chore.name, chore.ref) not in busy]
 
     def round(self, accounts: Sequence[int]) -> list[Done]:
         """Do what is due."""
@@ -151,15 +164,35 @@ class Upkeep:
 
     def act(self, chore: Chore) -> Done:
         """Do one chore; never raises for what the chain or the node refuses."""
-        now = self.system.chain.now
         try:
-            receipt = chore.contract.transact(chore.name, *chore.args, sender=self.sender)
-        except (Refused, ChainError) as error:
-            reason = str(error) or "reverted without a reason"
-            self.recorder.record(f"{chore.name}-failed", now, args=list(chore.args), error=reason)
-            return Done(chore.name, error=reason)
+            ticket = self.outbox.send(
+                chore.contract, chore.name, chore.args, sender=self.sender, purpose=chore.name, ref=chore.ref
+            )
+        except (Refused, ChainError, KeeperError) as error:
+            return self._refused(chore, str(error))
+        if not ticket.done:
+            self._sent.append((chore, ticket))
+            return Done(chore.name, under_way=True)
+        return self._settled(chore, ticket)
+
+    def collect(self) -> list[Done]:
+        """What came of chores that were under way."""
+        done = [item for item in self._sent if item[1].done]
+        self._sent = [item for item in self._sent if not item[1].done]
+        return [self._settled(*item) for item in done]
+
+    def _settled(self, chore: Chore, ticket: Ticket) -> Done:
+        receipt = ticket.receipt
+        if receipt is None:
+            return self._refused(chore, ticket.error or "")
+        now = self.system.chain.now
         self.recorder.record(chore.name, now, args=list(chore.args), gas=receipt.gas_used, hash=receipt.hash)
         return Done(chore.name, receipt.gas_used)
+
+    def _refused(self, chore: Chore, why: str) -> Done:
+        reason = why or "reverted without a reason"
+        self.recorder.record(f"{chore.name}-failed", self.system.chain.now, args=list(chore.args), error=reason)
+        return Done(chore.name, error=reason)
 
     def _trips(self) -> Iterator[Chore]:
         """Breakers that are due, and the fund's high-water mark, where the registry has breakers."""

@@ -415,9 +415,9 @@ def test_a_dry_run_archives_nothing_and_a_full_disk_posts_nothing(world, monkeyp
 
 def test_a_node_that_fails_a_transaction(monkeypatch):
     chain = node.NodeChain("http://127.0.0.1:1")
-    monkeypatch.setattr(chain, "_ask", lambda *_: {"status": "0x0", "blockNumber": "0x5"})
+    monkeypatch.setattr(chain.rpc, "ask", lambda *_: {"status": "0x0", "blockNumber": "0x5"})
     with pytest.raises(ExecutionError, match="failed in block 5"):
         chain.receipt(HASH)
-    monkeypatch.setattr(chain, "_ask", lambda *_: None)
+    monkeypatch.setattr(chain.rpc, "ask", lambda *_: None)
     with pytest.raises(NodeError, match="knows no mined transaction"):
         chain.receipt(HASH)

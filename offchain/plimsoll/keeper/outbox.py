@@ -1,0 +1,84 @@
+"""Where transactions go: straight to a chain that answers at once, or to the senders, which wait for nothing.
+
+Agents decide and hand over; what came of it they collect from the ticket, in this round or a later one. So one stuck
+transaction keeps nobody from sending the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from plimsoll.chain.contract import Contract
+from plimsoll.chain.protocol import Receipt
+from plimsoll.keeper.errors import SettingsError
+
+if TYPE_CHECKING:
+    from plimsoll.keeper.sender import Sender
+
+
+@dataclass(slots=True)
+class Ticket:
+    """A transaction under way, for who asked for it. Done: with a receipt, or with an error."""
+
+    tx: int
+    purpose: str
+    ref: str
+    receipt: Receipt | None = None
+    error: str | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it is known what came of it."""
+        return self.receipt is not None or self.error is not None
+
+
+class Outbox(Protocol):
+    """Takes calls to be sent."""
+
+    def send(
+        self, contract: Contract, name: str, args: Sequence[Any], *, sender: str, purpose: str, ref: str
+    ) -> Ticket:
+        """Send one call, for a purpose, about something; raises what the chain or the sender refuses."""
+
+    def busy(self, sender: str) -> set[tuple[str, str]]:
+        """Purpose and ref of what is under way."""
+
+
+class DirectOutbox:
+    """Sends and waits: for simulations, and tools that do one thing."""
+
+    def send(
+        self, contract: Contract, name: str, args: Sequence[Any], *, sender: str, purpose: str, ref: str
+    ) -> Ticket:
+        """Mined when this returns."""
+        return Ticket(0, purpose, ref, receipt=contract.transact(name, *args, sender=sender))
+
+    def busy(self, sender: str) -> set[tuple[str, str]]:
+        """Nothing ever is."""
+        del sender
+        return set()
+
+
+class QueuedOutbox:
+    """Hands over to the senders of some keys, by address."""
+
+    def __init__(self, senders: Mapping[str, Sender]) -> None:
+        self.senders = dict(senders)
+
+    def send(
+        self, contract: Contract, name: str, args: Sequence[Any], *, sender: str, purpose: str, ref: str
+    ) -> Ticket:
+        """Under way when this returns."""
+        return self._of(sender).submit(contract.address, contract.encode(name, *args), purpose, ref)
+
+    def busy(self, sender: str) -> set[tuple[str, str]]:
+        """What the journal says may still be mined, of earlier runs too."""
+        return {(entry.purpose, entry.ref) for entry in self._of(sender).under_way()}
+
+    def _of(self, sender: str) -> Sender:
+        found = self.senders.get(sender)
+        if found is None:
+            raise SettingsError(f"no key of {sender} is here")
+        return found
