@@ -36,6 +36,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.market.plainfile import wrong_fields
 from plimsoll.risk.errors import RiskError
 from plimsoll.risk.models import RiskModel
 from plimsoll.risk.named import DEFAULT, made
@@ -257,11 +258,7 @@ def checked(model: type[Model], data: Mapping[str, Any], path: Path) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'settings'}: {item['msg'].removeprefix('Value error, ')}"
-            for item in error.errors()
-        )
-        raise SettingsError(f"{path}: {wrong}") from error
+        raise SettingsError(f"{path}: {wrong_fields(error, 'settings')}") from error
 
 
 def key_from(variable: str, environment: Mapping[str, str] | None = None) -> str:

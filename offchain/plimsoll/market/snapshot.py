@@ -23,6 +23,7 @@ from eth_utils.crypto import keccak
 from plimsoll.market.bars import YEAR, Bars, FloatArray, IntArray
 from plimsoll.market.errors import SnapshotError
 from plimsoll.market.observed import DepthHistory, Exposures, MarkHistory
+from plimsoll.market.plainfile import parse_json
 from plimsoll.market.portable import DIGITS, log
 from plimsoll.spec.errors import FormatError
 from plimsoll.spec.instruments import CALL, KINDS, PERP, PUT, SPOT, Instrument, unpack
@@ -374,7 +375,7 @@ class Snapshot:
             The bytes are no snapshot, or not the canonical ones: their hash would be another.
         """
         try:
-            data = json.loads(content)
+            data = parse_json(content)
             if data["format"] != FORMAT:
                 raise SnapshotError(f"format {data['format']}; {FORMAT} is right")
             found = cls(data["market_time"], tuple(Market.from_json(market) for market in data["markets"]))

@@ -40,7 +40,6 @@ No time passes, and nobody trades on the way.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -51,14 +50,15 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from plimsoll.market.bars import Bars
+from plimsoll.market.plainfile import read_json, wrong_fields
 from plimsoll.market.portable import expm1
 from plimsoll.market.snapshot import MAX_VOLATILITY, Market
 from plimsoll.market.sources import DATA_VARIABLE, load_recorded, load_sp500
 from plimsoll.risk.errors import RiskError
-from plimsoll.risk.reference.book import Book, Entry, Moment, Positive, Underlying
+from plimsoll.risk.reference.book import Book, Entry, Moment, Part, Positive, Underlying
 from plimsoll.risk.reference.portfolio import Portfolio
 from plimsoll.risk.volatility import historical_tail, parametric_tail
 from plimsoll.spec.instruments import FUTURE, MAX_POSITIONS, PERP, SPOT
@@ -81,11 +81,7 @@ class StressError(RiskError):
 # --------------------------------------------------------------------------------------------------------- stress books
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Collateral(_Part):
+class Collateral(Part):
     """A token that an account holds: the underlying itself, or a staked one that stands for it."""
 
     underlying: str
@@ -93,13 +89,13 @@ class Collateral(_Part):
     staked: bool = False
 
 
-class _Account(_Part):
+class _Account(Part):
     cash: float = 0.0
     positions: tuple[Entry, ...] = Field(default=(), max_length=MAX_POSITIONS, strict=False)
     collateral: tuple[Collateral, ...] = Field(default=(), max_length=MAX_POSITIONS, strict=False)
 
 
-class _Content(_Part):
+class _Content(Part):
     time: Moment
     underlyings: dict[str, Underlying] = Field(min_length=1)
     accounts: dict[str, _Account] = Field(min_length=1)
@@ -149,13 +145,7 @@ class StressBook:
         StressError, BookError
             There is no such file, it is no JSON, or the book in it makes no sense: every field that is wrong is named.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise StressError(f"{path}: {error}") from error
-        except ValueError as error:
-            raise StressError(f"{path} is no JSON: {error}") from error
-        return cls.parse(data, str(path), path.parent)
+        return cls.parse(read_json(path, StressError), str(path), path.parent)
 
     @classmethod
     def parse(cls, data: Any, source: str = "book", folder: Path = Path()) -> StressBook:
@@ -163,11 +153,7 @@ class StressBook:
         try:
             content = _Content.model_validate(data)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'book'}: {item['msg'].removeprefix('Value error, ')}"
-                for item in error.errors()
-            )
-            raise StressError(f"{source}: {wrong}") from error
+            raise StressError(f"{source}: {wrong_fields(error, 'book')}") from error
         accounts = tuple(
             _account(name, found, content, f"{source}: accounts.{name}", folder)
             for name, found in content.accounts.items()

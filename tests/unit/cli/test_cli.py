@@ -130,6 +130,18 @@ def test_keeper_settings_that_are_wrong(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    ("command", "error"), [("report", "SnapshotError"), ("stress", "StressError"), ("compare", "BookError")]
+)
+def test_a_file_of_brackets_is_a_named_error(tmp_path, capsys, command, error):
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    assert run(command, path) == 2
+    found = capsys.readouterr().err
+    assert found.startswith(f"plimsoll: {error}: ")
+    assert found.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     "arguments", [["--help"], ["demo", "--help"], ["keeper", "-h"], ["node", "-h"], ["report", "--help"]]
 )
 def test_help_has_examples_and_exit_codes(capsys, arguments):

@@ -26,7 +26,6 @@ of the underlying, long positive. Perpetuals and futures count as entered at the
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from plimsoll.market.bars import DAY
+from plimsoll.market.plainfile import read_json, wrong_fields
 from plimsoll.market.snapshot import History, Market, Snapshot, to_wad
 from plimsoll.market.sources import load_bars
 from plimsoll.risk.errors import RiskError
@@ -73,11 +73,13 @@ Moment = Annotated[int, BeforeValidator(_moment), Field(gt=0, lt=2**40)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Entry(BaseModel):
+class Part(BaseModel):
+    """A part of a file: no name that is unknown, no number that is text, infinite or none."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Underlying(_Entry):
+class Underlying(Part):
     """One underlying of a book."""
 
     spot: Positive
@@ -95,7 +97,7 @@ class Underlying(_Entry):
         return self
 
 
-class Entry(_Entry):
+class Entry(Part):
     """One position of a book."""
 
     underlying: str
@@ -125,7 +127,7 @@ class Entry(_Entry):
         return self
 
 
-class _Content(_Entry):
+class _Content(Part):
     time: Moment
     cash: float = 0.0
     underlyings: dict[str, Underlying] = Field(min_length=1)
@@ -165,13 +167,7 @@ class Book:
         BookError
             There is no such file, it is no JSON, or the book in it makes no sense: every field that is wrong is named.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise BookError(f"{path}: {error}") from error
-        except ValueError as error:
-            raise BookError(f"{path} is no JSON: {error}") from error
-        return cls.parse(data, str(path), path.parent)
+        return cls.parse(read_json(path, BookError), str(path), path.parent)
 
     @classmethod
     def parse(cls, data: Any, source: str = "book", folder: Path = Path()) -> Book:
@@ -179,11 +175,7 @@ class Book:
         try:
             content = _Content.model_validate(data)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc'])) or 'book'}: {item['msg'].removeprefix('Value error, ')}"
-                for item in error.errors()
-            )
-            raise BookError(f"{source}: {wrong}") from error
+            raise BookError(f"{source}: {wrong_fields(error, 'book')}") from error
         found = cls(content.time, content.cash, content.underlyings, content.positions, folder)
         for number, entry in enumerate(found.positions):
             found._check(entry, f"{source}: positions.{number}")
