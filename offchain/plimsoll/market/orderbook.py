@@ -21,6 +21,7 @@ from plimsoll.market.errors import (
     NonPositivePriceError,
     SourceNotFoundError,
 )
+from plimsoll.market.sources import open_text
 
 MICROSECONDS: Final = 10**6
 LEVEL: Final = re.compile(r"(asks|bids)\[(\d+)\]\.(price|amount)")
@@ -182,7 +183,7 @@ def load_books(path: str | Path) -> Iterator[OrderBook]:
     source = str(file)
     if not file.is_file():
         raise SourceNotFoundError(source, "is no file", "the path of a csv or csv.gz file is right")
-    with gzip.open(file, "rt", newline="") if file.suffix == ".gz" else file.open(newline="") as stream:
+    with open_text(file) as stream:
         try:
             lines = csv.reader(stream, strict=True)
             header = [name.strip().lower() for name in next(lines, [])]

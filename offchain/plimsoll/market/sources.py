@@ -468,7 +468,7 @@ def _read(path: Path) -> _Table:
     if not path.is_file():
         raise SourceNotFoundError(source, "is no file", "the path of a csv or csv.gz file is right")
     try:
-        with _open(path) as stream:
+        with open_text(path) as stream:
             reader = csv.reader(stream, strict=True)
             rows: list[Sequence[str]] = []
             lines: list[int] = []
@@ -491,7 +491,8 @@ def _read(path: Path) -> _Table:
     return _Table(source, header, tuple(rows[1:]), tuple(lines[1:]))
 
 
-def _open(path: Path) -> TextIO:
+def open_text(path: Path) -> TextIO:
+    """A csv or csv.gz file as text in UTF-8, with or without a mark of byte order."""
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")

@@ -121,6 +121,15 @@ def test_files_that_hold_no_books(tmp_path, lines, error, said):
         list(load_books(write(tmp_path, *lines)))
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_mark_of_byte_order_is_no_part_of_the_header(tmp_path, zipped):
+    text = "\ufefftimestamp,asks[0].price,asks[0].amount,bids[0].price,bids[0].amount\n1000000,101,2,99,3\n".encode()
+    path = tmp_path / ("marked.csv.gz" if zipped else "marked.csv")
+    path.write_bytes(gzip.compress(text) if zipped else text)
+    (book,) = load_books(path)
+    assert (book.time, book.mid) == (1.0, 100.0)
+
+
 def test_no_file(tmp_path):
     with pytest.raises(SourceNotFoundError, match="no file"):
         list(load_books(tmp_path / "none.csv"))
