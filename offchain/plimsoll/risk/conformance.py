@@ -6,7 +6,8 @@ A model's answers go into reports that strangers recompute and contracts enforce
     repeatable     the same bytes again: from another instance, from a parsed snapshot, whatever else it has seen
     blind          what comes later, and other underlyings, change nothing
     bounded        what it posts fits its fields, passes the default guardrails, and IM is above the call line
-    gliding        from one report to the next the scan range rises by less than the call buffer, however wild
+    gliding        from one report to the next nothing that MM is made of rises by more than the call buffer, however
+                   wild: scan range, volatility shifts, concentration, short option minimum, and a fall of depth
     responsive     a wild market asks for more than a calm one
     forgiving      depth, quotes, highs and lows may be missing; a short history is an answer or a named error
     invariant      prices in another unit give the same margin
@@ -42,6 +43,13 @@ START: Final = 1_600_041_600
 FIRST, SECOND = 0x0101, 0x0102
 CALM: Final = 0.004  # volatility of an hour
 STORM: Final = 20.0
+CHARGED: Final[Mapping[str, str]] = {  # what MM is made of and rises with, as a report posts it
+    "scan range": "psr",
+    "volatility shift up": "vol_up",
+    "volatility shift down": "vol_down",
+    "concentration": "kappa",
+    "short option minimum": "som",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,17 +196,25 @@ def _bounded(fresh: Callable[[], RiskModel], _: str) -> Iterator[str]:
 
 
 def _gliding(fresh: Callable[[], RiskModel], _: str) -> Iterator[str]:
-    calm, wild = history_of(9), history_of(9, storm=15.0)
+    calm = snapshot_of(market_of(history_of(9)))
     model = fresh()
-    last = _built(model, snapshot_of(market_of(calm)))
+    last = _built(model, calm)
+    before = model.assess(calm, None)[FIRST]
+    wild = market_of(history_of(9, storm=15.0), depth=20.0)
     for step in (HOUR, DAY, 30 * DAY):
-        market = market_of(wild)
-        snapshot = Snapshot(snapshot_of(market).market_time + step, (market,))
+        snapshot = Snapshot(snapshot_of(wild).market_time + step, (wild,))
         state = replace(last.state, market_time=snapshot.market_time - step)
         found = model.assess(snapshot, state)[FIRST]
-        most = state.posted[FIRST].psr * (PPM + Params().call_buffer) // PPM
-        if found.psr > most:
-            yield f"scan range {state.posted[FIRST].psr} to {found.psr} ppm in a report after {step} s; at most {most}"
+        for name, field in CHARGED.items():
+            was, now = getattr(before, field), getattr(found, field)
+            most = was * (PPM + Params().call_buffer) // PPM
+            if now > most:
+                yield f"{name} {was} to {now} ppm in a report after {step} s; at most {most}"
+        if found.psr * before.depth * PPM > before.psr * found.depth * (PPM + Params().call_buffer):
+            yield (
+                f"depth {before.depth} to {found.depth}, scan range {before.psr} to {found.psr} ppm "
+                f"in a report after {step} s: together more than the call buffer"
+            )
         if found.psr < found.forecast_psr and found.im_factor * found.psr < found.forecast_psr * PPM:
             yield "new risk does not pay today's forecast: im_factor leaves IM under the forecast range"
 

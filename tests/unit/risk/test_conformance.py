@@ -1,6 +1,7 @@
 """The contract test of models: ours and the template pass it, and each rule finds the model that breaks it."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,27 @@ class Lurching(EwmaFhs):
     def __init__(self, config=None):
         super().__init__(config)
         self.config = type(self.config)(glide=GlideConfig(max_rise=50.0, max_step=50.0))
+
+
+class Shallow(EwmaFhs):
+    """Lets depth fall as far as it fell."""
+
+    def assess(self, snapshot, previous=None):
+        now = super().assess(snapshot)
+        return {u: replace(found, depth=now[u].depth) for u, found in super().assess(snapshot, previous).items()}
+
+
+class Jumpy(EwmaFhs):
+    """Glides the scan range, and one other number not."""
+
+    field = ""
+
+    def assess(self, snapshot, previous=None):
+        found = super().assess(snapshot, previous)
+        return found if previous is None else {u: self.jumped(one) for u, one in found.items()}
+
+    def jumped(self, one):
+        return replace(one, **{self.field: round(1.11 * getattr(one, self.field))})
 
 
 class Remembering(EwmaFhs):
@@ -109,6 +131,7 @@ class Changed(EwmaFhs):
     ("kind", "rule", "said"),
     [
         (Lurching, "gliding", "in a report after 3600 s"),
+        (Shallow, "gliding", "together more than the call buffer"),
         (Remembering, "repeatable", "another instance"),
         (Timid, "responsive", "leave the forecast range at 100000"),
         (Priced, "invariant", "another unit"),
@@ -123,6 +146,23 @@ def test_each_rule_finds_who_breaks_it(monkeypatch, kind, rule, said):
     monkeypatch.setitem(OWN, "broken", kind)
     found = check("broken")
     assert any(item.rule == rule and said in item.seen for item in found), [str(item) for item in found]
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("psr", "scan range"),
+        ("vol_up", "volatility shift up"),
+        ("vol_down", "volatility shift down"),
+        ("kappa", "concentration"),
+        ("som", "short option minimum"),
+    ],
+)
+def test_gliding_looks_at_all_that_maintenance_is_made_of(monkeypatch, field, name):
+    monkeypatch.setattr(Jumpy, "name", "broken")
+    monkeypatch.setattr(Jumpy, "field", field)
+    monkeypatch.setitem(OWN, "broken", Jumpy)
+    assert any(item.rule == "gliding" and item.seen.startswith(name) for item in check("broken"))
 
 
 def test_an_archive_makes_nothing_be_imported(monkeypatch, tmp_path):
