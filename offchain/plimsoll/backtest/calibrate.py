@@ -23,9 +23,9 @@ import numpy as np
 from plimsoll.backtest.errors import BacktestError
 from plimsoll.backtest.record import HORIZONS, WARM_UP, Record, Summary, judge, summary
 from plimsoll.backtest.walk import closes, filtered
-from plimsoll.market.bars import DAY, Bars, FloatArray
-from plimsoll.market.portable import exp, log
-from plimsoll.risk.har import HarConfig, calmed, log_volatility
+from plimsoll.market.bars import DAY, Bars
+from plimsoll.market.portable import log
+from plimsoll.risk.har import HarConfig, calmed, log_volatility, volatility_of
 from plimsoll.risk.models import WATCH
 
 GRID: Final = tuple(
@@ -196,7 +196,8 @@ def calibrate(
         before = bars.take(slice(0, int(np.searchsorted(bars.time, split))))
         for j, config in enumerate(everything):
             on_progress(k * len(everything) + j, total, f"{name}, {horizon // 3_600} h, {j + 1} of {len(everything)}")
-            margins = filtered(bars, _path(calmed(logs, bars.interval, config)), h, level, watch=WATCH)
+            path, _ = volatility_of(calmed(logs, bars.interval, config))
+            margins = filtered(bars, path, h, level, watch=WATCH)
             train, unseen = records[config]
             train.append(judge(name, "candidate", before, margins.before(len(before)), horizon, level))
             unseen.append(judge(name, "candidate", bars, margins, horizon, level, split - int(bars.time[0])))
@@ -207,11 +208,6 @@ def calibrate(
     )
     kept = sum(wishes.missed(trial.train) == 0 for trial in order)
     return Calibration(tuple(order), trials[present], kept, split, level)
-
-
-def _path(logs: FloatArray) -> FloatArray:
-    first = int(np.argmin(np.isnan(logs)))
-    return np.concatenate((logs[:first], exp(logs[first:])))
 
 
 def _forecast_of(config: HarConfig) -> HarConfig:

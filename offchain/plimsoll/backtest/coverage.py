@@ -27,7 +27,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from plimsoll.market.bars import FloatArray
-from plimsoll.risk.watch import BASE, BASEL_P, BASEL_WINDOWS, PLUS, PLUS_RED
+from plimsoll.risk.watch import BASE, BASEL_P, BASEL_WINDOWS, PLUS_RED, raised
 from plimsoll.spec.errors import PlimsollError
 
 Zone = Literal["green", "yellow", "red"]
@@ -230,7 +230,7 @@ def multiplier(exceptions: int, windows: int = BASEL_WINDOWS, p: float = BASEL_P
     if light == "red":
         return highest
     if (windows, p) == (BASEL_WINDOWS, BASEL_P):
-        return (BASE + PLUS[exceptions]) / BASE
+        return raised(exceptions)
     seen = float(special.ndtri(1 - exceptions / windows)) if exceptions < windows else -math.inf
     return min(max(1.0, float(special.ndtri(1 - p)) / seen), highest) if seen > 0 else highest
 

@@ -32,7 +32,6 @@ from plimsoll.market.bars import Bars, FloatArray, IntArray
 from plimsoll.risk.arrays import ArrayConfig, fitting_scale
 from plimsoll.risk.limits import Rails
 from plimsoll.risk.models import Forecast, HarFhsConfig, glide
-from plimsoll.risk.rounding import nearest_int
 from plimsoll.risk.scenarios import LANE_PPM, ScenarioSet
 from plimsoll.spec.guardrails import Scenarios
 from plimsoll.spec.margin import Params
@@ -141,13 +140,10 @@ def enforce(bars: Bars, margins: Margins, config: HarFhsConfig = CONFIG) -> Enfo
         now = int(time[t])
         if not np.isfinite(both[t]):
             raise BacktestError(f"{bars.source}: the model falls silent at {now}")
-        target = nearest_int(min(max(float(both[t]), config.psr_floor), config.psr_cap) * PPM)
+        target = config.bounded(float(both[t]))
         seconds = now - int(time[t - 1]) if last is not None else 0
         glided = glide(target, last, seconds, config.glide)
-        im_factor = nearest_int(
-            min(max(config.min_im_factor, config.im_multiplier * target / glided), config.max_im_factor) * PPM
-        )
-        held = rails.hold_forecast(_forecast(target, glided, im_factor), now)
+        held = rails.hold_forecast(_forecast(target, glided, config.im_factor(target, glided)), now)
         wanted[t], psr[t], factor[t] = target, held.psr, held.im_factor / PPM
         last = held.psr
         stands = Scenarios(psr=held.psr, vol_up=held.vol_up, vol_down=held.vol_down, time=now, scalars_time=now)

@@ -29,10 +29,10 @@ from plimsoll.backtest.record import HORIZONS, HOUR, WARM_UP
 from plimsoll.backtest.walk import Margins, closes, filtered
 from plimsoll.market.bars import DAY, Bars, FloatArray, IntArray
 from plimsoll.market.errors import SourceError
-from plimsoll.market.portable import exp, log, power
+from plimsoll.market.portable import log, power
 from plimsoll.market.sources import load_recorded, load_series, recorded_path
 from plimsoll.risk.blend import METHODS, blended, levelled, qlike
-from plimsoll.risk.har import SMALL, HarConfig, bar_variance, calmed, log_volatility
+from plimsoll.risk.har import SMALL, HarConfig, bar_variance, calmed, log_volatility, volatility_of
 from plimsoll.risk.implied import implied_forecast, known
 from plimsoll.risk.learned import Inputs, LearnedConfig, LearnedModel, Table, fit, table_of
 from plimsoll.risk.ranges import yang_zhang
@@ -416,9 +416,8 @@ def margins_of(
     config
         How it is calmed.
     """
-    path = calmed(forecast / 2, bars.interval, config)
-    first = int(np.argmin(np.isnan(path)))
-    return filtered(bars, np.concatenate((path[:first], exp(path[first:]))), horizon, level)
+    path, _ = volatility_of(calmed(forecast / 2, bars.interval, config))
+    return filtered(bars, path, horizon, level)
 
 
 def without(subject: Subject, *names: str) -> Subject:

@@ -27,10 +27,11 @@ import numpy as np
 import numpy.typing as npt
 
 from plimsoll.backtest.errors import BacktestError
+from plimsoll.backtest.run import recorded
 from plimsoll.backtest.walk import closes
 from plimsoll.market.bars import DAY, YEAR, Bars, FloatArray, IntArray
 from plimsoll.market.portable import log
-from plimsoll.market.sources import DATA_VARIABLE, load_recorded
+from plimsoll.market.sources import DATA_VARIABLE
 from plimsoll.risk import black
 from plimsoll.risk.har import calmed_volatility
 from plimsoll.risk.probability import (
@@ -480,5 +481,4 @@ def record(hours: int = HOURS, *, books: int = BOOKS, paths: int = PATHS, seed: 
     """On the recorded hours of BTC and ETH; without them an empty record that says what it left out."""
     if not os.environ.get(DATA_VARIABLE):
         return ReliabilityRecord(None, None, left_out=f"probability of liquidation: {DATA_VARIABLE} is unset")
-    bars = {name: load_recorded(f"{name.lower()}_usdt_spot_1h") for name in ("BTC", "ETH")}
-    return judge(walk(bars, hours=hours, books=books, paths=paths, seed=seed))
+    return judge(walk(recorded(), hours=hours, books=books, paths=paths, seed=seed))

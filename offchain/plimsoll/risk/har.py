@@ -24,14 +24,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from plimsoll.market.bars import DAY, FloatArray
+from plimsoll.market.bars import DAY, FloatArray, IntArray
 from plimsoll.market.portable import exp, log
 from plimsoll.risk.errors import ModelError, TooFewObservationsError, check_bounds
 from plimsoll.risk.volatility import check_returns, ewma
 
-IntArray = npt.NDArray[np.int64]
 HOUR: Final = 3_600
 HOURS: Final = 24
 LOG_2: Final = 0.6931471805599453
@@ -327,6 +325,17 @@ def calmed_volatility(
 
     Parameters and errors are those of `log_volatility`; the path has shape (n + 1,), NaN before the first.
     """
-    logs = calmed(log_volatility(returns, time, interval, horizon, ranges, config, what=what), interval, config)
+    logs = log_volatility(returns, time, interval, horizon, ranges, config, what=what)
+    return volatility_of(calmed(logs, interval, config))
+
+
+def volatility_of(logs: FloatArray) -> tuple[FloatArray, int]:
+    """Volatility behind a path of its logarithm, and the first entry that is known.
+
+    Parameters
+    ----------
+    logs
+        As `calmed` gives it, shape (n,): NaN first, then numbers.
+    """
     first = int(np.argmin(np.isnan(logs)))
     return np.concatenate((logs[:first], exp(logs[first:]))), first

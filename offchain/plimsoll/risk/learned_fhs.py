@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from plimsoll.market.bars import FloatArray
-from plimsoll.market.portable import exp
 from plimsoll.market.snapshot import Market
-from plimsoll.risk.har import calmed
+from plimsoll.risk.har import calmed, volatility_of
 from plimsoll.risk.learned import LearnedModel, learned_log_volatility
 from plimsoll.risk.models import HarFhs, HarFhsConfig
 from plimsoll.risk.plain import from_plain, to_plain
@@ -68,6 +65,4 @@ class LearnedFhs(HarFhs):
             har,
             what=where,
         )
-        path = calmed(logs, history.interval, har)
-        first = int(np.argmin(np.isnan(path)))
-        return np.concatenate((path[:first], exp(path[first:]))), first
+        return volatility_of(calmed(logs, history.interval, har))

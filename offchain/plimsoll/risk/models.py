@@ -334,6 +334,14 @@ class EwmaFhsConfig:
         if self.freedom is not None and not 2 < self.freedom <= MAX_FREEDOM:
             raise ModelError(f"freedom {self.freedom}; above 2 to {MAX_FREEDOM}, or None for a normal, is right")
 
+    def bounded(self, scan_range: float) -> int:
+        """The scan range [ppm] that one measured [1] is wanted at: inside floor and cap."""
+        return _ppm(min(max(scan_range, self.psr_floor), self.psr_cap))
+
+    def im_factor(self, wanted: int, posted: int) -> int:
+        """IM over MM [ppm] where scan range `wanted` stands behind `posted` [ppm]: new risk pays today's price."""
+        return _ppm(min(max(self.min_im_factor, self.im_multiplier * wanted / posted), self.max_im_factor))
+
 
 def _ppm(value: float) -> int:
     return nearest_int(value * PPM)
@@ -414,11 +422,10 @@ class EwmaFhs:
         sigma, wanted, tail = self.forecast(market)
         volatility = sigma * math.sqrt(market.history.interval / DAY * market.history.per_year)
         found = closing(market, now, wanted, config.horizon, config.closing)
-        target = _ppm(min(max(found.range, config.psr_floor), config.psr_cap))
+        target = config.bounded(found.range)
         last = previous.posted.get(market.underlying) if previous else None
         seconds = now - previous.market_time if previous else 0
         psr = glide(target, last.psr if last else None, seconds, config.glide)
-        factor = max(config.min_im_factor, config.im_multiplier * target / psr)
         depth = max(MIN_DEPTH, decimal_down(found.depth.posted, 6) * 10**12)
         return Forecast(
             underlying=market.underlying,
@@ -428,7 +435,7 @@ class EwmaFhs:
             psr=psr,
             vol_up=glide(_ppm(config.vol_up), last.vol_up if last else None, seconds, config.glide),
             vol_down=glide(_ppm(config.vol_down), last.vol_down if last else None, seconds, config.glide),
-            im_factor=_ppm(min(factor, config.max_im_factor)),
+            im_factor=config.im_factor(target, psr),
             depth=glide_depth(depth, last.depth if last else None, seconds, config.glide),
             kappa=min(downward_int(config.kappa_share * psr), MAX_KAPPA),
             som=max(_ppm(config.som_floor), downward_int(config.som_share * psr)),

@@ -486,15 +486,21 @@ class ImpliedSurface:
         PricingError
             `tau` is not above 0.
         """
-        if not 0 < tau < math.inf:
-            raise PricingError(f"time {tau} years; above 0 is right")
         parts, lift = self._mixture(tau)
         mixed = sum((share * part.variance(k) for share, part in parts), start=np.zeros(np.shape(k)))
         found: FloatArray = mixed + lift
         return found
 
     def _mixture(self, tau: float) -> tuple[tuple[tuple[float, Slice], ...], float]:
-        """Shares of slices that total variance at a time is made of, and what is added to it."""
+        """Shares of slices that total variance at a time is made of, and what is added to it.
+
+        Raises
+        ------
+        PricingError
+            The time is not above 0.
+        """
+        if not 0 < tau < math.inf:
+            raise PricingError(f"time {tau} years; above 0 is right")
         first, last = self.slices[0], self.slices[-1]
         if tau <= first.tau:
             return ((tau / first.tau, first),), 0.0
@@ -512,8 +518,6 @@ class ImpliedSurface:
         PricingError
             `tau` is not above 0.
         """
-        if not 0 < tau < math.inf:
-            raise PricingError(f"time {tau} years; above 0 is right")
         at = np.asarray(k, dtype=np.float64)
         parts, lift = self._mixture(tau)
         mixed = [np.full(at.shape, lift), np.zeros(at.shape), np.zeros(at.shape)]
