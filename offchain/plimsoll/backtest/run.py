@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from plimsoll.backtest.enforced import EnforcedRecord, enforce, enforced_record
 from plimsoll.backtest.errors import BacktestError
 from plimsoll.backtest.record import HORIZONS, Record, Summary, judge, summary
-from plimsoll.backtest.walk import MODELS, Margins, model_of, shaped
+from plimsoll.backtest.walk import MODELS, Margins, closes, model_of, shaped
 from plimsoll.market.bars import Bars
 from plimsoll.market.sources import load_recorded
+from plimsoll.risk import named
 
-DEFAULT: Final = "har-fhs"
+DEFAULT: Final = named.DEFAULT
 # The default calmed more and less: weight of a deviation, its reach, and the rise within the window.
 FRONTIER: Final = (
     (0.4, 0.5, 0.6),
@@ -99,7 +102,8 @@ def run(
     Raises
     ------
     BacktestError
-        Nothing to run, an unknown model, a horizon that is no multiple of the bars, or too little history.
+        Nothing to run, an unknown model, a horizon that is no multiple of the bars, too little history, or a price that
+        does not move.
     """
     if not assets or not models or not horizons:
         raise BacktestError("at least one asset, one model and one horizon are right")
@@ -108,6 +112,8 @@ def run(
     chosen = {name: model_of(name) for name in models}
     horizons = tuple(dict.fromkeys(horizons))  # one named twice would count twice
     for name, bars in assets.items():
+        if not np.ptp(closes(bars)):
+            raise BacktestError(f"{name}: its price does not move; prices that move are right")
         for horizon in horizons:
             if horizon <= 0 or horizon % bars.interval:
                 raise BacktestError(f"{name}: horizon {horizon} s; a multiple of its bars' {bars.interval} s is right")

@@ -79,7 +79,7 @@ def filtered(
     bars
         The history, n of them.
     volatility
-        Of the next `horizon` bars, shape (n + 1,), as known at each close; NaN where it is not.
+        Of the next `horizon` bars, shape (n + 1,), as known at each close; NaN or 0 first, where it is not.
     horizon
         Bars.
     level
@@ -90,14 +90,24 @@ def filtered(
         Time between two readings of the tails [s].
     watch
         Windows, one a day, whose exceptions raise the margin, see `plimsoll.risk.watch`; 0: none do.
+
+    Raises
+    ------
+    BacktestError
+        The price does not move at all.
     """
     logs = closes(bars)
     moves = logs[horizon:] - logs[:-horizon]
-    residuals = moves / volatility[: len(moves)]
-    first = int(np.argmin(np.isnan(volatility)))
+    moves_yet = volatility > 0  # where the price has not moved yet there is nothing to measure a move by
+    if not moves_yet.any():
+        raise BacktestError(f"{bars.source}: its price does not move; prices that move are right")
+    first = int(np.argmax(moves_yet))
+    residuals = np.full(len(moves), np.nan)
+    residuals[first:] = moves[first:] / volatility[first : len(moves)]
     start = first + BURN_IN // bars.interval
     usual = np.full(len(volatility), np.nan)
-    usual[first:] = long_run(volatility[first:])
+    if watch:
+        usual[first:] = long_run(volatility[first:])
     down, up = np.full(len(logs), np.nan), np.full(len(logs), np.nan)
     step = max(1, every // bars.interval)
     for t in range(start + needed + horizon, len(logs), step):
@@ -105,11 +115,18 @@ def filtered(
         tail = historical_tail(known, level, horizon)
         part = slice(t, t + step)
         for side, losses, quantile in ((down, -known, tail.quantile_down), (up, known, tail.quantile_up)):
+            asked = _asked(quantile, volatility[part], fall=side is down)
             factor = raised(exceptions(losses, bars.time[start : t - horizon + 1], quantile, level, watch))
-            moved = [max(quantile, 0.0) * scale[part] for scale in (volatility, usual)]
-            now, then = (1 - exp(-x) if side is down else exp(x) - 1 for x in moved)
-            side[part] = watched(now, then, factor)
+            if factor > 1:
+                asked = watched(asked, _asked(quantile, usual[part], fall=side is down), factor)
+            side[part] = asked
     return Margins(down, up)
+
+
+def _asked(quantile: float, volatility: FloatArray, *, fall: bool) -> FloatArray:
+    """Share of the price that a move of so many volatilities takes from a long in a fall, from a short in a rise."""
+    moved = max(quantile, 0.0) * volatility
+    return 1 - exp(-moved) if fall else exp(moved) - 1
 
 
 def har_fhs(bars: Bars, horizon: int, level: float, config: HarConfig | None = None) -> Margins:

@@ -21,6 +21,7 @@ BASE: Final = 3.0  # Basel's multiplier in the green zone
 PLUS: Final[Mapping[int, float]] = {5: 0.40, 6: 0.50, 7: 0.65, 8: 0.75, 9: 0.85}  # of 250 windows at 1 %, by exceptions
 PLUS_RED: Final = 1.00
 YELLOW, RED = 5, 10
+HOURS: Final = 24
 BASEL_WINDOWS: Final = 250
 BASEL_P: Final = 0.01
 
@@ -49,6 +50,20 @@ def watched(now: FloatArray | float, usual: FloatArray | float, factor: float) -
     return np.maximum(now, np.minimum(factor * now, usual))
 
 
+def _begins(time: IntArray, days: int) -> IntArray:
+    """Where the last so many days that have any window begin; fewer where there are fewer."""
+    look = 2 * HOURS * (days + 1)  # windows from the end: a history of years is asked again at each close
+    while True:
+        late = max(0, len(time) - look)
+        day = time[late:] // DAY
+        found = late + 1 + np.flatnonzero(np.diff(day))
+        if not late:
+            return np.append(0, found)[-days:]
+        if len(found) >= days:
+            return found[-days:]
+        look *= 2
+
+
 def exceptions(
     residuals: FloatArray, time: IntArray, quantile: float, level: float, windows: int = BASEL_WINDOWS
 ) -> int:
@@ -67,9 +82,8 @@ def exceptions(
     windows
         How many to look at; fewer where there are fewer.
     """
-    days = time // DAY
-    seen = residuals[np.flatnonzero(np.diff(days, prepend=days[:1] - 1))][-windows:] if windows else residuals[:0]
-    if not len(seen):
+    if not windows or not len(time):
         return 0
+    seen = residuals[_begins(time, windows)]
     found = int((seen > quantile).sum())
     return int(found * (BASEL_P * BASEL_WINDOWS) / ((1 - level) * max(len(seen), BASEL_WINDOWS)) + 1e-9)

@@ -3,6 +3,7 @@ import pytest
 
 from plimsoll.backtest.errors import BacktestError
 from plimsoll.backtest.record import CRASH, HORIZONS, judge, static_of, summary, swings_of
+from plimsoll.backtest.run import run
 from plimsoll.backtest.walk import MODELS, Margins, har_fhs, model_of
 from plimsoll.market.bars import DAY, Bars
 from plimsoll.market.sources import load_recorded
@@ -66,6 +67,26 @@ def test_garch_does_not_look_ahead_either():
     whole, part = (MODELS["garch-t"](bars, 1, 0.99) for bars in (long, cut(long, 500)))
     assert np.isfinite(part.down[-1])
     assert np.array_equal(part.down[:500], whole.down[:500], equal_nan=True)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "garch-t"])
+def test_a_price_that_has_not_moved_yet_has_no_margin(moves, name):
+    """Warnings are errors here: none comes of dividing by a volatility of nothing."""
+    still = 60 * 24
+    bars = bars_of(np.concatenate((np.zeros(still), moves[: 330 * 24])))
+    found = MODELS[name](bars, 8, 0.99)
+    assert np.isfinite(found.down[-1])
+    if name == "ewma-97-fhs":
+        assert np.all(np.isnan(found.down[: still + 60 * 24]))
+
+
+def test_prices_that_never_move_are_a_named_error():
+    bars = bars_of(np.zeros(400 * 24))
+    with pytest.raises(BacktestError, match="made up: its price does not move"):
+        MODELS["ewma-97-fhs"](bars, 8, 0.99)
+    for name in MODELS:
+        with pytest.raises(BacktestError, match="STILL: its price does not move"):
+            run({"STILL": bars}, (name,))
 
 
 def test_margins_of_another_scale_scale(moves, year):

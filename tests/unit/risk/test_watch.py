@@ -34,6 +34,26 @@ def test_windows_from_midnight_count_and_no_others():
     assert exceptions(np.empty(0), np.empty(0, dtype=int), 2.0, 0.99) == 0
 
 
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=400), st.integers(1, 300), st.sampled_from((HOUR, 8 * HOUR, DAY))
+)
+def test_the_last_days_are_found_over_nights_and_holidays(steps, count, interval):
+    time = np.cumsum(np.array(steps)) * interval
+    first_of = {day: at for at, day in reversed(list(enumerate((time // DAY).tolist())))}
+    bad = sorted(first_of.values())[-count:]
+    residuals = np.zeros(len(time))
+    residuals[bad] = 1.0
+    assert exceptions(residuals, time, 0.5, 0.99, windows=count) == int(len(bad) * 250 / max(len(bad), 250))
+    residuals[:] = 1.0
+    residuals[bad] = 0.0
+    assert exceptions(residuals, time, 0.5, 0.99, windows=count) == 0
+
+
+def test_a_year_of_minutes_is_looked_through_as_far_as_it_takes():
+    residuals, time = windows(300, per_day=1_440, bad=[1_440 * d for d in (49, 50, 299)])
+    assert exceptions(residuals, time, 2.0, 0.99) == 2
+
+
 def test_another_level_is_scaled_to_the_tables():
     residuals, time = windows(250, per_day=1, bad=range(0, 250, 10))
     assert exceptions(residuals, time, 2.0, 0.99) == 25
