@@ -174,8 +174,8 @@ class EmbeddedChain:
         another after each transaction that leaves an event.
         """
         return [
-            Header(number, self._hash(number), self._hash(number - 1), self._time_of(number))
-            if 0 < number <= self._block
+            Header(number, self._hash(number), self._hash(number - 1) if number else bytes(32), self._time_of(number))
+            if 0 <= number <= self._block
             else None
             for number in numbers
         ]
