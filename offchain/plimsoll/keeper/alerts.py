@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.logs import SECRETS, event
-from plimsoll.keeper.status import AlertStatus, Status, StatusBoard
+from plimsoll.keeper.status import AlertStatus, Status, StatusBoard, account_text
 
 PAGE: Final = "page"
 TICKET: Final = "ticket"
@@ -294,7 +294,7 @@ def _cap(status: Status, limits: Limits) -> str:
 def _stuck(status: Status, limits: Limits) -> str:
     return _joined(
         [
-            f"{item.purpose} {item.ref}, nonce {item.nonce}, is {item.state} for {item.age:.0f} s"
+            f"{item.purpose} {account_text(item.ref)}, nonce {item.nonce}, is {item.state} for {item.age:.0f} s"
             for item in status.transactions
             if item.state in {"intent", "signed", "sent"} and item.age > limits.stuck
         ]
@@ -310,7 +310,7 @@ def _reorganised(status: Status, limits: Limits) -> str:
 def _waiting(status: Status, limits: Limits) -> str:
     return _joined(
         [
-            f"account {item.account} is {item.state}, and nobody acted for {item.waiting} blocks"
+            f"account {account_text(item.account)} is {item.state}, and nobody acted for {item.waiting} blocks"
             for item in status.accounts.near
             if item.state in DEAD and item.waiting > limits.waiting
         ]
@@ -320,7 +320,7 @@ def _waiting(status: Status, limits: Limits) -> str:
 def _auction(status: Status, limits: Limits) -> str:
     return _joined(
         [
-            f"the auction of {item.account} has no bid after {item.age:.0f} s, at a discount of {item.discount:.1%}"
+            f"{account_text(item.account)}: no bid in its auction after {item.age:.0f} s, discount {item.discount:.1%}"
             for item in status.auctions
             if item.bids == 0 and item.age > limits.silent_auction
         ]
@@ -367,7 +367,7 @@ def _skew(status: Status, limits: Limits) -> str:
 def _relay(status: Status, limits: Limits) -> str:
     return _joined(
         [
-            f"relay {item.name}: {item.error or 'not heard of'}, {item.behind} reports behind"
+            f"relay {item.name}: {item.error or 'not heard of'}, {item.behind} transactions not brought in"
             for item in status.relays
             if not item.ok or (item.last_answer and status.time - item.last_answer > limits.relay)
         ]
@@ -401,7 +401,7 @@ RULES: Final = (
     Rule("index-behind", TICKET, "The account index does not keep up with the chain.", _behind, 120),
     Rule("storage-failing", PAGE, "The journal cannot be written, or soon will not.", _storage, unfit=True),
     Rule("clock-skew", TICKET, "This machine's clock is off.", _skew, 60),
-    Rule("relay-silent", TICKET, "Reports do not reach another chain.", _relay, 300),
+    Rule("relay-silent", TICKET, "A relay takes transactions and brings none in, or takes none.", _relay, 300),
 )
 
 

@@ -36,7 +36,8 @@ _HEADER: Final = re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{6,}", 
 _WORD: Final = re.compile(r"[A-Za-z][a-z]{0,15}|v\d{1,2}|\d{1,2}")  # of a path: what no provider makes a token of
 _KEY: Final = re.compile(r"(?<![0-9a-zA-Z])(?:0x)?[0-9a-fA-F]{64}(?![0-9a-zA-Z])")
 _NAMED: Final = re.compile(
-    r"(?:transaction|tx|hash|block|digest|report|snapshot|parent|root)(?:[_ ]?hash)?\s{0,2}[=:]?\s{0,2}[\"']?\Z",
+    r"(?:account|transaction|tx|hash|block|digest|report|snapshot|parent|root)(?:[_ ]?hash)?"
+    r"\s{0,2}[=:]?\s{0,2}[\"']?\Z",
     re.IGNORECASE,
 )
 _HASHES: Final = re.compile(r"(?:.*_)?(?:hash|digest|snapshot|transaction|account|topic|root|config|model)")

@@ -145,7 +145,7 @@ READINGS: Final = (
     Reading("plimsoll_relay_ok", "1: it answers", ("relay",), lambda s: [((item.name,), item.ok) for item in s.relays]),
     Reading(
         "plimsoll_relay_behind",
-        "Reports that are not there yet",
+        "Transactions it has not brought in",
         ("relay",),
         lambda s: [((item.name,), item.behind) for item in s.relays],
     ),

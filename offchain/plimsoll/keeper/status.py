@@ -11,7 +11,7 @@ time since. So a keeper that hangs is seen to hang, without its help. URLs and e
     +-- loop, enforcing       the rounds that post, and those that call and liquidate
     +-- report                what the oracle holds, and what came of the last posts
     +-- keys[]                each account that pays
-    +-- signers[], relays[]   who is asked to sign, and who carries reports to other chains
+    +-- signers[], relays[]   who is asked to sign, and who is given transactions before everyone
     +-- sources[]             each source of prices
     +-- accounts              counts by state, and those near the edge
     +-- auctions[]            under way
@@ -32,6 +32,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from plimsoll import __version__
+from plimsoll.chain.deployment import owner_of
 from plimsoll.keeper.errors import KeeperError
 from plimsoll.keeper.logs import SECRETS, public_url
 
@@ -138,7 +139,7 @@ class SignerStatus:
 
 @dataclass(frozen=True, slots=True)
 class RelayStatus:
-    """What carries reports to another chain; `behind`: reports that are not there yet."""
+    """A relay that transactions go to before everyone; `behind`: those it has not brought into a block."""
 
     name: str = ""
     ok: bool = True
@@ -317,6 +318,15 @@ def older(part: Any, seconds: float) -> Any:
         elif isinstance(held, tuple) or is_dataclass(held):
             changed[item.name] = older(held, seconds)
     return replace(part, **changed) if changed else part
+
+
+def account_text(account: str) -> str:
+    """An account as people write it, and `plimsoll account` reads it: its owner's address and its number."""
+    try:
+        number = int(account, 16)
+    except ValueError:
+        return account
+    return f"{owner_of(number)}:{number % 2**96}" if 0 < number >> 96 < 2**160 else account
 
 
 class StatusBoard:
