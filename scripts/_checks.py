@@ -364,6 +364,8 @@ class Audit:
             ("InsuranceFund", "asset", "quote"),
             ("Breakers", "clearinghouse", "Clearinghouse"),
             ("Breakers", "fund", "InsuranceFund"),
+            ("Automation", "clearinghouse", "Clearinghouse"),
+            ("Automation", "liquidator", "Liquidator"),
         ):
             self._same(name, function, c[name].request(function), to_checksum_address(self.known[of]))
 

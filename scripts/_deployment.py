@@ -298,6 +298,7 @@ class Deployment:
         self._contract("InsuranceFund", "Clearinghouse", "Liquidator")
         self._contract("Lens", "Clearinghouse", "RiskOracle")
         self._contract("Breakers", "Clearinghouse", "InsuranceFund")
+        self._contract("Automation", "Clearinghouse", "Liquidator")
         people, told = self.people, config.governance
         delays = (told.delay, told.longest)
         self._contract("Timelock", people.proposers, people.executors, people.guardians, *delays, slowest())

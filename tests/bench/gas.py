@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from plimsoll.chain import artifacts
+from plimsoll.spec import automation
+from plimsoll.spec.automation import Step, check_data, perform_data
 from plimsoll.spec.exchange import Order
 from plimsoll.spec.exchange import digest as order_digest
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, PUT, SPOT, WINDOW, Instrument, quantity_of, unpack
@@ -46,6 +48,7 @@ CONTRACTS = (
     "Liquidator",
     "InsuranceFund",
     "Lens",
+    "Automation",
 )
 SIZE_LIMIT = 24_576  # [byte] EIP-170
 
@@ -151,6 +154,13 @@ class Bench:
         data = encode_call(contract.interface.function(name, len(args)), args)
         with self.pair.chain.isolate():
             return self.pair.chain.transact(contract.address, data, sender=text(sender)).gas_used
+
+    def trigger(self, name: str, data: bytes) -> int:
+        """Gas of a function of the second trigger, which is undone."""
+        pair, at = self.pair, self.pair.twin.at
+        with pair.chain.isolate():
+            contract = pair.put("Automation", text(at.book), text(at.liquidator))
+            return pair.chain.transact(contract.address, contract.encode(name, data), sender=text(1)).gas_used
 
     def order(self, who: int, signer: str, instrument: int, quantity: int, price: int) -> tuple[Order, bytes]:
         """A signed order."""
@@ -328,6 +338,10 @@ class Bench:
             self.charge(who, 0.5)
             assert pair.twin.book.state(who, pair.now) == State.CALLED
             self.found["call, 64 positions"] = self.gas("liquidator", "call", who, sender=1)
+            self.found["checkUpkeep, call of 64 positions"] = self.trigger("checkUpkeep", check_data([who]))
+            self.found["performUpkeep, call of 64 positions"] = self.trigger(
+                "performUpkeep", perform_data([Step(automation.CALL, who)])
+            )
             pair.must("liquidator", "call", who)
             to = account("market", 1)
             self.found["top_up with a bounty, 64 positions"] = self.gas(
@@ -340,6 +354,9 @@ class Bench:
         pair.must("liquidator", "call", who)
         self.later(121)
         self.found["start, 64 positions"] = self.gas("liquidator", "start", who, sender=1)
+        self.found["performUpkeep, start of 64 positions"] = self.trigger(
+            "performUpkeep", perform_data([Step(automation.START, who)])
+        )
         pair.must("liquidator", "start", who)
         pair.advance(600)
         for what, bidder in bidders.items():
@@ -396,10 +413,16 @@ class Bench:
         self.later(expiry - WINDOW - pair.now)
         for _ in range(10):
             self.found["observe"] = self.gas("history", "observe", UNDERLYING, expiry, sender=1)
+            self.found["performUpkeep, observe"] = self.trigger(
+                "performUpkeep", perform_data([Step(automation.OBSERVE, UNDERLYING, expiry)])
+            )
             pair.must("history", "observe", UNDERLYING, expiry)
             self.later(60)
         self.later(expiry - pair.now)
         self.found["propose"] = self.gas("history", "propose", UNDERLYING, expiry, sender=1)
+        self.found["performUpkeep, propose"] = self.trigger(
+            "performUpkeep", perform_data([Step(automation.PROPOSE, UNDERLYING, expiry)])
+        )
         pair.must("history", "propose", UNDERLYING, expiry)
         self.later(HOUR)
         assert pair.twin.history.settled(UNDERLYING, expiry, pair.now) != 0

@@ -87,6 +87,25 @@ def test_a_second_run_sends_nothing(site):
     assert all(line.startswith(("keep", "use", "verified")) for line in lines)
 
 
+def test_what_came_later_is_added_alone(site):
+    """An address book of before the second trigger: one contract goes up, and nothing else changes."""
+    book = json.loads(site.path.read_text())
+    kept = json.loads(site.path.read_text())
+    for part in ("contracts", "code"):
+        del kept[part]["Automation"]
+    site.path.write_text(json.dumps(kept))
+    try:
+        run, lines = site.run()
+        found = json.loads(site.path.read_text())
+        assert run.sent == 1
+        assert sum(line.startswith("deploy") for line in lines) == 1
+        assert found["contracts"].pop("Automation") != book["contracts"]["Automation"]
+        assert found["contracts"] == kept["contracts"]
+        assert site.verify(run) == []
+    finally:
+        site.path.write_text(json.dumps(book))
+
+
 def test_a_dry_run_on_a_bare_chain_does_nothing(bare):
     height, nonce = bare.provider.get_block("latest").number, bare.accounts[0].nonce
     run, lines = bare.run(dry_run=True)
@@ -99,6 +118,7 @@ def test_a_dry_run_on_a_bare_chain_does_nothing(bare):
     assert "would call    Registry.transfer_ownership(Timelock)" in lines
     assert "would call    Timelock.adopt(Registry)" in lines
     assert "would deploy  StandingOrders(Clearinghouse, Liquidator)" in lines
+    assert "would deploy  Automation(Clearinghouse, Liquidator)" in lines
 
 
 def test_a_dry_run_where_all_stands_plans_nothing(site):

@@ -91,8 +91,8 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     signers = {**keystore, "PLIMSOLL_SIGNERS": nodes}
 
     first = ape("deploy", *network, "--account", "deployer", **signers)
-    assert "verified 15 contracts, " in first
-    assert "done: 78 transactions" in first
+    assert "verified 16 contracts, " in first
+    assert "done: 79 transactions" in first
     assert "dry run: at most 0 transactions" in ape("deploy", *network, "--account", "deployer", "--dry-run", **signers)
 
     data = json.loads(book.read_text())
@@ -123,7 +123,7 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
 @pytest.mark.long
 def test_anvil_of_apes_own(tmp_path):
     done = ape("deploy", "--network", "ethereum:local:foundry", "--book", str(tmp_path / "book.json"))
-    assert "done: 78 transactions" in done
+    assert "done: 79 transactions" in done
 
 
 def test_wrong_input_has_a_name_and_a_code(sepolia):

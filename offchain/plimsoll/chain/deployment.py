@@ -3,7 +3,8 @@
 Constructors, in this order: IndexFeed(), Guardrails(feed), RiskOracle(feed, guardrails), History(feed, oracle, lag,
 delay), Registry(quote, feed, oracle), Mandates(), BackOffice(quote, oracle, feed, registry, mandates, history),
 Clearinghouse(the same, back office), Exchange(book), Liquidator(book), StandingOrders(book, liquidator),
-InsuranceFund(book, liquidator), Lens(book, oracle), Breakers(book, fund), Timelock(holders, delays).
+InsuranceFund(book, liquidator), Lens(book, oracle), Breakers(book, fund), Automation(book, liquidator),
+Timelock(holders, delays).
 Wiring: the feed learns its witness, guardrails their oracle, oracle and mandates their book, the book its liquidator
 and its fund, the liquidator its fund, the registry its venues and breakers; then governance numbers. Who runs a
 simulation owns what `deploy_system` puts up; the scripts hand all of it to the Timelock.
@@ -45,9 +46,11 @@ CONTRACTS: Final = {
     "fund": "InsuranceFund",
     "lens": "Lens",
     "breakers": "Breakers",
+    "automation": "Automation",
     "timelock": "Timelock",
 }
 SCRIPTED: Final = frozenset({"timelock"})  # what the scripts put up, and a simulation does without
+LATER: Final = frozenset({"automation"})  # what an address book of before does not name
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ class System:
     lens: Contract
     breakers: Contract
     quote: Contract
+    automation: Contract | None = None  # none where an address book of before does not name it
     timelock: Contract | None = None  # none where somebody owns it all, as in a simulation
     tokens: Mapping[str, Contract] = field(default_factory=dict)  # collateral besides the quote token, by symbol
     aggregators: Mapping[int, Contract] = field(default_factory=dict)  # by underlying
@@ -224,6 +228,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
         made = at("MockToken", token.address, token.symbol, token.symbol, token.decimals)
         registry.transact("list_collateral", made.address, token.underlying, sender=owner)
         tokens[token.symbol] = made
+    automation = put("Automation", clearinghouse.address, liquidator.address)
     return System(
         chain,
         feed=feed,
@@ -241,6 +246,7 @@ def deploy_system(chain: Chain, config: SystemConfig) -> System:
         lens=lens,
         breakers=breakers,
         quote=quote,
+        automation=automation,
         tokens=tokens,
         aggregators=aggregators,
     )
@@ -302,7 +308,7 @@ def load_book(path: Path, chain: Chain) -> System:
     found = {
         key: at(compiled[name], book["contracts"].get(name), name)
         for key, name in CONTRACTS.items()
-        if name in book["contracts"] or key not in SCRIPTED
+        if name in book["contracts"] or key not in SCRIPTED | LATER
     }
     quote = book.get("quote") or found["clearinghouse"].call("quote")
     return System(
