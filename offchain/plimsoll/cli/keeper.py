@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,31 +30,38 @@ def keeper(settings: Path, *, once: bool, dry_run: bool, urgent: bool, as_json: 
       plimsoll keeper --settings keeper.yaml
       plimsoll keeper --settings keeper.yaml --once --urgent
     """  # noqa: D301 - \b is what click wants: keep these lines
-    from plimsoll.keeper.build import build_keeper  # noqa: PLC0415
-    from plimsoll.keeper.errors import Halted  # noqa: PLC0415
+    from plimsoll.keeper.build import build_runner  # noqa: PLC0415
     from plimsoll.keeper.settings import load_settings  # noqa: PLC0415
 
     if urgent and not once:
         raise click.UsageError("--urgent goes with --once: somebody decides each time")
     found = load_settings(settings)
-    loop = build_keeper(found, dry_run=dry_run, urgent=urgent)
-    if found.metrics_port is not None and not once:
-        port = loop.metrics.serve(found.metrics_port)
+    if once:
+        done = build_runner(found, dry_run=dry_run, urgent=urgent).once()
+        click.echo(_round_text(done, as_json=as_json))
+        return OK if done.ok else FAILED
+    runner = build_runner(found, dry_run=dry_run, on_round=lambda done: _tell(done, as_json=as_json))
+    if found.metrics_port is not None:
+        port = runner.keeper.metrics.serve(found.metrics_port)
         click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
-    try:
-        loop.run(1 if once else None, on_round=lambda done: click.echo(_round_text(done, as_json=as_json)))
-    except Halted as halted:
-        click.echo(f"plimsoll: halted: {halted}", err=True)
-        return FAILED
-    except KeyboardInterrupt:
-        return OK
-    return OK if loop.failures == 0 else FAILED
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    runner.run(stop)
+    return OK
+
+
+def _tell(done: Round, *, as_json: bool) -> None:
+    """A line for a round in which something happened."""
+    if done.reasons or done.posted or done.steps or done.planned or done.chores or done.error:
+        click.echo(_round_text(done, as_json=as_json))
 
 
 def _round_text(done: Round, *, as_json: bool) -> str:
-    steps = [{"account": hex(step.account), "step": step.step.value, "error": step.error} for step in done.steps] + [
-        {"account": hex(account), "step": step, "planned": True} for account, step in done.planned
-    ]
+    steps = [
+        {"account": hex(step.account), "step": step.step.value, "error": step.error, "under_way": step.under_way}
+        for step in done.steps
+    ] + [{"account": hex(account), "step": step, "planned": True} for account, step in done.planned]
     if as_json:
         return json.dumps(
             {
@@ -66,7 +75,9 @@ def _round_text(done: Round, *, as_json: bool) -> str:
                 "error": done.error,
             }
         )
-    posted = f"posted report {done.posted.sequence}" if done.posted and done.posted.ok else "nothing posted"
+    posted = "nothing posted"
+    if done.posted is not None and done.posted.error is None:
+        posted = f"{'sent' if done.posted.under_way else 'posted'} report {done.posted.sequence}"
     why = f" ({'; '.join(map(str, done.reasons))})" if done.reasons else ""
     acted = f", {len(steps)} liquidation steps" if steps else ""
     acted += f", {len(done.chores)} chores" if done.chores else ""

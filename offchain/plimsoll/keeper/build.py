@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 from plimsoll.chain.deployment import System, account_id, book_block, load_book
+from plimsoll.chain.endpoints import Endpoints
 from plimsoll.chain.node import NodeChain
 from plimsoll.chain.protocol import Chain
+from plimsoll.chain.rpc import HttpRpc
 from plimsoll.keeper.accounts import AccountWatcher, listed_expiries
 from plimsoll.keeper.archive import Archive
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.journal import Journal
+from plimsoll.keeper.keys import account_of
 from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent
 from plimsoll.keeper.loop import Keeper, LoopConfig
 from plimsoll.keeper.metrics import Metrics
+from plimsoll.keeper.outbox import Outbox, QueuedOutbox
 from plimsoll.keeper.poster import LocalKeys, Poster, Signing, quorum_of
-from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder, read_journal
-from plimsoll.keeper.settings import KeeperSettings, MarketSettings, key_from
+from plimsoll.keeper.recorder import Recorder
+from plimsoll.keeper.runner import Runner
+from plimsoll.keeper.sender import ETHER, GWEI, Sender, SendingConfig
+from plimsoll.keeper.settings import KeeperSettings, MarketSettings, key_at
 from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.triggers import TriggerConfig
 from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
-from plimsoll.keeper.watch import ResponsivenessWatch
+from plimsoll.keeper.watch import KIND, ResponsivenessWatch
 from plimsoll.market.sources import load_bars, load_series
 from plimsoll.nodes.proposer import Peers
 from plimsoll.risk.engine import Engine
 from plimsoll.risk.signing import address_of
 from plimsoll.spec.wad import PPM
 
+SEQUENCES: Final = 1_000  # posts of the past among which the highest sequence is
+
 
 def _wad(value: float) -> int:
     return round(value * 10**6) * 10**12
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The private keys that settings name [64 hexadecimal digits each]."""
+
+    poster: str = field(repr=False)
+    signers: tuple[str, ...] = field(repr=False)
+    liquidator: str | None = field(repr=False)
+
+    @classmethod
+    def of(cls, settings: KeeperSettings, environment: Mapping[str, str] | None = None) -> Keys:
+        """The keys of settings.
+
+        Raises
+        ------
+        SettingsError
+            One is missing, or one key is to do two things whose transactions would wait for each other.
+        """
+        names = settings.keys
+        found = cls(
+            key_at(names.poster, environment),
+            tuple(key_at(name, environment) for name in names.signers),
+            key_at(names.liquidator, environment) if names.liquidator else None,
+        )
+        if settings.liquidation is not None and found.liquidator is None:
+            raise SettingsError("liquidation is set, keys.liquidator is not")
+        if found.liquidator == found.poster:
+            raise SettingsError("keys.liquidator is keys.poster: one stuck transaction would keep both from sending")
+        return found
 
 
 def build_keeper(
@@ -42,6 +84,7 @@ def build_keeper(
     chain: Chain | None = None,
     recorder: Recorder | None = None,
     environment: Mapping[str, str] | None = None,
+    outbox: Outbox | None = None,
 ) -> Keeper:
     """A keeper as the settings say; everything that can be wrong is met here, before the first round.
 
@@ -54,25 +97,23 @@ def build_keeper(
     urgent
         Ask for urgent reports.
     chain, recorder, environment
-        In place of the node, the journal file and the process's environment.
+        In place of the node, the journal and the process's environment.
+    outbox
+        Where transactions go; None: they are waited for.
 
     Raises
     ------
-    SettingsError, SourceError, DeploymentError, NodeError
+    SettingsError, SourceError, DeploymentError, NodeError, JournalError
         By what is wrong.
     """
-    keys = settings.keys
-    poster_key = key_from(keys.poster, environment)
-    signer_keys = [key_from(name, environment) for name in keys.signers]
-    liquidator_key = key_from(keys.liquidator, environment) if keys.liquidator else None
-    if settings.liquidation is not None and liquidator_key is None:
-        raise SettingsError("liquidation is set, keys.liquidator is not")
-    used = chain or NodeChain(settings.node, [poster_key, *([liquidator_key] if liquidator_key else [])])
+    keys = Keys.of(settings, environment)
+    used = chain or NodeChain(settings.node[0], [keys.poster, *([keys.liquidator] if keys.liquidator else [])])
     system = load_book(settings.book, used)
-    _check_signers(system, signer_keys, len(settings.nodes.peers) if settings.nodes else 0)
+    _check_signers(system, keys.signers, len(settings.nodes.peers) if settings.nodes else 0)
     first_block = book_block(settings.book) if settings.first_block is None else settings.first_block
     source = source_of(system, settings.markets, first_block)
-    journal = recorder or JsonLinesRecorder(settings.journal)
+    journal = Journal(settings.journal) if recorder is None else recorder
+    past = journal if isinstance(journal, Journal) else None
     agent, upkeep = None, None
     accounts: Callable[[], Sequence[int]] = tuple
     watcher = AccountWatcher(system, first_block)
@@ -80,16 +121,17 @@ def build_keeper(
         chores = settings.upkeep
         upkeep = Upkeep(
             system,
-            address_of(poster_key),
+            address_of(keys.poster),
             journal,
             [m.underlying for m in settings.markets],
             watcher.holders,
             UpkeepConfig(chores.every, _wad(chores.least)),
+            outbox,
         )
         accounts = watcher.update
-    if settings.liquidation is not None and liquidator_key is not None:
+    if settings.liquidation is not None and keys.liquidator is not None:
         rule = settings.liquidation
-        sender = address_of(liquidator_key)
+        sender = address_of(keys.liquidator)
         agent = LiquidationAgent(
             system,
             sender,
@@ -103,14 +145,17 @@ def build_keeper(
                 _wad(rule.max_fraction),
                 round(rule.slack * PPM),
             ),
+            outbox,
         )
         accounts = partial(_accounts, watcher, tuple(rule.accounts))
 
+    signing = _signing(settings, system, keys.signers, journal)
+    sequences = [int(entry.ref) for entry in past.transactions(purpose="post", last=SEQUENCES)] if past else []
     return Keeper(
         source,
         Engine(settings.model.made),
         ChainReader(system, source.expiries(used.now)),
-        Poster(system, address_of(poster_key), _signing(settings, system, signer_keys, journal), journal),
+        Poster(system, address_of(keys.poster), signing, journal, outbox, max(sequences, default=0)),
         journal,
         agent=agent,
         upkeep=upkeep,
@@ -119,8 +164,66 @@ def build_keeper(
         triggers=TriggerConfig(**settings.triggers.model_dump()),
         config=LoopConfig(settings.loop.interval, settings.loop.max_failures, dry_run, urgent),
         archive=Archive(settings.archive) if settings.archive else None,
-        watch=ResponsivenessWatch(read_journal(settings.journal) if settings.journal.exists() else ()),
+        watch=ResponsivenessWatch(past.lines(KIND) if past else ()),
     )
+
+
+def build_runner(
+    settings: KeeperSettings,
+    *,
+    dry_run: bool = False,
+    urgent: bool = False,
+    environment: Mapping[str, str] | None = None,
+    **told: Any,
+) -> Runner:
+    """What runs a keeper on a live chain, as the settings say.
+
+    Parameters
+    ----------
+    settings, dry_run, urgent, environment
+        As `build_keeper`.
+    told
+        `on_round`, `on_look` of `Runner`.
+
+    Raises
+    ------
+    SettingsError, SourceError, DeploymentError, NodeError, JournalError
+        By what is wrong.
+    """
+    keys = Keys.of(settings, environment)
+    journal = Journal(settings.journal)
+    endpoints = Endpoints(settings.node, timeout=settings.loop.timeout, max_lag=settings.loop.max_lag)
+    chain = NodeChain(endpoints)
+    sending = settings.sending
+    config = SendingConfig(
+        sending.finality,
+        sending.patience,
+        round(sending.max_fee * GWEI),
+        round(sending.min_tip * GWEI),
+        round(sending.spend_per_day * ETHER),
+        relay_patience=sending.relay_patience,
+    )
+    relay = HttpRpc(sending.relay, settings.loop.timeout) if sending.relay else None
+    senders = [
+        Sender(chain, account_of(key), journal, config, relay=relay, warn=partial(_warn, journal))
+        for key in (keys.poster, keys.liquidator)
+        if key is not None
+    ]
+    outbox = QueuedOutbox({sender.address: sender for sender in senders})
+    keeper = build_keeper(
+        settings,
+        dry_run=dry_run,
+        urgent=urgent,
+        chain=chain,
+        recorder=journal,
+        environment=environment,
+        outbox=outbox,
+    )
+    return Runner(keeper, endpoints, senders, journal, interval=settings.loop.interval, **told)
+
+
+def _warn(journal: Journal, kind: str, /, **fields: Any) -> None:
+    journal.record(kind, int(time.time()), **fields)
 
 
 def _accounts(watcher: AccountWatcher, extra: Sequence[int]) -> list[int]:
@@ -165,14 +268,14 @@ def source_of(system: System, markets: Sequence[MarketSettings], first_block: in
     )
 
 
-def _signing(settings: KeeperSettings, system: System, keys: list[str], journal: Recorder) -> Signing:
+def _signing(settings: KeeperSettings, system: System, keys: Sequence[str], journal: Recorder) -> Signing:
     nodes = settings.nodes
     if nodes is None:
         return LocalKeys(keys)
     return Peers(nodes.peers, quorum_of(system), nodes.name, keys, nodes.timeout, journal.record)
 
 
-def _check_signers(system: System, keys: list[str], peers: int) -> None:
+def _check_signers(system: System, keys: Sequence[str], peers: int) -> None:
     """The keys are the oracle's signers, and with the peers, who are asked later, enough."""
     quorum = int(system.oracle.call("quorum"))
     signers = set(system.oracle.call("signers"))

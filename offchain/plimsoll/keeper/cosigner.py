@@ -2,7 +2,7 @@
 
     node: http://127.0.0.1:8545          # this node's own endpoint of the chain
     book: build/deployment.json
-    key: PLIMSOLL_NODE_KEY               # name of an environment variable; the key itself never stands in a file
+    key: PLIMSOLL_NODE_KEY               # an environment variable, or a keystore account as in plimsoll.keeper.settings
     markets:                             # this node's own files; marks and depths where the other nodes have some
       - {underlying: 257, name: BTC, prices: data/btc.csv, depth: 1000}
     model: {name: har-fhs}               # must be what the other nodes run
@@ -30,7 +30,16 @@ from plimsoll.chain.protocol import Chain
 from plimsoll.keeper.build import source_of
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder
-from plimsoll.keeper.settings import MarketSettings, ModelSettings, Name, Strict, beside, checked, key_from, read_yaml
+from plimsoll.keeper.settings import (
+    KeySource,
+    MarketSettings,
+    ModelSettings,
+    Strict,
+    beside,
+    checked,
+    key_at,
+    read_yaml,
+)
 from plimsoll.keeper.sources import Source
 from plimsoll.keeper.state import ChainReader
 from plimsoll.nodes.cosigner import CoSigner, Sight
@@ -63,7 +72,7 @@ class NodeSettings(Strict):
     version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
     node: str = Field(pattern=r"^https?://")
     book: Path
-    key: Name
+    key: KeySource
     markets: list[MarketSettings] = Field(min_length=1)
     model: ModelSettings = ModelSettings()
     listen: ListenSettings = ListenSettings()
@@ -148,7 +157,7 @@ def build_node(
     SettingsError, SourceError, DeploymentError, NodeError, PromiseError
         By what is wrong.
     """
-    key = key_from(settings.key, environment)
+    key = key_at(settings.key, environment)
     used = chain or NodeChain(settings.node)
     system = load_book(settings.book, used)
     _check_signer(system, address_of(key))

@@ -212,23 +212,30 @@ class Keeper:
             What the chain holds.
         """
         self._observe(held)
+        found = self.collect(held.time)
+        if found is not None:
+            return replace(found, held=held)
+        if self.poster.busy:
+            return Round(held.time, held)
         built: BuiltReport | None = None
         reasons: tuple[Reason, ...] = ()
-        posted: Posted | None = None
-        error: str | None = None
+        try:
+            built, reasons = self.assess(held)
+            if built is not None and reasons:
+                posted = self._post(held, built, reasons)
+                if posted is not None:
+                    return replace(self._settled(posted, held.time), held=held, built=built, reasons=reasons)
+        except FAILURES as problem:
+            return Round(held.time, held, built, reasons, error=self.failed(problem, held.time))
+        return Round(held.time, held, built, reasons)
+
+    def collect(self, now: int) -> Round | None:
+        """What came of the report that is under way; None: there is none."""
         try:
             posted = self.poster.advance()
-            if posted is None and not self.poster.busy:
-                built, reasons = self.assess(held)
-                if built is not None and reasons:
-                    posted = self._post(held, built, reasons)
-            if posted is not None:
-                self._settle(posted)
+            return None if posted is None else self._settled(posted, now)
         except FAILURES as problem:
-            error = self.failed(problem, held.time)
-        if posted is not None and posted.error is not None:
-            error = f"post refused: {posted.error}"
-        return Round(held.time, held, built, reasons, posted, error=error)
+            return Round(now, error=self.failed(problem, now))
 
     def assess(self, held: Held) -> tuple[BuiltReport | None, tuple[Reason, ...]]:
         """The report the engine would post now and the reasons to; None where none can be: no time has passed."""
@@ -254,20 +261,25 @@ class Keeper:
             return None
         return self.poster.post(built)
 
-    def _settle(self, posted: Posted) -> None:
+    def _settled(self, posted: Posted, now: int) -> Round:
         """Count what came of a post; keep what it was made from, where it was believed."""
         if posted.under_way:
-            return
+            return Round(now, posted=posted)
         self.metrics.gas.labels("post").inc(posted.gas)
         if not posted.ok:
             self.metrics.failures.labels("post").inc()
-            return
+            return Round(now, posted=posted, error=f"post refused: {posted.error}")
         self.metrics.posts.inc()
         self.metrics.sequence.set(posted.sequence)
-        if self.archive is not None:
-            self.archive.posted(posted.digest, posted.transaction)
-        if posted.built is not None:
-            self._answer(posted.built)  # last: what it says is of a post that is known and archived already
+        error: str | None = None
+        try:
+            if self.archive is not None:
+                self.archive.posted(posted.digest, posted.transaction)
+            if posted.built is not None:
+                self._answer(posted.built)  # last: what it says is of a post that is known and archived already
+        except FAILURES as problem:
+            error = self.failed(problem, now)
+        return Round(now, posted=posted, error=error)
 
     def _answer(self, built: BuiltReport) -> None:
         """Say how the margins that were posted answer to the market."""

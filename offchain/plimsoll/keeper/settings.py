@@ -1,9 +1,10 @@
 """The settings file of a keeper: YAML, checked as a whole before anything runs.
 
-    node: http://127.0.0.1:8545
+    node: [http://127.0.0.1:8545]        # one URL, or several: the first good one is asked
     book: build/deployment.json          # address book, see plimsoll.chain.deployment
-    keys:                                # names of environment variables; keys themselves never stand in a file
-      poster: PLIMSOLL_POSTER_KEY
+    keys:                                # keys themselves never stand in a file:
+      poster: PLIMSOLL_POSTER_KEY        # the name of an environment variable, or an account of ape's keystore:
+                                         #   {account: poster, passphrase: PLIMSOLL_PASSPHRASE}
       signers: [PLIMSOLL_SIGNER_1]       # may be left out where `nodes` has enough
       liquidator: PLIMSOLL_LIQUIDATOR_KEY
     nodes: {peers: ["http://10.0.0.2:9560", "http://10.0.0.3:9560"], timeout: 5, name: keeper}
@@ -14,8 +15,10 @@
     triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8}
     liquidation: {account: 0, min_profit: 5, min_share: 0.1}
     upkeep: {every: 86400, least: 100}   # chores anyone may do, see plimsoll.keeper.upkeep
-    loop: {interval: 15, max_failures: 5}
-    journal: build/keeper.jsonl
+    sending: {finality: 12, patience: 2, max_fee: 200, spend_per_day: 1}   # blocks, gwei, ether
+    loop: {interval: 0.5, max_failures: 5}
+    journal: build/keeper.db
+    index: build/index.db                # every account, as events tell; may be lost, it is made again
     archive: build/reports               # snapshot and previous state of every report
     metrics_port: 9464
 
@@ -27,21 +30,22 @@ would be no limit.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.keys import accounts_folder, key_from, key_of_keystore, passphrase_from
 from plimsoll.market.plainfile import wrong_fields
 from plimsoll.risk.errors import RiskError
 from plimsoll.risk.models import RiskModel
 from plimsoll.risk.named import DEFAULT, made
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
 VERSION: Final = 1
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -52,19 +56,46 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class KeySettings(Strict):
-    """Environment variables that hold private keys."""
+class KeystoreSettings(Strict):
+    """An account of ape's keystore, and the environment variable with its passphrase."""
 
-    poster: Name
-    signers: list[Name] = Field(default_factory=list, description="of risk nodes that sign here")
-    liquidator: Name | None = None
+    account: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    passphrase: Name
+
+
+KeySource = Annotated[
+    Annotated[Name, Tag("variable")] | Annotated[KeystoreSettings, Tag("keystore")],
+    Discriminator(lambda given: "variable" if isinstance(given, str) else "keystore"),
+]
+
+
+class KeySettings(Strict):
+    """Where private keys are: environment variables, or keystore accounts."""
+
+    poster: KeySource
+    signers: list[KeySource] = Field(default_factory=list, description="of risk nodes that sign here")
+    liquidator: KeySource | None = None
 
     @field_validator("signers")
     @classmethod
-    def _distinct(cls, names: list[str]) -> list[str]:
-        if len(set(names)) != len(names):
+    def _distinct(cls, sources: list[KeySource]) -> list[KeySource]:
+        if len({str(source) for source in sources}) != len(sources):
             raise ValueError("a signer is named twice")
-        return names
+        return sources
+
+
+def key_at(source: KeySource, environment: Mapping[str, str] | None = None) -> str:
+    """The private key that a setting names [64 hexadecimal digits].
+
+    Raises
+    ------
+    SettingsError
+        It cannot be had; the key is never quoted.
+    """
+    if isinstance(source, str):
+        return key_from(source, environment)
+    passphrase = passphrase_from(source.passphrase, environment)
+    return key_of_keystore(source.account, passphrase, accounts_folder(environment))
 
 
 Peer = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")]
@@ -147,18 +178,32 @@ class UpkeepSettings(Strict):
     least: float = Field(default=100.0, ge=0, description="amount worth the gas [quote]")
 
 
+class SendingSettings(Strict):
+    """How transactions are sent; see `plimsoll.keeper.sender`."""
+
+    finality: int = Field(default=12, gt=0, description="blocks over a transaction after which it is final")
+    patience: int = Field(default=2, gt=0, description="blocks before a dearer one takes its place")
+    max_fee: float = Field(default=200.0, gt=0, description="highest for a unit of gas [gwei]")
+    min_tip: float = Field(default=0.1, ge=0, description="least priority fee [gwei]")
+    spend_per_day: float = Field(default=1.0, gt=0, description="most that a key spends in a day, UTC [ether]")
+    relay: Url | None = Field(default=None, description="private relay that starts and bids go to first")
+    relay_patience: int = Field(default=3, gt=0, description="blocks before they go to everyone")
+
+
 class LoopSettings(Strict):
     """How the loop runs."""
 
-    interval: float = Field(default=15.0, ge=0)
-    max_failures: int = Field(default=5, ge=1)
+    interval: float = Field(default=0.5, ge=0, description="between looks at the heads [s]")
+    max_failures: int = Field(default=5, ge=1, description="failed rounds in a row that make the keeper unhealthy")
+    timeout: float = Field(default=5.0, gt=0, description="for an answer of a node [s]")
+    max_lag: int = Field(default=3, gt=0, description="blocks that a node may be behind the others")
 
 
 class KeeperSettings(Strict):
     """The whole file."""
 
     version: int = Field(default=VERSION, ge=VERSION, le=VERSION)
-    node: str = Field(pattern=r"^https?://")
+    node: list[Url] = Field(min_length=1, description="in the order they are asked in; one may stand alone")
     book: Path
     keys: KeySettings
     nodes: PeerSettings | None = None
@@ -167,11 +212,25 @@ class KeeperSettings(Strict):
     triggers: TriggerSettings = TriggerSettings()
     liquidation: LiquidationSettings | None = None
     upkeep: UpkeepSettings | None = UpkeepSettings()
+    sending: SendingSettings = SendingSettings()
     loop: LoopSettings = LoopSettings()
-    journal: Path = Path("build/keeper.jsonl")
+    journal: Path = Path("build/keeper.db")
+    index: Path = Path("build/index.db")
     archive: Path | None = Field(default=None, description="folder of what reports were made from")
     first_block: int | None = Field(default=None, ge=0, description="of the protocol; by default the address book's")
     metrics_port: int | None = Field(default=None, ge=0, lt=2**16)
+
+    @field_validator("node", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        return [given] if isinstance(given, str) else given
+
+    @field_validator("node")
+    @classmethod
+    def _once_each(cls, nodes: list[str]) -> list[str]:
+        if len(set(nodes)) != len(nodes):
+            raise ValueError("a node is named twice")
+        return nodes
 
     @field_validator("markets")
     @classmethod
@@ -232,6 +291,7 @@ def parse_settings(data: Mapping[str, Any], path: Path) -> KeeperSettings:
         update={
             "book": folder / found.book,
             "journal": folder / found.journal,
+            "index": folder / found.index,
             "archive": None if found.archive is None else folder / found.archive,
             "markets": beside(folder, found.markets),
         }
@@ -259,24 +319,3 @@ def checked(model: type[Model], data: Mapping[str, Any], path: Path) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise SettingsError(f"{path}: {wrong_fields(error, 'settings')}") from error
-
-
-def key_from(variable: str, environment: Mapping[str, str] | None = None) -> str:
-    """The private key that an environment variable holds.
-
-    Raises
-    ------
-    SettingsError
-        Where it is unset or no key; the value is never quoted.
-    """
-    value = (os.environ if environment is None else environment).get(variable, "")
-    digits = value.removeprefix("0x")
-    if not value:
-        raise SettingsError(f"environment variable {variable} is not set; it should hold a private key")
-    try:
-        good = len(bytes.fromhex(digits)) == 32
-    except ValueError:
-        good = False
-    if not good:
-        raise SettingsError(f"environment variable {variable} holds no private key of 64 hexadecimal digits")
-    return digits

@@ -131,7 +131,7 @@ def test_a_keeper_with_peers(world, keys, peers, why):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"key": "0x" + "11" * 32}, "key: String should match"),
+        ({"key": "0x" + "11" * 32}, "key.variable: String should match"),
         ({"keys": ["A"]}, "keys: Extra inputs are not permitted"),
         ({"listen": {"port": 65_536}}, "listen.port"),
         ({"listen": {"timeout": 0}}, "listen.timeout"),

@@ -11,6 +11,7 @@ from plimsoll.chain.errors import DeploymentError
 from plimsoll.keeper.accounts import AccountWatcher, listed_expiries, named_accounts
 from plimsoll.keeper.build import build_keeper
 from plimsoll.keeper.errors import KeeperError, SettingsError
+from plimsoll.keeper.journal import Journal
 from plimsoll.keeper.recorder import JsonLinesRecorder, MemoryRecorder, read_journal
 from plimsoll.keeper.settings import key_from, load_settings
 from plimsoll.market.errors import SourceError
@@ -27,7 +28,7 @@ def good():
         "keys": {"poster": "POSTER", "signers": ["NODE_0", "NODE_1"], "liquidator": "LIQUIDATOR"},
         "markets": [{"underlying": UNDERLYING, "name": "TOY", "prices": "toy.csv", "depth": 1e6}],
         "liquidation": {"account": 0},
-        "journal": "journal.jsonl",
+        "journal": "journal.db",
     }
 
 
@@ -45,7 +46,7 @@ def test_a_good_file_makes_a_keeper_that_posts(world):
     assert keeper.round().posted.ok
     assert keeper.engine.model.name == "har-fhs"
     assert len(keeper.accounts()) == 1
-    kinds = [line["kind"] for line in read_journal(world.folder / "journal.jsonl")]
+    kinds = [line["kind"] for line in Journal(world.folder / "journal.db").lines()]
     assert kinds == ["note", "post-due", "post-intent", "posted", "responsiveness"]
 
 
@@ -99,11 +100,11 @@ def test_expiries_are_what_the_book_lists(world):
     [
         ({"triggers": {"heartbeat": 0}}, "triggers.heartbeat: Input should be greater than 0"),
         ({"triggers": {"hartbeat": 60}}, "triggers.hartbeat: Extra inputs are not permitted"),
-        ({"node": "ftp://x"}, "node: String should match"),
+        ({"node": "ftp://x"}, "node.0: String should match"),
         ({"markets": []}, "markets: List should have at least 1 item"),
         ({"markets": good()["markets"] * 2}, "an underlying is named twice"),
         ({"keys": {"poster": "P", "signers": ["A", "A"]}}, "a signer is named twice"),
-        ({"keys": {"poster": "0x" + "11" * 32, "signers": ["A"]}}, "keys.poster: String should match"),
+        ({"keys": {"poster": "0x" + "11" * 32, "signers": ["A"]}}, "keys.poster.variable: String should match"),
         ({"keys": {"poster": "P"}}, "nobody signs: keys.signers, nodes.peers, or both are needed"),
         ({"nodes": {"peers": []}}, "nodes.peers: List should have at least 1 item"),
         ({"nodes": {"peers": ["127.0.0.1:9560"]}}, "nodes.peers.0: String should match"),
