@@ -30,7 +30,7 @@ PAGE: Final = 300  # hours at once: the least that a venue gives
 PAGES: Final = 8
 RELOAD: Final = 6 * HOUR  # [s] between looks at what a venue lists: options come every day
 WIDEST: Final = 0.02  # [share of mid] a wider book says nothing of a price
-TYPES: Final[Mapping[Kind, str]] = {"spot": "spot", "perp": "swap", "option": "option"}
+TRADED: Final[tuple[Kind, ...]] = ("spot", "perp", "option")
 COARSE: Final = 1_000  # [ms of the epoch] to seconds
 
 T = TypeVar("T")
@@ -122,46 +122,52 @@ class ExchangeVenue:
         ccxt = required("ccxt", "live")
         if config.venue not in ccxt.exchanges:
             raise VenueSettingError(f"{name}: ccxt knows no exchange {config.venue!r}")
-        if config.kind not in TYPES:
-            raise VenueSettingError(f"{name}: kind {config.kind}; {', '.join(TYPES)} is right of an exchange")
+        if config.kind not in TRADED:
+            raise VenueSettingError(f"{name}: kind {config.kind}; {', '.join(TRADED)} is right of an exchange")
         self.name, self.kind, self.config, self._now = name, config.kind, config, now
         self._session = BoundedSession(config.deadline)
-        self._client: Any = getattr(ccxt, config.venue)(
+        self._ccxt = ccxt
+        self._client = self._made()
+        self._loaded: float | None = None  # never
+        wanted = {"spot": "fetchOrderBook", "perp": "fetchFundingRate", "option": "fetchOptionChain"}[config.kind]
+        if not self._client.has.get(wanted):
+            raise VenueSettingError(f"{name}: {config.venue} has no {wanted} in ccxt")
+
+    def _made(self) -> Any:
+        """A client that knows nothing yet."""
+        config = self.config
+        client = getattr(self._ccxt, config.venue)(
             {
                 "session": self._session,
                 "enableRateLimit": config.url is None,  # a server of one's own needs no pacing
                 "timeout": round(config.deadline * COARSE),
             }
         )
-        self._failed: type[Exception] = ccxt.BaseError
-        self._loaded = -float(RELOAD)
-        self._narrow()
-        wanted = {"spot": "fetchOrderBook", "perp": "fetchFundingRate", "option": "fetchOptionChain"}[config.kind]
-        if not self._client.has.get(wanted):
-            raise VenueSettingError(f"{name}: {config.venue} has no {wanted} in ccxt")
+        self._narrow(client)
         if config.url is not None:
-            self._redirect(config.url)
+            self._redirect(client, config.url)
+        return client
 
-    def _narrow(self) -> None:
+    def _narrow(self, client: Any) -> None:
         """Let it ask for markets of the one type: each further type is another host that can be down."""
-        listed = self._client.options.get("fetchMarkets")
+        listed = client.options.get("fetchMarkets")
         if isinstance(listed, dict) and "types" in listed:
-            kinds = {"spot": ["spot"], "perp": ["swap"], "option": ["option"]}[self.kind]
-            if self._client.id.startswith("binance"):
-                inverse = self.config.symbol.endswith(f":{self.config.symbol.split('/')[0]}")
-                kinds = {"spot": ["spot"], "perp": ["inverse" if inverse else "linear"], "option": ["option"]}[
-                    self.kind
-                ]
-            self._client.options["fetchMarkets"] = {**listed, "types": kinds}
+            swap = "swap"
+            if client.id.startswith("binance"):
+                coin, _, settled = self.config.symbol.partition("/")
+                swap = "inverse" if settled.endswith(f":{coin}") else "linear"
+            kind = swap if self.kind == "perp" else self.kind
+            client.options["fetchMarkets"] = {**listed, "types": [kind]}
 
-    def _redirect(self, url: str) -> None:
+    @staticmethod
+    def _redirect(client: Any, url: str) -> None:
         """Every host of the venue, public or private, becomes the one that is given."""
         base = url.rstrip("/")
-        api = self._client.urls["api"]
+        api = client.urls["api"]
         if isinstance(api, str):
-            self._client.urls["api"] = base + urlsplit(api).path
+            client.urls["api"] = base + urlsplit(api).path
         else:
-            self._client.urls["api"] = {
+            client.urls["api"] = {
                 key: base + urlsplit(value.replace("{hostname}", "host")).path
                 for key, value in api.items()
                 if isinstance(value, str)
@@ -200,23 +206,24 @@ class ExchangeVenue:
             raise
         except SourceError as error:
             raise VenueAnswerError(str(error)) from error
-        except self._failed as error:
+        except self._ccxt.BaseError as error:
             raise VenueDownError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
         except Exception as error:
             # ccxt reads fields of whatever came: an answer of another shape is a TypeError somewhere in it
             raise VenueAnswerError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
 
     def _load(self) -> None:
+        """Look at what is listed, where that was not done lately."""
         now = clock.monotonic()
-        if now - self._loaded < RELOAD:
+        if self._loaded is not None and now - self._loaded < RELOAD:
             return
-        self._client.load_markets(True)
-        if not self._client.markets:
+        client = self._made()  # anew: some keep what they were told, also where it was nonsense
+        client.load_markets()
+        if not client.markets:
             raise VenueAnswerError("lists no market")
-        known = self.kind == "option" or self.config.symbol in self._client.markets
-        if not known:
+        if self.kind != "option" and self.config.symbol not in client.markets:
             raise VenueAnswerError(f"lists no {self.config.symbol}")
-        self._loaded = now
+        self._client, self._loaded = client, now
 
     # ------------------------------------------------------------------------------------------------------- answers
 
@@ -240,10 +247,11 @@ class ExchangeVenue:
         return self._answer(found.get("timestamp"), content, price=book.mid, depth=depth)
 
     def _book(self, found: Mapping[str, Any]) -> OrderBook:
-        """The book, levels without size left out."""
+        """The book down to its last level that was asked for, levels without size left out."""
         sides = {}
         for side in ("bids", "asks"):
-            rows = [(number(row[0], side, least=0.0), number(row[1], f"size of {side}")) for row in found[side]]
+            first = found[side][: self.config.levels]
+            rows = [(number(row[0], side, least=0.0), number(row[1], f"size of {side}")) for row in first]
             there = [row for row in rows if row[1] != 0]
             if not there:
                 raise VenueAnswerError(f"no {side}")

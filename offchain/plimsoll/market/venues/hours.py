@@ -92,7 +92,7 @@ class Tape:
         if said.price is not None:
             changed[found.time - found.time % HOUR] = self._seen(said, said.price)
         changed.update(self._filled(found))
-        self.hours.update(changed)
+        self.hours = {**self.hours, **changed}  # a new one: other threads read the old one to its end
         return said, tuple(changed[time] for time in sorted(changed))
 
     def missing(self, since: int, now: int) -> int | None:
@@ -115,8 +115,9 @@ class Tape:
             `interval` is no multiple of an hour.
         """
         slack = self.rules.slack
-        times = sorted(t for t in self.hours if t >= since and t + HOUR <= now)
-        known = [self.hours[t] for t in times if self.hours[t].closed_in_sight(slack)]
+        hours = self.hours
+        times = sorted(t for t in hours if t >= since and t + HOUR <= now)
+        known = [hours[t] for t in times if hours[t].closed_in_sight(slack)]
         if interval != HOUR:
             ended = {hour.time // interval for hour in known if (hour.time + HOUR) % interval == 0}
             known = [hour for hour in known if hour.time // interval in ended]
@@ -144,7 +145,8 @@ class Tape:
         return dumped([self.hours[time].to_json() for time in sorted(self.hours)]).encode()
 
     def _closed(self, since: int, now: int) -> list[Hour]:
-        return [self.hours[t] for t in sorted(self.hours) if since < t + HOUR <= now]
+        hours = self.hours
+        return [hours[t] for t in sorted(hours) if since < t + HOUR <= now]
 
     def _seen(self, said: Consolidated, price: float) -> Hour:
         """The hour of a price, with it."""

@@ -1,0 +1,120 @@
+"""A stand-in for exchanges, a clock that can be turned, and no way out of this machine."""
+
+import itertools
+import socket
+import time
+
+import pytest
+
+from plimsoll.market.venues.answers import Answer, Round
+from plimsoll.market.venues.exchange import ExchangeConfig, ExchangeVenue
+from plimsoll.market.venues.rules import Rules, SourceRule
+from plimsoll.simulate.venues import VenueStandIn
+
+SPOT = {
+    "binance": "BTC/USDT",
+    "coinbaseexchange": "BTC/USD",
+    "kraken": "BTC/USD",
+    "okx": "BTC/USDT",
+    "bitstamp": "BTC/USD",
+}
+PERPS = {"binance": "BTC/USDT:USDT", "okx": "BTC/USDT:USDT", "deribit": "BTC/USD:BTC"}
+HOUR = 3_600
+START = 1_800_000_000 // HOUR * HOUR
+
+
+class Clock:
+    """Real time from START on, and what was added."""
+
+    def __init__(self, start=START):
+        self.offset = start - time.time()
+
+    def __call__(self):
+        return time.time() + self.offset
+
+    def advance(self, seconds):
+        self.offset += seconds
+
+
+class Still:
+    """A clock that stands where it is put."""
+
+    def __init__(self, at=START):
+        self.at = at
+
+    def __call__(self):
+        return float(self.at)
+
+    def advance(self, seconds):
+        self.at += seconds
+
+
+@pytest.fixture(autouse=True)
+def outward(monkeypatch):
+    """Connections to other hosts fail, and are counted."""
+    tried = []
+    connect = socket.socket.connect
+
+    def local(self, address):
+        if self.family in {socket.AF_INET, socket.AF_INET6} and address[0] not in {"127.0.0.1", "::1"}:
+            tried.append(address)
+            raise OSError(f"no way to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", local)
+    yield tried
+    assert tried == [], "a test asked another host"
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def stand(clock):
+    server = VenueStandIn(now=clock).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def venue_of(stand, clock):
+    """Makes venues of the stand-in, and closes them."""
+    made = []
+
+    def make(name, symbol=None, kind="spot", deadline=1.0, **config):
+        symbol = symbol or (SPOT if kind == "spot" else PERPS)[name]
+        found = ExchangeVenue(
+            f"{name} {kind}" if kind != "spot" else name,
+            ExchangeConfig(name, symbol, kind, stand.url_of(name), deadline=deadline, **config),
+            clock,
+        )
+        made.append(found)
+        return found
+
+    yield make
+    for venue in made:
+        venue.close()
+
+
+def rules_of(count=5, perps=0, options=0, max_age=60, **limits):
+    """Rules for sources s0, s1, ..., p0, ..., o0, ..."""
+    kinds = itertools.chain(
+        (SourceRule(f"s{k}", "spot", max_age) for k in range(count)),
+        (SourceRule(f"p{k}", "perp", max_age) for k in range(perps)),
+        (SourceRule(f"o{k}", "option", max_age) for k in range(options)),
+    )
+    return Rules(tuple(kinds), **limits)
+
+
+def answer(source, price, now, kind="spot", stamp=0, changed=0, **fields):
+    """What a source said `stamp` seconds ago (None: without a stamp), unchanged for `changed` seconds."""
+    return Answer(
+        source, kind, now, None if stamp is None else now - stamp, now - changed, f"{price} {now}", price, **fields
+    )
+
+
+def round_of(prices, now=START, market=1, **more):
+    """A round of s0, s1, ... with these prices."""
+    return Round.of(market, now, [answer(f"s{k}", price, now) for k, price in enumerate(prices)], **more)
