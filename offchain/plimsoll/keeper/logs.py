@@ -30,17 +30,20 @@ NAME: Final = "plimsoll"  # of the logger all others hang under
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 SHORTEST: Final = 6  # a known secret of fewer characters would black out half of every line
 
-_URL: Final = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>\\|(){}\[\],;]+")
+_URL: Final = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>\\]+")
+_AFTER: Final = ".,;:!)]}|"  # what stands behind a URL in a sentence, and is none of it
 _PATH: Final = re.compile(r"(?<=url: )/[^\s\"'<>()]*")  # how requests and urllib3 quote a URL without its host
 _HEADER: Final = re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _WORD: Final = re.compile(r"[A-Za-z][a-z]{0,15}|v\d{1,2}|\d{1,2}")  # of a path: what no provider makes a token of
 _KEY: Final = re.compile(r"(?<![0-9a-zA-Z])(?:0x)?[0-9a-fA-F]{64}(?![0-9a-zA-Z])")
 _NAMED: Final = re.compile(
     r"(?:account|transaction|tx|hash|block|digest|report|snapshot|parent|root)(?:[_ ]?hash)?"
-    r"\s{0,2}[=:]?\s{0,2}[\"']?\Z",
+    r"[\"']?\s{0,2}[=:]?\s{0,2}[\"']?\Z",
     re.IGNORECASE,
 )
-_HASHES: Final = re.compile(r"(?:.*_)?(?:hash|digest|snapshot|transaction|account|topic|root|config|model)")
+_HASHES: Final = re.compile(
+    r"(?:.*_)?(?:hash|digest|snapshot|transaction|accounts?|bidder|reserve|ref|topic|root|config|model)"
+)
 _SECRET: Final = re.compile(
     r"(?:.*_)?(?:key|secret|pass|password|passphrase|mnemonic|seed|authorization|cookie|credentials?"
     r"|(?:api|auth|access)_?token)",
@@ -62,6 +65,12 @@ def public_url(url: str) -> str:
     return f"{parts.scheme}://{where}{f':{port}' if port else ''}{_public_path(parts.path)}" + (
         "?…" if parts.query or parts.fragment else ""
     )
+
+
+def _shown(found: re.Match[str]) -> str:
+    """A URL in a sentence as it may be shown."""
+    url = found[0].rstrip(_AFTER)
+    return public_url(url) + found[0][len(url) :]
 
 
 def _public_path(path: str) -> str:
@@ -93,7 +102,7 @@ class Secrets:
         if self._found is not None:
             text = self._found.sub(REDACTED, text)
         if "://" in text:
-            text = _URL.sub(lambda found: public_url(found[0]), text)
+            text = _URL.sub(_shown, text)
         if "url: /" in text:
             text = _PATH.sub(lambda found: _public_path(found[0].partition("?")[0]), text)
         text = _HEADER.sub(lambda found: f"{found[1]} {REDACTED}", text)

@@ -359,7 +359,7 @@ class StatusBoard:
         self.started = int(wall())
         # until a first round ends, what there is grows old as if one had ended at the start: a keeper that hangs
         # before it is seen too
-        self.update(loop=LoopStatus(), **parts)
+        self.update(**{"loop": LoopStatus(), **parts})
 
     def update(self, **parts: Any) -> None:
         """Tell parts of the status, each whole; lists may stand for tuples.
