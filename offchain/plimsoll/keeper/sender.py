@@ -148,6 +148,7 @@ class Sender:
         self._first: dict[int, int] = {}  # by transaction: block of its first, since this process began
         self._missed: dict[int, int] = {}  # by transaction: block at which its nonce was first seen spent
         self._warned: set[tuple[int, str]] = set()
+        self._gap: tuple[int, int] | None = None  # lowest nonce that nobody uses, and since which block
         self._head: Head | None = None
 
     @property
@@ -379,7 +380,29 @@ class Sender:
             done: list[Ticket] = []
             for entry in entries:
                 done += self._look_at(entry, attempts[entry.id], receipts, known, mined)
+            self._fill(mined)
             return done
+
+    def _fill(self, mined: int) -> None:
+        """Nonces under ours that nobody uses any more: what a reorganisation lost for good. Transfers of nothing."""
+        waiting = [entry.nonce for entry in self.under_way()]
+        if not waiting or min(waiting) == mined:
+            self._gap = None
+            return
+        if self._gap is None or self._gap[0] != mined:
+            self._gap = mined, self._block
+        if self._block - self._gap[1] < LOST:
+            return
+        try:
+            max_fee, tip = self._fees(self._head or self._look())
+        except FeeCapError:
+            return  # a block takes none of ours either
+        for nonce in range(mined, min(waiting)):
+            now = int(self.clock())
+            tx = self.journal.intend("fill", str(nonce), self.address, nonce, self.address, b"", 0, CANCEL_GAS, now)
+            self._tickets[tx] = Ticket(tx, "fill", str(nonce))
+            self._attempt(self.journal.transaction(tx), max_fee, tip)
+            self.warn("gap", tx=tx, nonce=nonce)
 
     def _look_at(
         self, entry: Entry, attempts: Sequence[Attempt], receipts: Mapping[str, Any], known: set[str], mined: int
