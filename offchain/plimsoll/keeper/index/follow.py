@@ -25,13 +25,14 @@ from typing import Any, Final, NamedTuple, cast
 
 from plimsoll.chain.contract import batch
 from plimsoll.chain.deployment import System
+from plimsoll.chain.errors import ChainError
 from plimsoll.chain.protocol import Header, HeaderChain, Log
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.index.blocks import STRIDE, BlockSource, ChainBlocks
 from plimsoll.keeper.index.decode import Deployed, LogReader
 from plimsoll.keeper.index.errors import BlocksMovedError, IndexMismatchError, IndexStateError
 from plimsoll.keeper.index.state import AccountState, Changes, Series, series_of
-from plimsoll.keeper.index.store import Kept, Store
+from plimsoll.keeper.index.store import Kept, Store, read, told
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.events import Event
@@ -274,7 +275,7 @@ class AccountIndex:
             return 0, True
         gone = [self._tail[k] for k in range(fork)]
         for kept in gone:
-            self.state.put(kept.undo or {})
+            self.state.put(read(kept.undo or "{}"))
         changes = self.state.mark()
         head = self._tail[fork].header.number
         with self._stored():
@@ -312,7 +313,10 @@ class AccountIndex:
         _check_logs(logs, headers)
         if self._headers([last])[last].hash != headers[last].hash:
             raise BlocksMovedError(f"block {last} became another while its events were read")
-        return headers, self._reader.read(logs)
+        try:
+            return headers, self._reader.read(logs)
+        except ChainError as error:
+            raise IndexStateError(f"blocks {first} .. {last}: an event cannot be read ({error})") from error
 
     def _headers(self, numbers: Iterable[int]) -> dict[int, Header]:
         wanted = sorted(numbers)
@@ -342,7 +346,7 @@ class AccountIndex:
                 for name, entries in undo.items():
                     changed.setdefault(name, set()).update(entries)
                 if whole or number == last:
-                    blocks.append(Kept(header, undo if whole else None))
+                    blocks.append(Kept(header, told(undo) if whole else None))
         except (Refused, ArithmeticError, LookupError, TypeError, ValueError) as error:
             self._load()
             raise IndexStateError(

@@ -43,10 +43,10 @@ CREATE TABLE blocks (number INTEGER PRIMARY KEY, hash BLOB, parent BLOB, time IN
 
 
 class Kept(NamedTuple):
-    """A block that is in, and what it changed; None where it cannot be taken back."""
+    """A block that is in, and what it changed, as `told` has it; None where it cannot be taken back."""
 
     header: Header
-    undo: Changes | None
+    undo: str | None
 
 
 class Store:
@@ -160,7 +160,7 @@ class Store:
     def tail(self) -> list[Kept]:
         """The last blocks, the newest first."""
         return [
-            Kept(Header(number, hash_, parent, time), None if undo is None else _read(undo))
+            Kept(Header(number, hash_, parent, time), undo)
             for number, hash_, parent, time, undo in self._base.execute(
                 "SELECT number, hash, parent, time, undo FROM blocks ORDER BY number DESC"
             )
@@ -175,10 +175,7 @@ class Store:
         self._write(state, changed)
         head = None
         for header, undo in blocks:
-            self._base.execute(
-                "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
-                (*header, None if undo is None else _said(undo)),
-            )
+            self._base.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)", (*header, undo))
             head = header.number
         if head is not None:
             self._base.execute("DELETE FROM blocks WHERE number < ?", (min(floor, head),))
@@ -258,9 +255,11 @@ def _value(key: Any, value: Any) -> Any:
     return Pool(*value) if key == "sums" else tuple(value)
 
 
-def _said(undo: Changes) -> str:
-    return json.dumps({kind: [[key, _flat(old)] for key, old in entries.items()] for kind, entries in undo.items()})
+def told(changes: Changes) -> str:
+    """What a block changed, as JSON: seldom read again, so that it is kept as text."""
+    return json.dumps({kind: [[key, _flat(old)] for key, old in entries.items()] for kind, entries in changes.items()})
 
 
-def _read(text: str) -> Changes:
+def read(text: str) -> Changes:
+    """Inverse of `told`."""
     return {kind: {key: _value(key, old) for key, old in entries} for kind, entries in json.loads(text).items()}
