@@ -138,6 +138,5 @@ class _Screen:
             return
         if url is not None:
             status, error = read_status(url)
-            self._top = draw(status, self.console.width, url, error, 4)
-        parts = [] if self._top is None else [self._top]
-        self._live.update(Group(*parts, *self._lines), refresh=True)
+            self._top = [draw(status, self.console.width, url, error, 4)]
+        self._live.update(Group(*self._top, *self._lines), refresh=True)

@@ -342,8 +342,11 @@ class Rig:
             fault.ended, fault.seconds = ended, round(time.monotonic() - clock, 1)
         self.covers.append((at, ended))
         self.faults += drawn
-        self._wait(SETTLE)
-        self._judge(drawn, self._mined_at(moved, at), accounts)
+        for _ in range(SETTLE):
+            self._wait(1)
+            self._judge(drawn, self._mined_at(moved, at), accounts)
+            if all(fault.ok for fault in drawn):
+                break
         for fault in drawn:
             self.say(line_of(fault))
         town.move({underlying: town.prices[underlying] * (1 - BACK * gap / (1 + gap))})
