@@ -228,7 +228,7 @@ class VenueStandIn:
 
     def serve(self) -> None:
         """Serve in this thread, until `stop`."""
-        self._server.serve_forever(poll_interval=0.05)
+        self._server.serve_forever(poll_interval=0.01)
 
     def stop(self) -> None:
         """End it, and what hangs in it."""

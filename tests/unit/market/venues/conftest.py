@@ -66,16 +66,29 @@ def outward(monkeypatch):
     assert tried == [], "a test asked another host"
 
 
-@pytest.fixture
-def clock():
+@pytest.fixture(scope="module")
+def town_clock():
     return Clock()
 
 
-@pytest.fixture
-def stand(clock):
-    server = VenueStandIn(now=clock).start()
+@pytest.fixture(scope="module")
+def town_stand(town_clock):
+    server = VenueStandIn(now=town_clock).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def clock(town_clock):
+    return town_clock
+
+
+@pytest.fixture
+def stand(town_stand):
+    """The stand-in of a module's tests, as it should be when each begins."""
+    town_stand.fault("none")
+    town_stand.set_price("BTC", 60_000.0)
+    return town_stand
 
 
 @pytest.fixture
