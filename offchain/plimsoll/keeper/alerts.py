@@ -35,6 +35,7 @@ TICKET: Final = "ticket"
 RUNBOOK: Final = "docs/KEEPER.md"
 QUEUE: Final = 256  # notices of one severity that wait for delivery
 DEAD: Final = frozenset({"liquidatable", "insolvent"})
+NO_PRICE: Final = frozenset({"perp", "option"})  # kinds of sources that make no price of the underlying
 
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -237,9 +238,10 @@ def _signer(status: Status, limits: Limits) -> str:
 
 
 def _by_market(status: Status) -> Iterator[tuple[str, list[bool]]]:
-    markets = dict.fromkeys(item.market for item in status.sources)
-    for market in markets:
-        yield market, [item.used for item in status.sources if item.market == market]
+    """Whether each source of a price is good, by market."""
+    pricing = [item for item in status.sources if item.kind not in NO_PRICE]
+    for market in dict.fromkeys(item.market for item in pricing):
+        yield market, [item.used for item in pricing if item.market == market]
 
 
 def _sources(status: Status, limits: Limits) -> str:

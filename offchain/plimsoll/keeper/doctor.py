@@ -31,9 +31,8 @@ from plimsoll.chain.errors import NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.chain.rpc import HttpRpc
 from plimsoll.keeper.alerts import webhook_url
-from plimsoll.keeper.keys import accounts_folder, key_from, key_of_keystore, passphrase_from
 from plimsoll.keeper.logs import SECRETS, public_url
-from plimsoll.keeper.settings import KeeperSettings
+from plimsoll.keeper.settings import KeeperSettings, key_at
 from plimsoll.keeper.state import read_margins
 from plimsoll.market.sources import load_bars, load_series
 from plimsoll.risk.signing import address_of
@@ -83,22 +82,6 @@ class UnreachedError(PlimsollError):
     """What a check stands on is missing; the check that looks at it says why."""
 
 
-def urls_of(node: str | Sequence[str]) -> tuple[str, ...]:
-    """The endpoints that settings name: one, or several in order."""
-    return (node,) if isinstance(node, str) else tuple(node)
-
-
-def variables_of(setting: Any) -> tuple[str, str, str]:
-    """How settings name a key: kind, name, and the variable it takes.
-
-    `env` and a variable, or `keystore`, an ape account's alias and the variable of its passphrase.
-    """
-    if isinstance(setting, str):
-        return "env", setting, setting
-    held: Mapping[str, Any] = setting if isinstance(setting, Mapping) else setting.model_dump()
-    return "keystore", str(held["account"]), str(held["passphrase"])
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one endpoint answered when it was first asked; `date` [unix s] by its HTTP header."""
@@ -146,7 +129,7 @@ class Patient:
     @cached_property
     def answers(self) -> tuple[Answer, ...]:
         """Every endpoint's first answer."""
-        return tuple(self._ask(url) for url in urls_of(self.settings.node))
+        return tuple(self._ask(url) for url in self.settings.node)
 
     def _ask(self, url: str) -> Answer:
         rpc = HttpRpc(url, self.timeout)
@@ -223,14 +206,8 @@ class Patient:
         return {role: self._address(setting) for role, setting in asked.items()}
 
     def _address(self, setting: Any) -> str | PlimsollError:
-        kind, name, variable = variables_of(setting)
         try:
-            if kind == "env":
-                key = key_from(name, self.environment)
-            else:
-                passphrase = passphrase_from(variable, self.environment)
-                SECRETS.know(passphrase)
-                key = key_of_keystore(name, passphrase, accounts_folder(self.environment))
+            key = key_at(setting, self.environment)
         except PlimsollError as error:
             return error
         SECRETS.know(key)
@@ -283,11 +260,14 @@ def check_keys(patient: Patient) -> Iterator[Finding]:
                 f"key {role}", FAIL, str(found), "set the variable that the settings name, in the unit's file"
             )
         elif found in seen:
+            sends = {role, seen[found]} == {"poster", "liquidator"}
             yield Finding(
                 f"key {role}",
-                WARN,
+                FAIL if sends else WARN,
                 f"{found}, as the {seen[found]}'s",
-                "a key for each role: nonces and losses stay apart",
+                "a key for each role: one stuck transaction would keep both from sending"
+                if sends
+                else "a key for each role: what one loses, the other keeps",
             )
         else:
             seen[found] = role
@@ -681,7 +661,7 @@ def check_storage(patient: Patient) -> Iterator[Finding]:
     held = patient.settings
     found: Mapping[str, Path | None] = {
         "journal": held.journal,
-        "index": getattr(held, "index", None),
+        "index": held.index,
         "archive": held.archive,
     }
     for what, path in found.items():

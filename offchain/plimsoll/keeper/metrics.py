@@ -84,7 +84,7 @@ def _keys(status: Status, of: Callable[..., float | None]) -> Samples:
 
 
 def _sources(status: Status, of: Callable[..., float | None]) -> Samples:
-    return [((item.market, item.name), of(item)) for item in status.sources]
+    return [((item.market, item.name, item.kind), of(item)) for item in status.sources]
 
 
 def _endpoints(status: Status, of: Callable[..., float | None]) -> Samples:
@@ -151,13 +151,23 @@ READINGS: Final = (
     ),
     Reading("plimsoll_sources_minimum", "Good sources that a price takes", (), lambda s: _one(s.report.minimum)),
     Reading(
-        "plimsoll_source_used", "1: in the last median", ("market", "source"), lambda s: _sources(s, lambda i: i.used)
+        "plimsoll_source_used",
+        "1: in the last median",
+        ("market", "source", "kind"),
+        lambda s: _sources(s, lambda i: i.used),
     ),
     Reading(
-        "plimsoll_source_age_seconds", "Of its quote", ("market", "source"), lambda s: _sources(s, lambda i: i.age)
+        "plimsoll_source_age_seconds",
+        "Of its quote",
+        ("market", "source", "kind"),
+        lambda s: _sources(s, lambda i: i.age),
     ),
-    Reading("plimsoll_source_price", "Its quote", ("market", "source"), lambda s: _sources(s, lambda i: i.price)),
-    Reading("plimsoll_source_failures", "So far", ("market", "source"), lambda s: _sources(s, lambda i: i.failures)),
+    Reading(
+        "plimsoll_source_price", "Its quote", ("market", "source", "kind"), lambda s: _sources(s, lambda i: i.price)
+    ),
+    Reading(
+        "plimsoll_source_failures", "So far", ("market", "source", "kind"), lambda s: _sources(s, lambda i: i.failures)
+    ),
     Reading(
         "plimsoll_key_balance_ether", "What it holds", ("role", "address"), lambda s: _keys(s, lambda k: k.balance)
     ),

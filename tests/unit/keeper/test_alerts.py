@@ -105,7 +105,10 @@ CASES = {
     "quorum-missing": [(answers(True, False, False), answers(True, True))],
     "signer-silent": [(answers(True, True, False), answers(True, True, True))],
     "sources-under-minimum": [(used(True, True, False), used(True, True, True))],
-    "source-dropped": [(used(True, True, True, False), used(True, True, True))],
+    "source-dropped": [
+        ({"sources": (*used(True, True, True)["sources"], SourceStatus("p", "BTC", "perp", used=False))}, {}),
+        (used(True, True, True, False), used(True, True, True)),
+    ],
     "balance-empty": [(key(0.0), key(1.0)), (key(1.0, 1.01), key(1.0, 1.0))],
     "balance-low": [(key(6.9, 1.0), key(7.0, 1.0))],
     "spending-cap": [(key(99.0, spent=1.0, cap=1.0), key(99.0, spent=0.99, cap=1.0))],
@@ -173,6 +176,11 @@ def test_what_makes_a_keeper_unfit():
         "balance-empty",
         "storage-failing",
     }
+
+
+def test_a_mark_makes_no_price():
+    sources = (*used(True, True)["sources"], SourceStatus("p", "BTC", "perp", used=True))
+    assert names(quiet(sources=sources)) == ["sources-under-minimum"]
 
 
 def test_many_of_a_kind_are_one_short_text():
