@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plimsoll.cli.base import EPILOG, FAILED, FILE, OK, cli, moment
+from plimsoll.cli.base import EPILOG, FAILED, FILE, OK, InputError, cli, moment
 
 if TYPE_CHECKING:
     from plimsoll.keeper.loop import Round
@@ -30,30 +30,37 @@ def keeper(settings: Path, *, once: bool, dry_run: bool, urgent: bool, as_json: 
       plimsoll keeper --settings keeper.yaml
       plimsoll keeper --settings keeper.yaml --once --urgent
     """  # noqa: D301 - \b is what click wants: keep these lines
-    from plimsoll.keeper.build import build_runner  # noqa: PLC0415
+    from plimsoll.keeper.build import build_service  # noqa: PLC0415
+    from plimsoll.keeper.logs import set_up  # noqa: PLC0415
     from plimsoll.keeper.settings import load_settings  # noqa: PLC0415
 
     if urgent and not once:
         raise click.UsageError("--urgent goes with --once: somebody decides each time")
     found = load_settings(settings)
+    set_up("warning" if once else "info")
+    try:
+        service = build_service(
+            found, dry_run=dry_run, urgent=urgent, on_round=lambda done: None if once else _tell(done, as_json=as_json)
+        )
+    except OSError as error:
+        raise InputError(f"metrics_port {found.metrics_port}: {error.strerror or error}") from error
     if once:
-        done = build_runner(found, dry_run=dry_run, urgent=urgent).once()
+        done = service.once()
         click.echo(_round_text(done, as_json=as_json))
         return OK if done.ok else FAILED
-    runner = build_runner(found, dry_run=dry_run, on_round=lambda done: _tell(done, as_json=as_json))
-    if found.metrics_port is not None:
-        port = runner.keeper.metrics.serve(found.metrics_port)
-        click.echo(f"metrics on http://127.0.0.1:{port}/metrics", err=True)
+    if service.server is not None:
+        click.echo(f"metrics, healthz and status on {service.server.url}", err=True)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    runner.run(stop)
+    service.run(stop)
     return OK
 
 
 def _tell(done: Round, *, as_json: bool) -> None:
     """A line for a round in which something happened."""
-    if done.reasons or done.posted or done.steps or done.planned or done.chores or done.error:
+    news = done.posted is not None and (bool(done.reasons) or not done.posted.under_way)
+    if news or done.steps or done.planned or done.chores or done.error:
         click.echo(_round_text(done, as_json=as_json))
 
 

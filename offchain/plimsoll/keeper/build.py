@@ -15,24 +15,34 @@ from plimsoll.chain.node import NodeChain
 from plimsoll.chain.protocol import Chain
 from plimsoll.chain.rpc import HttpRpc
 from plimsoll.keeper.accounts import AccountWatcher, listed_expiries
+from plimsoll.keeper.alerts import watchman_of
 from plimsoll.keeper.archive import Archive
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.index.follow import AccountIndex
 from plimsoll.keeper.journal import Journal
 from plimsoll.keeper.keys import account_of
 from plimsoll.keeper.liquidation import BidConfig, LiquidationAgent
-from plimsoll.keeper.loop import Keeper, LoopConfig
+from plimsoll.keeper.live import LiveSource, VenueSettings, live_source
+from plimsoll.keeper.logs import LoggedRecorder
+from plimsoll.keeper.lookout import Lookout
+from plimsoll.keeper.loop import Keeper, LoopConfig, Round
 from plimsoll.keeper.metrics import Metrics
 from plimsoll.keeper.outbox import Outbox, QueuedOutbox
 from plimsoll.keeper.poster import LocalKeys, Poster, Signing, quorum_of
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.runner import Runner
 from plimsoll.keeper.sender import ETHER, GWEI, Sender, SendingConfig
-from plimsoll.keeper.settings import KeeperSettings, MarketSettings, key_at
+from plimsoll.keeper.service import Service
+from plimsoll.keeper.settings import KeeperSettings, MarketSettings, SendingSettings, key_at
 from plimsoll.keeper.sources import FeedSource, MarketSource
 from plimsoll.keeper.state import ChainReader
+from plimsoll.keeper.status import StatusBoard
+from plimsoll.keeper.telling import Teller
 from plimsoll.keeper.triggers import TriggerConfig
 from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
 from plimsoll.keeper.watch import KIND, ResponsivenessWatch
+from plimsoll.keeper.web import OperationsServer
+from plimsoll.market.aggregate import LIVE_MINIMUM
 from plimsoll.market.sources import load_bars, load_series
 from plimsoll.nodes.proposer import Peers
 from plimsoll.risk.engine import Engine
@@ -85,6 +95,7 @@ def build_keeper(
     recorder: Recorder | None = None,
     environment: Mapping[str, str] | None = None,
     outbox: Outbox | None = None,
+    past: Journal | None = None,
 ) -> Keeper:
     """A keeper as the settings say; everything that can be wrong is met here, before the first round.
 
@@ -100,6 +111,8 @@ def build_keeper(
         In place of the node, the journal and the process's environment.
     outbox
         Where transactions go; None: they are waited for.
+    past
+        What earlier runs did, where `recorder` is given.
 
     Raises
     ------
@@ -110,10 +123,13 @@ def build_keeper(
     used = chain or NodeChain(settings.node[0], [keys.poster, *([keys.liquidator] if keys.liquidator else [])])
     system = load_book(settings.book, used)
     _check_signers(system, keys.signers, len(settings.nodes.peers) if settings.nodes else 0)
-    first_block = book_block(settings.book) if settings.first_block is None else settings.first_block
-    source = source_of(system, settings.markets, first_block)
-    journal = Journal(settings.journal) if recorder is None else recorder
-    past = journal if isinstance(journal, Journal) else None
+    first_block = _first_block(settings)
+    source = source_of(system, settings.markets, first_block, settings.venues)
+    journal: Recorder
+    if recorder is None:
+        journal = past = Journal(settings.journal)
+    else:
+        journal = recorder
     agent, upkeep = None, None
     accounts: Callable[[], Sequence[int]] = tuple
     watcher = AccountWatcher(system, first_block)
@@ -168,62 +184,101 @@ def build_keeper(
     )
 
 
-def build_runner(
+def build_service(
     settings: KeeperSettings,
     *,
     dry_run: bool = False,
     urgent: bool = False,
     environment: Mapping[str, str] | None = None,
-    **told: Any,
-) -> Runner:
-    """What runs a keeper on a live chain, as the settings say.
+    on_round: Callable[[Round], object] = lambda _: None,
+) -> Service:
+    """A keeper as it is run on a live chain, as the settings say.
 
     Parameters
     ----------
     settings, dry_run, urgent, environment
         As `build_keeper`.
-    told
-        `on_round`, `on_look` of `Runner`.
+    on_round
+        Told of each round.
 
     Raises
     ------
     SettingsError, SourceError, DeploymentError, NodeError, JournalError
         By what is wrong.
+    OSError
+        The port cannot be had.
     """
     keys = Keys.of(settings, environment)
     journal = Journal(settings.journal)
     endpoints = Endpoints(settings.node, timeout=settings.loop.timeout, max_lag=settings.loop.max_lag)
     chain = NodeChain(endpoints)
-    sending = settings.sending
-    config = SendingConfig(
-        sending.finality,
-        sending.patience,
-        round(sending.max_fee * GWEI),
-        round(sending.min_tip * GWEI),
-        round(sending.spend_per_day * ETHER),
-        relay_patience=sending.relay_patience,
-    )
-    relay = HttpRpc(sending.relay, settings.loop.timeout) if sending.relay else None
-    senders = [
-        Sender(chain, account_of(key), journal, config, relay=relay, warn=partial(_warn, journal))
-        for key in (keys.poster, keys.liquidator)
-        if key is not None
-    ]
-    outbox = QueuedOutbox({sender.address: sender for sender in senders})
+    roles = {"poster": keys.poster} | ({"liquidator": keys.liquidator} if keys.liquidator else {})
+    senders = _senders(settings.sending, chain, list(roles.values()), journal, settings.loop.timeout)
+    recorder = LoggedRecorder(journal)
     keeper = build_keeper(
         settings,
         dry_run=dry_run,
         urgent=urgent,
         chain=chain,
-        recorder=journal,
+        recorder=recorder,
         environment=environment,
-        outbox=outbox,
+        outbox=QueuedOutbox({sender.address: sender for sender in senders}),
+        past=journal,
     )
-    return Runner(keeper, endpoints, senders, journal, interval=settings.loop.interval, **told)
+    system = keeper.reader.system
+    lookout = None
+    if keeper.agent is not None or keeper.upkeep is not None:
+        index = AccountIndex.of(system, settings.index, _first_block(settings), recorder=recorder)
+        extra = settings.liquidation.accounts if settings.liquidation else ()
+        lookout = Lookout(system, index, ChainReader(system, keeper.reader.expiries), extra)
+        keeper.accounts = lookout.everyone
+        if keeper.upkeep is not None:
+            keeper.upkeep.holders = index.holders
+    board = StatusBoard(chain_id=chain.chain_id)
+    due = lookout.due if lookout is not None and keeper.agent is not None else None
+    interval = settings.loop.interval
+    runner = Runner(keeper, endpoints, senders, journal, interval=interval, on_round=on_round, due=due)
+    who = f"keeper of {system.oracle.address} on chain {chain.chain_id}"
+    watchman, webhook = watchman_of(settings.alerts, board, who, environment)
+    quorum = int(system.oracle.call("quorum"))
+    minimum = settings.venues.minimum if settings.venues else LIVE_MINIMUM
+    limits = settings.alerts.limits if settings.alerts else None
+    port = settings.metrics_port
+    return Service(
+        runner,
+        board,
+        Teller(board, runner, lookout, list(roles), quorum, minimum),
+        watchman,
+        webhook,
+        None if port is None else OperationsServer(board, keeper.metrics.registry, port=port, limits=limits),
+        keeper.source if isinstance(keeper.source, LiveSource) else None,
+        lookout.index if lookout else None,
+    )
 
 
-def _warn(journal: Journal, kind: str, /, **fields: Any) -> None:
-    journal.record(kind, int(time.time()), **fields)
+def _senders(
+    settings: SendingSettings, chain: NodeChain, keys: Sequence[str], journal: Journal, timeout: float
+) -> list[Sender]:
+    """One sender a key."""
+    config = SendingConfig(
+        settings.finality,
+        settings.patience,
+        round(settings.max_fee * GWEI),
+        round(settings.min_tip * GWEI),
+        round(settings.spend_per_day * ETHER),
+        relay_patience=settings.relay_patience,
+    )
+    relay = HttpRpc(settings.relay, timeout) if settings.relay else None
+    recorder = LoggedRecorder(journal)
+    return [Sender(chain, account_of(key), journal, config, relay=relay, warn=partial(_warn, recorder)) for key in keys]
+
+
+def _first_block(settings: KeeperSettings) -> int:
+    return book_block(settings.book) if settings.first_block is None else settings.first_block
+
+
+def _warn(recorder: Recorder, kind: str, /, **fields: Any) -> None:
+    recorder.record(kind, int(time.time()), **fields)
 
 
 def _accounts(watcher: AccountWatcher, extra: Sequence[int]) -> list[int]:
@@ -231,7 +286,9 @@ def _accounts(watcher: AccountWatcher, extra: Sequence[int]) -> list[int]:
     return list(dict.fromkeys([*watcher.update(), *extra]))
 
 
-def source_of(system: System, markets: Sequence[MarketSettings], first_block: int) -> FeedSource:
+def source_of(
+    system: System, markets: Sequence[MarketSettings], first_block: int, venues: VenueSettings | None = None
+) -> FeedSource:
     """Where snapshots come from, by the settings; expiries that they do not name are what the registry lists.
 
     Raises
@@ -249,23 +306,21 @@ def source_of(system: System, markets: Sequence[MarketSettings], first_block: in
             load_series(market.depths, "depth")
     asked = any(market.expiries is None for market in markets)
     listed = listed_expiries(system, first_block) if asked else {}
-    return FeedSource(
-        system,
-        [
-            MarketSource(
-                m.underlying,
-                m.name,
-                Path(m.prices),
-                listed.get(m.underlying, ()) if m.expiries is None else tuple(m.expiries),
-                m.depth,
-                m.max_history_age,
-                m.window,
-                m.marks,
-                m.depths,
-            )
-            for m in markets
-        ],
-    )
+    sources = [
+        MarketSource(
+            m.underlying,
+            m.name,
+            Path(m.prices),
+            listed.get(m.underlying, ()) if m.expiries is None else tuple(m.expiries),
+            m.depth,
+            m.max_history_age,
+            m.window,
+            m.marks,
+            m.depths,
+        )
+        for m in markets
+    ]
+    return FeedSource(system, sources) if venues is None else live_source(system, sources, venues)
 
 
 def _signing(settings: KeeperSettings, system: System, keys: Sequence[str], journal: Recorder) -> Signing:

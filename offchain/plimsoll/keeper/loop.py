@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from plimsoll.keeper.watch import KIND, ResponsivenessWatch, line_of, observatio
 from plimsoll.market.errors import MarketError
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.errors import RiskError
-from plimsoll.spec.margin import state_of
+from plimsoll.spec.margin import Assessment, state_of
 from plimsoll.spec.wad import PPM, WAD
 
 FAILURES: Final = (KeeperError, MarketError, RiskError, ChainError)  # what a round survives
@@ -143,6 +143,10 @@ class Keeper:
         self.archive = archive
         self.watch = watch or ResponsivenessWatch()
         self.failures = 0  # rounds in a row
+        self.margins: Mapping[int, Assessment] = {}  # of accounts that were looked at last
+        self.held: Held | None = None  # what the chain held when it was looked at last
+        self.last_post: Posted | None = None
+        self.reasons: tuple[str, ...] = ()  # of it, or of the one that is under way
 
     def run(
         self,
@@ -211,6 +215,7 @@ class Keeper:
         held
             What the chain holds.
         """
+        self.held = held
         self._observe(held)
         found = self.collect(held.time)
         if found is not None:
@@ -256,6 +261,7 @@ class Keeper:
 
     def _post(self, held: Held, built: BuiltReport, reasons: Sequence[Reason]) -> Posted | None:
         why = [str(reason) for reason in reasons]
+        self.reasons = tuple(why)
         self.recorder.record("post-due", held.time, reasons=why, dry_run=self.config.dry_run)
         if self.config.dry_run:
             return None
@@ -265,6 +271,7 @@ class Keeper:
         """Count what came of a post; keep what it was made from, where it was believed."""
         if posted.under_way:
             return Round(now, posted=posted)
+        self.last_post = posted
         self.metrics.gas.labels("post").inc(posted.gas)
         if not posted.ok:
             self.metrics.failures.labels("post").inc()
@@ -316,7 +323,7 @@ class Keeper:
         if self.agent is None:
             return (), ()
         taken = self.agent.collect()
-        margins = self.agent.watch(accounts)
+        margins = self.margins = self.agent.watch(accounts)
         counts = Counter(state_of(margin).name.lower() for margin in margins.values())
         for state in ("healthy", "restricted", "called", "liquidatable", "insolvent"):
             self.metrics.accounts.labels(state).set(counts[state])

@@ -139,6 +139,8 @@ class Runner:
         Told of each round.
     on_look
         Told after each look at the heads, of what is wrong with them if anything is: for status, alerts, watchdog.
+    due
+        Which accounts to look at now; None: all that the keeper knows.
     clock
         This machine's [unix s].
     """
@@ -153,6 +155,7 @@ class Runner:
         interval: float = 0.5,
         on_round: Callable[[Round], object] = lambda _: None,
         on_look: Callable[[str | None], object] = lambda _: None,
+        due: Callable[[], Sequence[int]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.keeper = keeper
@@ -161,11 +164,13 @@ class Runner:
         self.journal = journal
         self.interval = interval
         self.on_look = on_look
+        self.due = due
         self.clock = clock
         self.head: Head | None = None
         self.workers = [Worker("posting", self._post, self._crashed, on_round, clock)]
         if keeper.agent is not None or keeper.upkeep is not None:
             self.workers.append(Worker("enforcing", self._enforce, self._crashed, on_round, clock))
+        self.journal_error = ""  # what was wrong with the journal last
         self._told = -QUIET
 
     # --------------------------------------------------------------------------------------------------------- runs
@@ -270,15 +275,22 @@ class Runner:
         try:
             return self.keeper.post_due(self.keeper.reader.read())
         except FAILURES as problem:
+            return self._failed(problem, head)
+
+    def _failed(self, problem: Exception, head: Head) -> Round:
+        try:
             return Round(head.time, error=self.keeper.failed(problem, head.time))
+        except JournalError as error:
+            self.journal_error = str(error)
+            return Round(head.time, error=f"{type(problem).__name__}: {problem}; {error}")
 
     def _enforce(self, head: Head) -> Round:
         try:
             accounts = self.keeper.accounts()
             chores = self.keeper.keep_up(accounts)
-            steps, planned = self.keeper.enforce(accounts)
+            steps, planned = self.keeper.enforce(accounts if self.due is None else self.due())
         except FAILURES as problem:
-            return Round(head.time, error=self.keeper.failed(problem, head.time))
+            return self._failed(problem, head)
         return Round(head.time, steps=steps, planned=planned, chores=chores)
 
     def _crashed(self, name: str, error: BaseException) -> None:
@@ -289,7 +301,9 @@ class Runner:
         try:
             self.journal.record(kind, int(self.clock()), **fields)
         except JournalError as error:
-            self.on_look(str(error))
+            self.journal_error = str(error)
+        else:
+            self.journal_error = ""
 
 
 def together(rounds: Sequence[Round]) -> Round:

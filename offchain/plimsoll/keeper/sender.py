@@ -150,6 +150,7 @@ class Sender:
         self._warned: set[tuple[int, str]] = set()
         self._gap: tuple[int, int] | None = None  # lowest nonce that nobody uses, and since which block
         self._head: Head | None = None
+        self.relay_error = ""  # what was wrong with the relay last
 
     @property
     def address(self) -> str:
@@ -303,11 +304,13 @@ class Sender:
                 try:
                     self.relay.broadcast(raw)
                 except (NodeError, Refused) as error:
-                    self._tell(entry, "relay-silent", str(error))
+                    self.relay_error = str(error)
                 else:
+                    self.relay_error = ""
                     return
             else:
-                self._tell(entry, "relay-silent", f"not mined within {waited} blocks")
+                self.relay_error = f"a transaction was not mined within {waited} blocks"
+            self._tell(entry, "relay-silent", self.relay_error)
         self.rpc.broadcast(raw)
 
     def _tell(self, entry: Entry, kind: str, why: str) -> None:

@@ -20,7 +20,10 @@
     journal: build/keeper.db
     index: build/index.db                # every account, as events tell; may be lost, it is made again
     archive: build/reports               # snapshot and previous state of every report
-    metrics_port: 9464
+    venues:                              # live prices; left out, the files of the markets are all there is
+      markets: {257: [{venue: kraken, symbol: BTC/USD}, ...]}           # three or more a market
+    alerts: {page: PLIMSOLL_PAGE_URL}    # environment variables with webhooks
+    metrics_port: 9464                   # /metrics, /healthz and /status
 
 Paths are relative to the file. Where a market names no expiries, those that the registry lists are taken. Chores are
 done by the poster's key; `upkeep: null` leaves them to others. Reports are signed by the signers' keys here, by the
@@ -37,8 +40,10 @@ from typing import Annotated, Any, Final, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from plimsoll.keeper.alerts import AlertSettings
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.keys import accounts_folder, key_from, key_of_keystore, passphrase_from
+from plimsoll.keeper.live import VenueSettings
 from plimsoll.market.plainfile import wrong_fields
 from plimsoll.risk.errors import RiskError
 from plimsoll.risk.models import RiskModel
@@ -218,6 +223,8 @@ class KeeperSettings(Strict):
     index: Path = Path("build/index.db")
     archive: Path | None = Field(default=None, description="folder of what reports were made from")
     first_block: int | None = Field(default=None, ge=0, description="of the protocol; by default the address book's")
+    venues: VenueSettings | None = Field(default=None, description="live prices; None: the markets' files alone")
+    alerts: AlertSettings | None = Field(default=None, description="who is told; None: the log and the status")
     metrics_port: int | None = Field(default=None, ge=0, lt=2**16)
 
     @field_validator("node", mode="before")
@@ -292,6 +299,7 @@ def parse_settings(data: Mapping[str, Any], path: Path) -> KeeperSettings:
             "book": folder / found.book,
             "journal": folder / found.journal,
             "index": folder / found.index,
+            "venues": None if found.venues is None else found.venues.beside(folder),
             "archive": None if found.archive is None else folder / found.archive,
             "markets": beside(folder, found.markets),
         }

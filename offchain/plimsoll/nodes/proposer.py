@@ -108,6 +108,7 @@ class Peers:
     keys: Sequence[str | bytes] = field(default=(), repr=False)
     timeout: float = TIMEOUT
     record: Callable[..., object] = lambda *_, **__: None
+    heard: dict[str, tuple[float, str]] = field(default_factory=dict)  # by peer: last answer [unix s], what was wrong
     _next: int = 0  # no sequence below it is proposed again
     _waiting: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -141,15 +142,23 @@ class Peers:
                 got = answers.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 refusals.update(dict.fromkeys(sorted(waiting), f"no answer within {self.timeout:g} s"))
+                self._hear(refusals)
                 break
             waiting.discard(got.peer)
             reason = self._count(got.answer, digest, quorum, found)
+            self._hear({got.peer: reason or ""})
             if reason is not None:
                 refusals[got.peer] = reason
                 self._tell(built, got, reason)
         if len(found) < quorum.needed:
             raise QuorumError(quorum.needed, len(found), refusals)
         return tuple(found[signer] for signer in sorted(found, key=lambda a: int(a, 16)))[: quorum.needed]
+
+    def _hear(self, said: dict[str, str]) -> None:
+        """Keep when peers signed last, and what was wrong since."""
+        for peer, error in said.items():
+            last, _ = self.heard.get(peer, (0.0, ""))
+            self.heard[peer] = (last if error else time.time(), error)
 
     def _count(self, answer: Answer, digest: bytes, quorum: Quorum, found: dict[str, bytes]) -> str | None:
         """Count one answer where its signature is a signer's, of this digest, and new; else why it does not count."""

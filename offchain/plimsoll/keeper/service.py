@@ -1,0 +1,111 @@
+"""The keeper as it is run: the runner, and beside it what it needs and who it tells.
+
+venues     ask for prices, in threads of their own
+index      what every account holds
+server     /metrics, /healthz, /status
+watchman   alerts
+systemd    told that it is up, and that the loop goes round
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from plimsoll.keeper.alerts import Watchman, Webhook
+from plimsoll.keeper.index.follow import AccountIndex
+from plimsoll.keeper.live import LiveSource
+from plimsoll.keeper.loop import Round
+from plimsoll.keeper.notify import Notifier
+from plimsoll.keeper.runner import Runner
+from plimsoll.keeper.status import StatusBoard
+from plimsoll.keeper.telling import Teller
+from plimsoll.keeper.web import OperationsServer
+
+PATIENCE: Final = 30.0  # [s] that one round waits for venues
+
+
+@dataclass
+class Service:
+    """Everything of one keeper; `run` it once.
+
+    Parameters
+    ----------
+    runner, board, teller, watchman
+        Always there.
+    webhook, server, source, index
+        Where the settings have them.
+    notifier
+        Of systemd.
+    """
+
+    runner: Runner
+    board: StatusBoard
+    teller: Teller
+    watchman: Watchman
+    webhook: Webhook | None = None
+    server: OperationsServer | None = None
+    source: LiveSource | None = None
+    index: AccountIndex | None = None
+    notifier: Notifier = field(default_factory=Notifier)
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the chain until told to stop; then finish what runs, and close."""
+        self.runner.on_look = self._looked
+        if self.server is not None:
+            self.server.start()
+        if self.source is not None:
+            self.source.start()
+        self.watchman.start()
+        self.notifier.ready()
+        try:
+            self.runner.run(stop)
+        finally:
+            self.notifier.stopping()
+            self.watchman.stop()
+            self.close()
+
+    def once(self) -> Round:
+        """One round of everything, and what came of what was sent.
+
+        Raises
+        ------
+        NodeError
+            No node answers.
+        """
+        try:
+            if self.source is not None:
+                self.source.start()
+                _wait_for_prices(self.source)
+            return self.runner.once()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of ports, threads and files."""
+        if self.source is not None:
+            self.source.close()
+        if self.webhook is not None:
+            self.webhook.close()
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
+        if self.index is not None:
+            self.index.close()
+        self.runner.journal.close()
+
+    def _looked(self, problem: str | None) -> None:
+        self.teller.look(problem)
+        self.notifier.beat(problem or "")
+
+
+def _wait_for_prices(source: LiveSource) -> None:
+    """Until every market was judged once with as many sources as it takes, or patience ends."""
+    collector = source.collector
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if all(collector.good(number) >= market.rules.minimum for number, market in collector.markets.items()):
+            return
+        time.sleep(0.1)
