@@ -7,6 +7,7 @@ import pytest
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.rig import checks
 from plimsoll.simulate.rig.journal import Entry, read_attempts, read_entries, read_lines
+from plimsoll.simulate.rig.latency import first_blocks
 from plimsoll.simulate.rig.watch import Mined, Stand, due_step
 from plimsoll.spec.margin import Assessment, State
 
@@ -180,3 +181,26 @@ def test_what_is_no_journal_has_a_name(tmp_path):
         read_entries(tmp_path / "lines")
     with pytest.raises(SimulationError, match="no database"):
         read_entries(tmp_path / "absent")
+
+
+# -------------------------------------------------------------------------------------------- blocks to the first bid
+
+
+def test_water_is_counted_from_the_last_time_an_account_went_under():
+    lifted = stands(ACCOUNT, "start", [5, 6]) + stands(ACCOUNT, None, [7, 8]) + stands(ACCOUNT, "start", [20, 21, 22])
+    assert first_blocks(lifted) == {ACCOUNT: 20}
+    away = stands(ACCOUNT, "start", [5, 6]) + stands(ACCOUNT, "start", [20])
+    assert first_blocks(away) == {ACCOUNT: 20}
+
+
+def test_an_auction_ends_the_search_and_notice_is_not_under_water():
+    auction = [Stand(block, ACCOUNT, State.LIQUIDATABLE, None, 0, auctioned=True) for block in (7, 8)]
+    lapsed = stands(ACCOUNT, "start", [30])
+    assert first_blocks(stands(ACCOUNT, "start", [5, 6]) + auction + lapsed) == {ACCOUNT: 5}
+    assert first_blocks(stands(ACCOUNT, "call", [5]) + stands(ACCOUNT, None, [6])) == {}
+
+
+def test_reports_of_times_at_which_too_few_sources_were_good():
+    assert checks.thin({4: 100, 5: 110}, [(100, 110), (120, 130)]) == []
+    (said,) = checks.thin({4: 100, 5: 101}, [(100, 110)])
+    assert said.startswith("report 5 ")

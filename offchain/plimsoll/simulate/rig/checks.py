@@ -113,3 +113,20 @@ def overspent(mined: Iterable[Mined], cap: float) -> list[str]:
         paid[item.sender] += item.cost
     total = sum(paid.values())
     return [f"{total / 10**18:.4f} ether were spent, {cap} is allowed"] if total > cap * 10**18 else []
+
+
+def thin(made: Mapping[int, int], times: Iterable[tuple[float, float]]) -> list[str]:
+    """Reports of a time at which too few sources were good.
+
+    Parameters
+    ----------
+    made
+        Sequence -> the report's market time [unix s].
+    times
+        From and until when so few were [unix s].
+    """
+    return [
+        f"report {sequence} is of a time at which too few sources were good"
+        for sequence, at in made.items()
+        if any(first < at < last for first, last in times)
+    ]

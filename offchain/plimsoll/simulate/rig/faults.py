@@ -37,9 +37,11 @@ from plimsoll.simulate.rig.process import Stage
 from plimsoll.simulate.rig.proxy import FAULTS as ENDPOINT_FAULTS
 from plimsoll.simulate.rig.proxy import Proxy
 from plimsoll.simulate.rig.town import ETHER, KEYS, PURSE, Town, TownConfig
+from plimsoll.simulate.rig.venues import EVERY, MAX_AGE
 from plimsoll.simulate.rig.watch import Watch
 from plimsoll.spec.errors import PlimsollError
 
+STARTING: Final = 60.0  # [s] that a keeper may take from its start to its first question
 RESTART: Final = 2.0  # [s] from the end of a keeper to its next start
 GAP: Final = 0.07  # of the index, that breaks what was opened for it: more than initial margin
 SHALLOW: Final = -0.001  # equity of what breaks, as a share of its notional
@@ -136,6 +138,7 @@ class Rig:
         self.foreign: list[str] = []
         self.broken: list[int] = []
         self.moves: list[tuple[int, Sequence[int]]] = []  # block of a gap, accounts that it breaks
+        self.thin: list[tuple[float, float]] = []  # times at which too few venues were good [unix s]
         self.unplanned = 0
         self._down_since: float | None = None
         self._held_down = False
@@ -168,8 +171,9 @@ class Rig:
             found["node-down"] = self._node
         if self.town.venues is not None:
             found |= {
-                "venue-frozen": lambda fault: self._venue(fault, "freeze"),
-                "venue-lies": lambda fault: self._venue(fault, "lie"),
+                "venue-frozen": partial(self._venue, "freeze"),
+                "venue-lies": partial(self._venue, "lie"),
+                "venues-gone": partial(self._venue, "gone"),
             }
         return found
 
@@ -245,10 +249,18 @@ class Rig:
         keeper.kill()
 
         def end() -> None:
+            before = self._asked()
             keeper.start()
             self._held_down = False
+            until = time.monotonic() + STARTING
+            while self._asked() == before and keeper.running and time.monotonic() < until:
+                time.sleep(0.05)  # it is over when there is a keeper again: one that asks
 
         return end
+
+    def _asked(self) -> int:
+        """Requests that reached the endpoints so far."""
+        return sum(proxy.counts.total() for proxy in self.town.proxies)
 
     def _disk_full(self, fault: Fault) -> Callable[[], None]:
         """No file that the keeper writes to may grow, as on a full disk; its pages in place may change."""
@@ -292,13 +304,20 @@ class Rig:
 
         return end
 
-    def _venue(self, fault: Fault, what: str) -> Callable[[], None]:
+    def _venue(self, what: str, fault: Fault) -> Callable[[], None]:
+        """One venue, or so many that too few are left; then nothing may be posted once what they said is too old."""
         venues = self.town.venues
         if venues is None:
             raise SimulationError("the town has no venues")
-        fault.where = str(venues.break_one(what, self.rng))
-        mend: Callable[[], None] = venues.mend
-        return mend
+        fault.where = venues.break_some(what, self.rng)
+        begun = time.time()
+
+        def end() -> None:
+            venues.mend()
+            if what == "gone":
+                self.thin.append((begun + MAX_AGE + 2 * EVERY, time.time()))
+
+        return end
 
     # --------------------------------------------------------------------------------------------------------- rounds
 
@@ -335,7 +354,8 @@ class Rig:
         self._wait(int(self.rng.integers(0, 3)))
         moved = town.move({underlying: town.prices[underlying] * (1 + gap)})
         self._wait(int(self.rng.integers(*LENGTH)))
-        for end in ends:
+        # whoever is started again finds the rest mended
+        for _, end in sorted(zip(drawn, ends, strict=True), key=lambda pair: pair[0].kind == "kill"):
             end()
         ended = net.head
         for fault in drawn:
@@ -491,7 +511,10 @@ class Rig:
             result.wrong["disagree"] = checks.disagree(watch.mined, entries, attempts, self.foreign)
         else:
             result.left_out.append("journal against chain: the journal is no database")
-        if town.venues is None:
+        if town.venues is not None:
+            made = {item.args.sequence: int(item.args.market_time) for item in watch.of("ReportPosted")}
+            result.wrong["thin"] = checks.thin(made, self.thin)
+        else:
             result.left_out.append("sources: the keeper has no venues")
         return result
 
@@ -529,6 +552,7 @@ def run(
     accounts: int = 60,
     endpoints: int = 2,
     nodes: int = 3,
+    venues: bool = True,
     kinds: Sequence[str] | None = None,
     say: Callable[[str], object] = lambda _: None,
     folder: Path | None = None,
@@ -540,7 +564,9 @@ def run(
     SimulationError
         The town cannot be built, or the keeper never posts.
     """
-    config = TownConfig(accounts, block_time, own_clock=True, endpoints=endpoints, nodes=nodes, seed=seed)
+    config = TownConfig(
+        accounts, block_time, own_clock=True, endpoints=endpoints, nodes=nodes, seed=seed, venues=venues
+    )
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plimsoll-rig-")))
@@ -587,6 +613,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--accounts", type=int, default=60)
     parser.add_argument("--endpoints", type=int, default=2)
     parser.add_argument("--no-nodes", action="store_true", help="the keeper signs by itself")
+    parser.add_argument("--no-venues", action="store_true", help="the keeper asks no exchanges")
     parser.add_argument("--only", nargs="+", metavar="KIND", help="faults to draw from")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave settings, logs and journals there")
     parser.add_argument("--json", action="store_true")
@@ -601,6 +628,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             accounts=given.accounts,
             endpoints=given.endpoints,
             nodes=0 if given.no_nodes else 3,
+            venues=not given.no_venues,
             kinds=given.only,
             say=(lambda _: None) if given.json else lambda line: print(line, flush=True),  # noqa: T201
             folder=given.keep,

@@ -34,7 +34,7 @@ from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.rig.faults import BACK, GAP, SHALLOW, STEP, THIN, wait_for_keeper
 from plimsoll.simulate.rig.process import Stage
 from plimsoll.simulate.rig.town import Town, TownConfig
-from plimsoll.simulate.rig.watch import Watch
+from plimsoll.simulate.rig.watch import Stand, Watch
 from plimsoll.spec.errors import PlimsollError
 
 EACH: Final = 3  # accounts of either kind that a large move breaks
@@ -54,7 +54,7 @@ class Latency:
     accounts: int = 0
     blocks_to_report: dict[str, int] = field(default_factory=dict)  # blocks, or "none": how many moves
     under_water: int = 0  # accounts
-    without_bid: int = 0  # of these, never bid on
+    without_bid: int = 0  # of these, never bid on, and under water to the end
     blocks_to_first_bid: dict[str, int] = field(default_factory=dict)  # blocks: how many accounts
     block_time: float = 0.0  # [s] asked for
     seconds_a_block: float = 0.0  # as the chain's own times have it
@@ -120,7 +120,15 @@ class Course:
         town.check(opened)
         self.broken += [victim.account for victim in victims]
         price = town.prices[underlying]
+        watch = Watch(town.net, town.system, [], town.net.head)
         self._move({underlying: price * (1 + gap)})
+        sunk = {victim.account for victim in victims[:EACH]}
+
+        def all_bid_on() -> bool:
+            watch.read(town.net.head)
+            return sunk <= {item.args.account for item in watch.of("BidTaken")}
+
+        town.net.wait(PATIENCE, all_bid_on)  # going back sooner would lift them out again
         self._move({underlying: price * (1 + gap - BACK * gap)})
 
     def _small(self) -> None:
@@ -153,10 +161,9 @@ class Course:
         bids: dict[int, int] = {}
         for item in watch.of("BidTaken"):
             bids.setdefault(item.args.account, item.block)
-        sunk: dict[int, int] = {}
-        for stand in watch.stands:
-            if stand.due == "start":
-                sunk.setdefault(stand.account, stand.block)
+        sunk = first_blocks(watch.stands)
+        last = {stand.account: stand.block for stand in watch.stands}
+        sunk = {u: block for u, block in sunk.items() if u in bids or last[u] == watch.next - 1}  # or lifted out again
         found = [bids[account] - block for account, block in sunk.items() if account in bids]
         times = sorted(watch.times.items())
         return Latency(
@@ -173,6 +180,30 @@ class Course:
             seconds_a_block=round((times[-1][1] - times[0][1]) / max(1, times[-1][0] - times[0][0]), 3),
             risk_nodes=len(town.nodes),
         )
+
+
+def first_blocks(stands: Sequence[Stand]) -> dict[int, int]:
+    """Account -> the block that left it under water for good: until it was put up for auction, or to the end.
+
+    What the market lifts out again before anybody did anything was not left there.
+    """
+    found: dict[int, int] = {}
+    last: dict[int, int] = {}
+    done: set[int] = set()
+    for stand in sorted(stands, key=lambda item: item.block):
+        account = stand.account
+        if account in done:
+            continue
+        if stand.due == "start":
+            if last.get(account) != stand.block - 1:
+                found[account] = stand.block
+            last[account] = stand.block
+        elif last.get(account) == stand.block - 1:
+            if stand.due == "bid" or stand.auctioned:
+                done.add(account)
+            else:
+                found.pop(account, None)
+    return found
 
 
 def _counted(values: Sequence[int | None]) -> dict[str, int]:

@@ -32,6 +32,7 @@ from plimsoll.simulate.market import FEED_DECIMALS, FOREVER, UNLIMITED, Party, k
 from plimsoll.simulate.rig.devnet import PART, Devnet
 from plimsoll.simulate.rig.process import Program, Stage, free_port
 from plimsoll.simulate.rig.proxy import Proxy
+from plimsoll.simulate.rig.venues import TownVenues
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.exchange import Order
 from plimsoll.spec.exchange import digest as order_digest
@@ -89,6 +90,8 @@ class TownConfig:
         Risk nodes as processes; with none the keeper has their keys.
     seed
         Of what is drawn.
+    venues
+        Whether the keeper has exchanges to ask, see `plimsoll.simulate.rig.venues`.
     """
 
     accounts: int = 100
@@ -98,6 +101,7 @@ class TownConfig:
     endpoints: int = 1
     nodes: int = 0
     seed: int = 1
+    venues: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.markets <= len(MARKETS):
@@ -142,6 +146,7 @@ class Town:
         self.liquidator = address_of(KEYS["liquidator"])
         self.bidder = account_id(self.liquidator)
         self.underlyings = [underlying_of(k) for k in range(self.config.markets)]
+        self.coins = dict(zip(self.underlyings, MARKETS, strict=False))
         self.prices: dict[int, float] = dict.fromkeys(self.underlyings, PRICE)  # as they are to be
         self.perps: dict[int, int] = {}
         self.options: list[int] = []
@@ -150,7 +155,7 @@ class Town:
         self.nodes: list[Program] = []
         self.node_ports: list[int] = []
         self.keeper: Program | None = None
-        self.venues: Any = None
+        self.venues = TownVenues(dict.fromkeys(self.coins.values(), PRICE)) if self.config.venues else None
         self._people = 0
         self._build()
 
@@ -298,6 +303,9 @@ class Town:
     def move(self, prices: Mapping[int, float]) -> list[str]:
         """Let indices say other prices: one transaction each, in the next block; their hashes."""
         self.prices.update(prices)
+        if self.venues is not None:
+            for u, price in prices.items():
+                self.venues.show(self.coins[u], price)
         return self.send(
             [
                 (self.owner, self.system.aggregators[u], "set", (round(price * 10**FEED_DECIMALS),))
@@ -491,6 +499,8 @@ class Town:
             "index": "index.db",
             "archive": "reports",
         }
+        if self.venues is not None:
+            data["venues"] = self.venues.settings({coin: u for u, coin in self.coins.items()})
         if self.nodes:
             data["nodes"] = {"peers": [f"http://127.0.0.1:{port}" for port in self.node_ports], "timeout": 5}
         else:
@@ -521,3 +531,5 @@ class Town:
         self.net.close()
         for proxy in self.proxies:
             proxy.close()
+        if self.venues is not None:
+            self.venues.close()

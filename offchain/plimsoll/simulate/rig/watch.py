@@ -58,6 +58,7 @@ class Stand:
     state: State
     due: str | None  # call, start, bid; None where its notice runs
     equity: int  # in full [wad]
+    auctioned: bool = False  # whether it is up for auction
 
 
 def due_step(margin: Assessment, ripe: int, deadline: int, started: int, now: int, ramp: int) -> str | None:
@@ -191,7 +192,7 @@ class Watch:
         for k, (account, margin) in enumerate(weak.items()):
             ripe, deadline, started = map(int, found[3 * k : 3 * k + 3])
             due = due_step(margin, ripe, deadline, started, self.times[number], self._ramp)
-            self.stands.append(Stand(number, account, state_of(margin), due, margin.equity_full))
+            self.stands.append(Stand(number, account, state_of(margin), due, margin.equity_full, bool(started)))
 
     def margins(self, accounts: Sequence[int], number: int) -> dict[int, Assessment]:
         """Where accounts stood at the end of a block; what cannot be assessed is left out."""
