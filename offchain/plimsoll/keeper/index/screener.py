@@ -52,12 +52,13 @@ from plimsoll.risk.screen import (
 )
 from plimsoll.spec.book import payoff
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.instruments import WINDOW
+from plimsoll.spec.instruments import FUTURE, WINDOW
 from plimsoll.spec.interest import Pool
 from plimsoll.spec.margin import View
 from plimsoll.spec.wad import PPM, WAD
 
 NEAR: Final = 0.25  # headroom as a share of MM
+SLACK: Final = 1e-9  # of an amount that floats are compared with
 WEIGHED: Final = 200  # accounts whose probability is worth its while
 
 
@@ -194,6 +195,39 @@ class Screener:
             tuple(business),
             tuple(dict.fromkeys([*first, *business])),
         )
+
+    def unsettled(self, view: View, least: int) -> list[int]:
+        """Accounts whose realised and open profit or loss of perps and futures is `least` or more, losses first.
+
+        Whom to ask for `Clearinghouse.settle`, out of all: a gain settles at the worse of now and a lag ago, so that
+        not each of them is due. Who holds what no surface has is among them, at what is known of it.
+
+        Parameters
+        ----------
+        view
+            What the oracle holds.
+        least
+            Amount [wad].
+        """
+        self.refresh()
+        arrays = self.arrays
+        size = len(arrays)
+        positions = arrays.positions()
+        table = usable_table(view)
+        places = table.places if table is not None else {}
+        worth, unknown = np.zeros(len(arrays.items)), np.zeros(len(arrays.items), dtype=np.bool_)
+        for k, item in enumerate(arrays.instruments):
+            if item.kind <= FUTURE:
+                row = places.get(arrays.items[k])
+                unknown[k] = row is None
+                worth[k] = 0.0 if row is None or table is None else table.row[row, 1]
+        owners = positions.owners
+        amounts = arrays.linear[:size] + np.bincount(
+            owners, positions.quantities * worth[positions.items], minlength=size
+        )
+        blind = np.bincount(owners, unknown[positions.items], minlength=size) > 0
+        chosen = np.flatnonzero((np.abs(amounts) >= least / WAD * (1 - SLACK)) & (amounts != 0) | blind)
+        return [arrays.accounts[k] for k in chosen[np.argsort(amounts[chosen], kind="stable")].tolist()]
 
     def books(
         self, pool: Pool, settled: Mapping[Series, int], units: Mapping[int, int]

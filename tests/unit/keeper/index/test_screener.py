@@ -13,11 +13,12 @@ from plimsoll.keeper.index.bench import drawn_market, made_up
 from plimsoll.keeper.index.follow import AccountIndex
 from plimsoll.keeper.index.generate import generated_log
 from plimsoll.keeper.index.screener import Screener, settled_prices, usable_table
+from plimsoll.keeper.upkeep import settlement_due
 from plimsoll.risk.errors import ModelError
 from plimsoll.risk.probability import Outlook
 from plimsoll.spec.errors import Refused
-from plimsoll.spec.instruments import WINDOW, id_of, unpack
-from plimsoll.spec.margin import assess
+from plimsoll.spec.instruments import FUTURE, WINDOW, id_of, quantity_of, unpack
+from plimsoll.spec.margin import assess, mark, row_of
 from plimsoll.spec.wad import WAD
 from tests.unit.keeper.index.scene import Scene, view_of
 
@@ -217,6 +218,50 @@ def test_called_accounts_are_read_wherever_they_stand(generated):
     assert found.order == (*plain.order, safe)
     assert found.counts["read"] == plain.counts["read"] + 1
     assert screener.screen(replace(view, now=view.now + 21)).open == ()
+
+
+def test_nobody_whose_profit_or_loss_is_due_is_left_out(scene, tmp_path):
+    counts = Counter()
+    for seed in range(6):
+        with scene.pair.isolated():
+            index = scene.index(tmp_path / f"due{seed}.db")
+            screener = Screener(index)
+            scene.play(seed, 10)
+            index.update()
+            found = screener.unsettled(view_of(scene.pair), WAD)
+            for account in index.accounts():
+                words, _, linear = index.state.held(account, index.state.sums)
+                try:
+                    variation = scene.system.history.call("variation", list(words))
+                except Refused:
+                    continue
+                due = settlement_due(linear, *variation)
+                assert abs(due) < WAD or account in found
+                counts[abs(due) >= WAD, account in found] += 1
+            index.close()
+    assert min(counts[True, True], counts[False, False]) > 5, counts
+
+
+def test_losses_are_settled_first(generated):
+    _, index, screener, view = generated
+    assert screener.unsettled(view, WAD) == []  # all traded at these marks
+    view = replace(view, index={k: replace(i, price=i.price * 11 // 10) for k, i in view.index.items()})
+    found = screener.unsettled(view, WAD)
+    amounts = []
+    for account in found:
+        words, _, linear = index.state.held(account, index.state.sums)
+        amounts.append(linear + sum(worth(word, view) for word in words if unpack(id_of(word)).kind <= FUTURE))
+    assert amounts == sorted(amounts)
+    assert min(map(abs, amounts)) >= WAD
+    assert amounts[0] < 0 < amounts[-1]
+    assert len(found) < len(index.accounts())
+
+
+def worth(word, view):
+    """What a position in a perp or future is worth at its mark [wad]."""
+    item = unpack(id_of(word))
+    surface = view.surfaces[item.underlying, item.expiry]
+    return quantity_of(word) * mark(item, row_of(surface, item), surface, view.index[item.underlying]) // WAD
 
 
 @pytest.mark.parametrize("options", [{"near": -0.1}, {"near": float("nan")}, {"weighed": -1}])
