@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import rlp
+from eth_utils.address import to_canonical_address, to_checksum_address
+from eth_utils.crypto import keccak
+
 from plimsoll.chain.contract import Contract
+from plimsoll.chain.errors import NodeError
 from plimsoll.chain.protocol import Receipt
 from plimsoll.keeper.errors import SettingsError
 
@@ -45,6 +50,9 @@ class Outbox(Protocol):
     def busy(self, sender: str) -> set[tuple[str, str]]:
         """Purpose and ref of what is under way."""
 
+    def creations(self, sender: str, contract: Contract) -> int | None:
+        """How many contracts a contract has created, its next one's nonce; None where nobody need know beforehand."""
+
 
 class DirectOutbox:
     """Sends and waits: for simulations, and tools that do one thing."""
@@ -59,6 +67,10 @@ class DirectOutbox:
         """Nothing ever is."""
         del sender
         return set()
+
+    def creations(self, sender: str, contract: Contract) -> None:
+        """Of no use: what is sent is mined."""
+        del sender, contract
 
 
 class QueuedOutbox:
@@ -77,8 +89,20 @@ class QueuedOutbox:
         """What the journal says may still be mined, of earlier runs too."""
         return {(entry.purpose, entry.ref) for entry in self._of(sender).under_way()}
 
+    def creations(self, sender: str, contract: Contract) -> int | None:
+        """As the node counts, at the head; None where it does not say."""
+        try:
+            return int(self._of(sender).rpc.ask("eth_getTransactionCount", contract.address, "latest"), 16)
+        except NodeError:
+            return None
+
     def _of(self, sender: str) -> Sender:
         found = self.senders.get(sender)
         if found is None:
             raise SettingsError(f"no key of {sender} is here")
         return found
+
+
+def created_at(creator: str, nonce: int) -> str:
+    """Where a contract's creation will stand (CREATE): the last 20 bytes of keccak(rlp([creator, nonce]))."""
+    return str(to_checksum_address(keccak(rlp.encode([to_canonical_address(creator), nonce]))[12:]))

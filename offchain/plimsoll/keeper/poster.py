@@ -3,15 +3,17 @@
 Who signs is a `Signing`: keys that are here (`LocalKeys`), or other nodes that look for themselves
 (`plimsoll.nodes.proposer.Peers`). Nothing is stored for a report that no quorum signed.
 
-A report of n surfaces takes n transactions: n - 1 stores, and a post that brings the last surface along. Surfaces are
-kept by hash, so a post that failed does not store them again. What the chain refuses is recorded and counted; the next
+A report of n surfaces takes n transactions: n - 1 stores, and a post that brings the last surface along. Where they are
+not waited for, the post is sent behind the stores at once, naming where their surfaces will stand, so that all are
+mined in one block; where a node's pending block does not show it to pass, it waits for the stores. Surfaces are kept by
+hash, so a post that failed does not store them again. What the chain refuses is recorded and counted; the next
 round builds anew, with a new sequence and a new time, because a report that was refused for its age stays refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from eth_utils.crypto import keccak
@@ -20,7 +22,7 @@ from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
 from plimsoll.chain.protocol import Receipt
 from plimsoll.keeper.errors import KeeperError, SettingsError
-from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket
+from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket, created_at
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.nodes.errors import QuorumError
 from plimsoll.nodes.proposer import Quorum
@@ -106,6 +108,7 @@ class _UnderWay:
     digest: bytes
     signatures: Sequence[bytes]
     stores: list[tuple[bytes, Ticket]]  # of codes that were not stored yet, by hash
+    ahead: dict[bytes, str] = field(default_factory=dict)  # where they will stand, as far as one can tell
     post: Ticket | None = None
 
 
@@ -178,10 +181,14 @@ class Poster:
         )
         self._under_way = _UnderWay(built, signed, signatures, [])
         try:
+            created = self.outbox.creations(self.sender, system.oracle)
             for code in built.codes[:-1]:
                 code_hash = keccak(code)
                 if code_hash not in self._stored:
                     ticket = self._send("store", (code,), "0x" + code_hash.hex())
+                    if created is not None:
+                        nonce = created + len(self._under_way.stores)
+                        self._under_way.ahead[code_hash] = created_at(system.oracle.address, nonce)
                     self._under_way.stores.append((code_hash, ticket))
         except REFUSALS as error:
             return self._give_up(error)
@@ -194,22 +201,36 @@ class Poster:
     def _advance(self, found: _UnderWay) -> Posted:
         waiting = Posted(found.built.report.sequence, len(found.built.codes), built=found.built, under_way=True)
         try:
-            if found.post is None:
-                if not self._all_stored(found):
-                    return waiting
-                addresses = [self._stored[keccak(code)] for code in found.built.codes[:-1]]
-                report = found.built.report
-                args = (report, list(found.signatures), addresses, found.built.codes[-1])
-                found.post = self._send("post", args, str(report.sequence))
-                self._last = report.sequence
+            if found.post is None and not self._send_post(found):
+                return waiting
         except REFUSALS as error:
             return self._give_up(error)
-        if found.post.error is not None:
-            return self._give_up(KeeperError(found.post.error))
-        if found.post.receipt is None:
+        if found.post is None or not found.post.done:
             return waiting
+        if found.post.receipt is None:
+            return self._give_up(KeeperError(found.post.error or "nothing came of it"))
+        self._keep(found)
         self._under_way = None
         return self._posted(found, found.post.receipt)
+
+    def _send_post(self, found: _UnderWay) -> bool:
+        """Send the post where its surfaces stand, or will stand before it; whether it was sent."""
+        stored = self._all_stored(found)
+        where = self._stored | ({} if stored else found.ahead)
+        hashes = [keccak(code) for code in found.built.codes[:-1]]
+        if not stored and not all(code_hash in where for code_hash in hashes):
+            return False
+        found.ahead = {}  # once only
+        report = found.built.report
+        args = (report, list(found.signatures), [where[code_hash] for code_hash in hashes], found.built.codes[-1])
+        try:
+            found.post = self._send("post", args, str(report.sequence))
+        except Refused:
+            if stored:
+                raise
+            return False
+        self._last = report.sequence
+        return True
 
     def _send(self, name: str, args: Sequence[Any], ref: str) -> Ticket:
         return self.outbox.send(self.system.oracle, name, args, sender=self.sender, purpose=name, ref=ref)
