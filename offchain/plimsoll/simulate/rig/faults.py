@@ -93,6 +93,8 @@ class Result:
     starts: int  # of the keeper
     unplanned: int  # times that it ended by itself
     spent: float  # [ether]
+    signed: int  # transactions that endpoints were handed
+    to_all: int  # of these, the same bytes to every endpoint
     faults: list[Fault] = field(default_factory=list)
     wrong: dict[str, list[str]] = field(default_factory=dict)  # by check
     left_out: list[str] = field(default_factory=list)
@@ -486,6 +488,7 @@ class Rig:
         last = self.net.head
         self.watch.read(last)
         watch = self.watch
+        handed = [{raw for _, raw, _ in proxy.sent} for proxy in town.proxies]
         names = ("Called", "Cured", "AuctionStarted", "BidTaken", "AuctionClosed")
         result = Result(
             self.seed,
@@ -497,6 +500,8 @@ class Rig:
             town.keeper.starts if town.keeper else 0,
             self.unplanned,
             round(sum(item.cost for item in watch.mined) / ETHER, 6),
+            len(set().union(*handed)),
+            len(set.intersection(*handed)) if handed else 0,
             self.faults,
         )
         bids = {item.args.account for item in watch.of("BidTaken")}
@@ -646,6 +651,7 @@ def summary_of(result: Result) -> str:
     lines = [
         f"{result.blocks} blocks in {result.seconds:.0f} s, {result.reports} reports, {steps}",
         f"keeper started {result.starts} times, ended by itself {result.unplanned} times, spent {result.spent} ether",
+        f"{result.signed} signed transactions, {result.to_all} of them handed to every endpoint",
     ]
     for name, wrong in result.wrong.items():
         lines.append(f"{name:<10} {'none' if not wrong else len(wrong)}")
