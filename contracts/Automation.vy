@@ -6,8 +6,9 @@
 @title What is due, for networks that call contracts
 @license GNU Affero General Public License v3.0 only
 @notice A second trigger beside the keeper, in the shapes that Chainlink
-        Automation (`checkUpkeep`, `performUpkeep`) and Gelato (`checker`) call:
-        which steps that anyone may take are due, and takes them. Accounts are
+        Automation (`checkUpkeep`, `performUpkeep`) and Gelato (`checker`) made
+        common, and that their successors, or a clock, call: which steps that
+        anyone may take are due, and takes them. Accounts are
         called, their auctions started and closed, their losses recorded;
         breakers are tripped, prices remembered and observed, settlement prices
         proposed. It does not bid: a bid needs capital, and somebody who decides.
@@ -65,7 +66,7 @@ TOUCH: constant(uint256) = 6  # underlying
 OBSERVE: constant(uint256) = 7  # underlying, expiry
 PROPOSE: constant(uint256) = 8  # underlying, expiry
 
-# Chainlink takes 5,000 bytes of data to check and 2,000 to perform
+# Chainlink's registries took 5,000 bytes of data to check and 2,000 to perform
 MAX_ACCOUNTS: constant(uint256) = 64
 MAX_UNDERLYINGS: constant(uint256) = 32
 MAX_SERIES: constant(uint256) = 16
