@@ -38,9 +38,9 @@ def top(url: str, every: float, *, once: bool, as_json: bool) -> int:
     """  # noqa: D301 - \b is what click wants: keep these lines
     if not url.startswith(("http://", "https://")):
         raise InputError(f"--url {url} is no URL; http://127.0.0.1:9464 is right")
-    if as_json or once:
-        return _say(url, every, once=once, as_json=as_json)
     try:
+        if as_json or once:
+            return _say(url, every, once=once, as_json=as_json)
         _watch(url, every)
     except KeyboardInterrupt:
         return OK
@@ -52,6 +52,7 @@ def read_status(url: str) -> tuple[Status | None, str]:
     import requests  # noqa: PLC0415 - a slow import
 
     from plimsoll.keeper.status import Status, StatusError  # noqa: PLC0415
+    from plimsoll.market.plainfile import parse_json  # noqa: PLC0415
 
     until = time.monotonic() + TIMEOUT
     try:
@@ -64,12 +65,12 @@ def read_status(url: str) -> tuple[Status | None, str]:
                 size += len(part)
                 if size > LONGEST or time.monotonic() > until:
                     return None, "its status has no end"
-        return Status.from_plain(json.loads(b"".join(parts))), ""
+        return Status.from_plain(parse_json(b"".join(parts))), ""
     except requests.ConnectionError:
         return None, "nobody listens there"
     except requests.RequestException as error:
         return None, type(error).__name__
-    except (ValueError, RecursionError):
+    except ValueError:
         return None, "what it says is no JSON"
     except StatusError as error:
         return None, str(error)

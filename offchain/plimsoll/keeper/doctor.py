@@ -9,7 +9,6 @@ A check whose ground is missing (no endpoint answers, say) is not looked at: it 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sqlite3
@@ -34,6 +33,7 @@ from plimsoll.keeper.alerts import webhook_url
 from plimsoll.keeper.logs import SECRETS, public_url
 from plimsoll.keeper.settings import KeeperSettings, key_at
 from plimsoll.keeper.state import read_margins
+from plimsoll.market.plainfile import parse_json
 from plimsoll.market.sources import load_bars, load_series
 from plimsoll.risk.signing import address_of
 from plimsoll.spec.errors import PlimsollError, Refused
@@ -148,7 +148,7 @@ class Patient:
             return Answer(
                 url,
                 rpc,
-                chain_id=int(answer.json()["result"], 16),
+                chain_id=int(parse_json(answer.content)["result"], 16),
                 latency=latency,
                 date=_date(answer.headers.get("Date")),
                 at=at,
@@ -172,7 +172,7 @@ class Patient:
     def book(self) -> dict[str, Any]:
         """The address book as it stands in its file."""
         try:
-            found = json.loads(self.settings.book.read_text(encoding="utf-8"))
+            found = parse_json(self.settings.book.read_bytes())
         except (OSError, ValueError) as error:
             raise UnreachedError("the address book cannot be read") from error
         if not isinstance(found, dict) or not isinstance(found.get("contracts"), dict):
@@ -431,7 +431,7 @@ def check_signers(patient: Patient) -> Iterator[Finding]:
         name = f"peer {public_url(peer)}"
         try:
             answer = requests.get(peer.rstrip("/") + "/healthz", timeout=patient.timeout, allow_redirects=False)
-            signer = str(answer.json()["signer"]) if answer.ok else ""
+            signer = str(parse_json(answer.content)["signer"]) if answer.ok else ""
         except (requests.RequestException, ValueError, KeyError, TypeError) as error:
             yield Finding(name, WARN, f"does not answer: {type(error).__name__}", "start it, or ask its operator")
             continue
