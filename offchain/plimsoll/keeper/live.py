@@ -134,6 +134,7 @@ class VenueSettings(_Strict):
     least_band: float = Field(default=0.005, gt=0, lt=1, description="nearer to the median nothing is an outlier")
     max_dispersion: float = Field(default=0.05, gt=0, lt=1, description="of sources that count")
     premium: float = Field(default=0.05, gt=0, lt=1, description="of marks and nearest forwards")
+    hours: Literal["seen", "venues"] = Field(default="seen", description="whose bars stand once an hour closed")
     depth_cost: float = Field(default=0.001, gt=0, lt=1, description="mean distance from mid of what counts as depth")
 
     @field_validator("markets")
@@ -429,6 +430,7 @@ def collector_of(
             settings.max_dispersion,
             settings.premium,
             max(120, round(4 * settings.every)),
+            settings.hours,
         )
         pollers = tuple(
             Poller(

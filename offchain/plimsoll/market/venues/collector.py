@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time as clock
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -203,11 +204,15 @@ class Poller:
         self.start()
         return True
 
-    def stop(self) -> None:
-        """End the thread, as soon as its question ends, and let go of connections."""
+    def end(self) -> None:
+        """Ask no more; a question that is under way goes on."""
         self._stopped.set()
+
+    def stop(self, seconds: float | None = None) -> None:
+        """End the thread, wait for its question so long, and let go of connections."""
+        self.end()
         if self._thread is not None:
-            self._thread.join(self.deadline + 1)
+            self._thread.join(self.deadline + 1 if seconds is None else seconds)
         self.venue.close()
 
 
@@ -263,6 +268,7 @@ class Collector:
         self.since: dict[int, int] = {}  # market -> open time of the first hour that is wanted [unix s]
         self.trouble = ""  # of the last round
         self.troubles = 0  # rounds that met some
+        self.drops: Counter[tuple[int, str]] = Counter()  # rounds without a source, by market and name
         self._filling: dict[int, tuple[int, int, int]] = {}  # market -> from, to, when it was asked for
         self._pruned = 0
         self._lock = threading.Lock()
@@ -282,8 +288,7 @@ class Collector:
 
     def wants(self, market: int, since: int) -> None:
         """Say from when on hours are wanted [unix s]: those that nobody saw are filled from the venues' own."""
-        with self._lock:
-            self.since[market] = since
+        self.since[market] = since  # without the lock: whoever asks for a snapshot must not wait for the disk
 
     def start(self) -> None:
         """Ask and judge in threads until `stop`."""
@@ -301,9 +306,10 @@ class Collector:
             self._thread.join(self.every + 10)
         pollers = [poller for market in self.markets.values() for poller in market.pollers]
         for poller in pollers:
-            poller._stopped.set()  # noqa: SLF001 - all at once, then each is waited for
-        for poller in pollers:
-            poller.stop()
+            poller.end()
+        ends = clock.monotonic() + max((poller.deadline for poller in pollers), default=0.0) + 1
+        for poller in pollers:  # together no longer than one of them may take
+            poller.stop(max(0.0, ends - clock.monotonic()))
         if self.record is not None:
             self.record.close()
 
@@ -355,6 +361,7 @@ class Collector:
             before = tape.latest
             said, hours = tape.feed(found)
             self._warn(before, said)
+            self.drops.update((number, row.name) for row in said.rows if row.dropped)
             if self.record is not None:
                 self.record.append(found, market.rules, hours)
             return said

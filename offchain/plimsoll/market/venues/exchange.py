@@ -286,7 +286,7 @@ class ExchangeVenue:
             except VenueAnswerError:
                 refused += 1
                 continue
-            stamp = option.get("timestamp") or option["info"].get("creation_timestamp") or option["info"].get("ts")
+            stamp = option.get("timestamp") or option["info"].get("creation_timestamp")
             stamps += [] if stamp is None else [number(stamp, "time", least=0.0)]
         if not lines:
             raise VenueAnswerError(f"a chain of {len(found)} options, {refused} of them not to be used, and no other")
@@ -311,12 +311,10 @@ class ExchangeVenue:
 def _line(option: Mapping[str, Any], listed: Mapping[str, Any]) -> OptionLine:
     """One option; prices in coin, as of inverse options, are multiplied by the forward."""
     info = option["info"]
-    forward = number(option.get("underlyingPrice") or info.get("fwdPx"), "forward", least=0.0)
+    forward = number(option.get("underlyingPrice"), "forward", least=0.0)
     unit = forward if listed.get("settle") == listed.get("base") else 1.0
-    percent = info.get("mark_iv")
-    volatility = option.get("impliedVolatility") or info.get("markVol")
-    if percent is not None:
-        volatility = number(percent, "volatility", least=0.0) / 100
+    percent = info.get("mark_iv")  # Deribit's; ccxt passes it on as it came
+    volatility = option.get("impliedVolatility") if percent is None else number(percent, "volatility", least=0.0) / 100
     sides = {
         side: None if option.get(side) is None else number(option[side], side) * unit
         for side in ("bidPrice", "askPrice")

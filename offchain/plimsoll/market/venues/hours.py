@@ -3,6 +3,7 @@
 An hour is *whole* where the price was seen from its open to its close without a hole longer than the rules' slack.
 What is not whole, and hours that nobody saw, are filled from the venues' own hours: of each price the median over the
 venues whose closes agree, by the rules of a live price. Until then an hour whose close was seen counts as it was seen.
+Where the rules prefer the venues' hours, all are filled: two who ask at other seconds then hold the same bars.
 
 State is the rows, nothing else: read from disk, they go on as if nothing had happened.
 """
@@ -96,13 +97,19 @@ class Tape:
         return said, tuple(changed[time] for time in sorted(changed))
 
     def missing(self, since: int, now: int) -> int | None:
-        """Open time of the first closed hour from `since` on that is not whole [unix s]; None where all are."""
+        """Open time of the first closed hour from `since` on that is to be filled [unix s]; None where none is."""
         first = since + -since % HOUR
         for time in range(first, now - now % HOUR, HOUR):
-            hour = self.hours.get(time)
-            if hour is None or not hour.whole(self.rules.slack):
+            if not self._settled(time):
                 return time
         return None
+
+    def _settled(self, time: int) -> bool:
+        """Whether an hour stands as it is."""
+        hour = self.hours.get(time)
+        if hour is None:
+            return False
+        return hour.filled if self.rules.hours == "venues" else hour.whole(self.rules.slack)
 
     def bars(self, since: int, interval: int = HOUR, *, now: int) -> Bars | None:
         """Bars from the hours that open at `since` or later and closed by `now` [unix s]; None where there are none.
@@ -178,11 +185,9 @@ class Tape:
                     by_time.setdefault(candle.time, {})[part.source] = candle
         filled = {}
         for time, candles in by_time.items():
-            hour = self.hours.get(time)
-            if hour is None or not hour.whole(self.rules.slack):
-                agreed = self._agreed(time, candles)
-                if agreed is not None:
-                    filled[time] = _merged(hour, agreed)
+            agreed = None if self._settled(time) else self._agreed(time, candles)
+            if agreed is not None:
+                filled[time] = _merged(self.hours.get(time), agreed)
         return filled
 
     def _agreed(self, time: int, candles: dict[str, Candle]) -> Candle | None:

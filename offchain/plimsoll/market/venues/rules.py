@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, median_low
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from plimsoll.market.aggregate import LIVE_MINIMUM, Aggregate, AggregationRules, Quote, aggregate
 from plimsoll.market.errors import AggregationError
@@ -56,6 +56,9 @@ class Rules:
         Furthest that a perpetual's mark or a nearest forward may lie from the price [relative].
     slack
         An hour is whole where no longer part of it was not seen [s].
+    hours
+        Whose hours stand once they closed: as they were ``seen`` here, gaps filled by the venues', or the ``venues``'
+        own throughout, which are the same for whoever asks.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Rules:
     max_dispersion: float = 0.05
     premium: float = 0.05
     slack: int = 120
+    hours: Literal["seen", "venues"] = "seen"
 
     def __post_init__(self) -> None:
         names = [source.name for source in self.sources]

@@ -118,6 +118,7 @@ MISBEHAVING += [("okx", "future", 1), ("okx", "freeze", 61), ("okx", "still", 30
 def test_a_venue_that_misbehaves_changes_nothing_but_its_row(town, name, fault, seconds):
     before = town.ask()
     assert set(before.used) == set(SPOT)
+    drops = town.collector.drops.copy()
     town.stand.fault(fault, name)
     town.ask()
     town.clock.advance(seconds)  # what was good before is too old by now
@@ -127,6 +128,7 @@ def test_a_venue_that_misbehaves_changes_nothing_but_its_row(town, name, fault, 
     row = town.row(name)
     assert not row.used
     assert row.dropped
+    assert {source for _, source in town.collector.drops - drops} == {name}
     answers = fault in {"lie", "freeze", "still", "future"}  # it is what they say that is wrong
     assert row.failures == (0 if answers else 2)
     town.stand.fault("none", name)

@@ -124,6 +124,21 @@ def test_an_hour_that_was_seen_whole_is_not_overwritten():
     assert tape.hours[START + HOUR].filled
 
 
+def test_where_venues_hours_are_preferred_two_who_saw_other_prices_hold_the_same_bars():
+    rules = rules_of(3, hours="venues")
+    tapes = [fed(walk(2 * HOUR, every, seed=every), Tape(1, rules)) for every in (30, 37)]
+    now = START + 2 * HOUR
+    seen = [tape.bars(START, now=now).close.tolist() for tape in tapes]
+    assert seen[0] != seen[1]
+    for tape in tapes:
+        assert tape.missing(START, now) == START
+        tape.feed(filling([101.0, 101.2, 101.1], now + 40))
+        assert tape.missing(START, now) is None
+    bars = [tape.bars(START, now=now) for tape in tapes]
+    for name in ("open", "high", "low", "close"):
+        assert getattr(bars[0], name).tolist() == getattr(bars[1], name).tolist()
+
+
 def test_a_partial_hour_is_filled_and_keeps_its_depth_and_mark():
     rules = rules_of(3, perps=1)
     tape = Tape(1, rules)
