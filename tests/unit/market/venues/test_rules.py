@@ -164,6 +164,12 @@ def test_of_two_perpetuals_the_first_that_is_good_counts_and_not_their_mean():
     assert "far from" in row(said, "p0").dropped
 
 
+@pytest.mark.parametrize("bad", [{"stamp": 61}, {"stamp": -6}, {"changed": 301}])
+def test_a_perpetual_that_is_old_ahead_or_frozen_is_passed_over(bad):
+    assert perps(60_030.0, **bad).mark is None
+    assert perps(60_030.0).mark == 60_030.0
+
+
 def test_of_three_perpetuals_the_median_counts_and_two_are_too_few():
     assert perps(60_030.0, 60_010.0, 60_020.0).mark == 60_020.0
     assert perps(60_030.0, 60_010.0, None).mark is None
