@@ -18,4 +18,5 @@ def test_a_keeper_gets_over_what_befalls_it():
     assert len(result.faults) >= 3, told
     assert result.reports > len(result.faults), told
     assert result.steps["BidTaken"] > 0, told
-    assert set(result.wrong) == {"twice", "missed", "unbid", "overspent", "disagree"}, told
+    assert set(result.wrong) >= {"twice", "missed", "unbid", "overspent", "disagree"}, told
+    assert result.to_all > 0, told

@@ -90,6 +90,7 @@ class _Screen:
         self._live = (
             Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
         )
+        self._top: list[RenderableType] = []  # the keeper's status, once it was asked
         self._lines: deque[RenderableType] = deque(maxlen=LINES)
         self._begun = time.monotonic()
         self._looked = 0.0

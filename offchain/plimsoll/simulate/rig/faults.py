@@ -37,7 +37,7 @@ from plimsoll.simulate.rig.process import Stage
 from plimsoll.simulate.rig.proxy import FAULTS as ENDPOINT_FAULTS
 from plimsoll.simulate.rig.proxy import Proxy
 from plimsoll.simulate.rig.town import ETHER, KEYS, PURSE, Town, TownConfig
-from plimsoll.simulate.rig.venues import EVERY, MAX_AGE
+from plimsoll.simulate.rig.venues import EVERY, MAX_AGE, available
 from plimsoll.simulate.rig.watch import Watch
 from plimsoll.spec.errors import PlimsollError
 
@@ -557,12 +557,29 @@ def run(
     accounts: int = 60,
     endpoints: int = 2,
     nodes: int = 3,
-    venues: bool = True,
+    venues: bool | None = None,
     kinds: Sequence[str] | None = None,
     say: Callable[[str], object] = lambda _: None,
     folder: Path | None = None,
 ) -> Result:
     """A town, a keeper and faults for so many seconds; everything has ended on return.
+
+    Parameters
+    ----------
+    seconds, seed
+        How long, and of what is drawn.
+    block_time
+        [s]
+    accounts, endpoints, nodes
+        Of the town, see `TownConfig`.
+    venues
+        Whether the keeper asks exchanges; None: where their client is installed.
+    kinds
+        Faults to draw from; None: all.
+    say
+        Called with a line for people.
+    folder
+        Where settings, logs and journals are left; None: nowhere.
 
     Raises
     ------
@@ -570,7 +587,13 @@ def run(
         The town cannot be built, or the keeper never posts.
     """
     config = TownConfig(
-        accounts, block_time, own_clock=True, endpoints=endpoints, nodes=nodes, seed=seed, venues=venues
+        accounts,
+        block_time,
+        own_clock=True,
+        endpoints=endpoints,
+        nodes=nodes,
+        seed=seed,
+        venues=available() if venues is None else venues,
     )
     with contextlib.ExitStack() as stack:
         if folder is None:
@@ -633,7 +656,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             accounts=given.accounts,
             endpoints=given.endpoints,
             nodes=0 if given.no_nodes else 3,
-            venues=not given.no_venues,
+            venues=False if given.no_venues else None,
             kinds=given.only,
             say=(lambda _: None) if given.json else lambda line: print(line, flush=True),  # noqa: T201
             folder=given.keep,

@@ -19,6 +19,7 @@ from plimsoll.simulate.rig import checks
 from plimsoll.simulate.rig.faults import wait_for_keeper
 from plimsoll.simulate.rig.process import Stage, free_port
 from plimsoll.simulate.rig.town import ETHER, SIGNERS, Town, TownConfig
+from plimsoll.simulate.rig.venues import available
 from plimsoll.simulate.rig.watch import Happened, Watch
 from plimsoll.spec.margin import State
 from plimsoll.spec.wad import WAD
@@ -232,7 +233,7 @@ def run(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="plimsoll-demo-")))
         stage = stack.enter_context(Stage(folder))
         say(f"a chain, the contracts, {accounts} accounts")
-        town = Town(stage, TownConfig(accounts, nodes=SIGNERS, seed=seed))
+        town = Town(stage, TownConfig(accounts, nodes=SIGNERS, seed=seed, venues=available()))
         stack.callback(town.close)
         town.start_clock()
         say("three risk nodes, a keeper")

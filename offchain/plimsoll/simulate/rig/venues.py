@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,11 @@ MINIMUM: Final = 3  # of venues, that the keeper asks for
 EVERY: Final = 1  # [s] between questions
 MAX_AGE: Final = 4  # [s]
 FAULTS: Final = {"freeze": 1, "lie": 1, "gone": len(SPOTS) - MINIMUM + 1}  # how many venues each befalls
+
+
+def available() -> bool:
+    """Whether a keeper here could ask exchanges: their client is an extra."""
+    return find_spec("ccxt") is not None
 
 
 class TownVenues:
