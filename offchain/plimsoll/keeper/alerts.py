@@ -150,6 +150,9 @@ def _halted(status: Status, limits: Limits) -> str:
 
 
 def _hung(status: Status, limits: Limits) -> str:
+    # where the chain stands there is nothing to do in a round; but only who looks can know that it stands
+    if status.head.age > limits.head_age and status.silent <= limits.hung:
+        return ""
     return _joined(
         [
             f"no round of the {what} loop ended for {loop.age:.0f} s"

@@ -30,11 +30,13 @@ from plimsoll.chain.errors import NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.chain.rpc import HttpRpc
 from plimsoll.keeper.alerts import webhook_url
+from plimsoll.keeper.live import collector_of
 from plimsoll.keeper.logs import SECRETS, public_url
 from plimsoll.keeper.settings import KeeperSettings, key_at
 from plimsoll.keeper.state import read_margins
 from plimsoll.market.plainfile import parse_json
 from plimsoll.market.sources import load_bars, load_series
+from plimsoll.market.venues.answers import PRICING
 from plimsoll.risk.signing import address_of
 from plimsoll.spec.errors import PlimsollError, Refused
 from plimsoll.spec.oracle import unpack_params
@@ -633,6 +635,49 @@ def check_files(patient: Patient) -> Iterator[Finding]:
                 )
 
 
+def check_venues(patient: Patient) -> Iterator[Finding]:
+    """Each venue, asked now and judged as the collector does, on a record that is thrown away."""
+    venues = patient.settings.venues
+    if venues is None:
+        yield Finding(
+            "venues",
+            WARN,
+            "venues is not set: no live price stands beside the chain's index",
+            "set venues: and a minimum",
+        )
+        return
+    names = {market.underlying: market.name for market in patient.settings.markets}
+    with tempfile.TemporaryDirectory(prefix="plimsoll-doctor-") as folder:
+        asked = venues.model_copy(update={"record": Path(folder) / "venues.db", "every": 1.0})
+        collector = collector_of(asked, patient.chain.call, patient.wall)
+        try:
+            collector.start()
+            until = clock.monotonic() + 2 * venues.deadline + 2
+            while clock.monotonic() < until and not all(row.time or row.failures for row in collector.rows()):
+                clock.sleep(0.1)
+            rows = collector.rows(names)
+        finally:
+            collector.stop()
+    for market in dict.fromkeys(row.market for row in rows):
+        pricing = [row for row in rows if row.market == market and row.kind in PRICING]
+        good = sum(row.used for row in pricing)
+        short = good < venues.minimum
+        yield Finding(
+            f"prices {market}, live",
+            FAIL if short else OK,
+            f"{good} of {len(pricing)} sources are good, {venues.minimum} are needed",
+            "no report is made from fewer: name others, or mend those below" if short else "",
+        )
+    for row in rows:
+        if not row.used:
+            yield Finding(
+                f"venue {row.name}, {row.market}",
+                WARN,
+                row.dropped or "dropped",
+                "see docs/SOURCES.md, what is left out and why",
+            )
+
+
 def check_bidder(patient: Patient) -> Iterator[Finding]:
     """The account that bids has something to bid with."""
     rule = patient.settings.liquidation
@@ -715,7 +760,7 @@ def _damaged(path: Path) -> str:
 
 def check_alerts(patient: Patient) -> Iterator[Finding]:
     """Somebody is told when something is wrong."""
-    alerts = getattr(patient.settings, "alerts", None)
+    alerts = patient.settings.alerts
     if alerts is None:
         yield Finding("alerts", WARN, "alerts is not set: nobody is told", "set alerts:, or scrape /metrics")
         return
@@ -736,6 +781,7 @@ CHECKS: Final[tuple[tuple[str, Callable[[Patient], Iterator[Finding]]], ...]] = 
     ("report", check_report),
     ("feeds", check_feeds),
     ("files", check_files),
+    ("venues", check_venues),
     ("bidder", check_bidder),
     ("storage", check_storage),
     ("alerts", check_alerts),

@@ -238,13 +238,17 @@ class AlertStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A keeper at one time; `skew` [s]: how far its clock runs ahead of the chain's endpoints."""
+    """A keeper at one time.
+
+    `skew` [s]: how far its clock runs ahead of the others'. `silent` [s]: since it last told anything of itself.
+    """
 
     version: str = __version__
     chain_id: int = 0
     time: int = 0
     started: int = 0
     skew: float | None = None
+    silent: float = 0.0
     head: HeadStatus = HeadStatus()
     endpoints: tuple[EndpointStatus, ...] = ()
     loop: LoopStatus = LoopStatus()
@@ -387,7 +391,9 @@ class StatusBoard:
         with self._lock:
             held = dict(self._parts)
         grown = {name: older(part, now - told) for name, (told, part) in held.items()}
-        return Status(**{"started": self.started, **grown, "time": int(self._wall()), "alerts": tuple(self._alerts())})
+        last = max(told for told, _ in held.values())
+        seen = {"time": int(self._wall()), "silent": now - last, "alerts": tuple(self._alerts())}
+        return Status(**{"started": self.started, **grown, **seen})
 
 
 _ADAPTER: Final = TypeAdapter(Status)

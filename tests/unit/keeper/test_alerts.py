@@ -90,7 +90,17 @@ def answers(*good):
 # each alert: what brings it about, and what only just does not
 CASES = {
     "keeper-halted": [(loop(halted="5 rounds failed"), {}), ({"enforcing": LoopStatus(halted="x")}, {})],
-    "loop-hung": [(loop(age=120.1), loop(age=120.0)), ({"enforcing": LoopStatus(age=121)}, {"enforcing": None})],
+    "loop-hung": [
+        (loop(age=120.1), loop(age=120.0)),
+        ({"enforcing": LoopStatus(age=121)}, {"enforcing": None}),
+        # the chain stands, and somebody looks: no block, no round
+        ({**loop(age=500.0), "head": HeadStatus(9, age=90.0)}, {**loop(age=500.0), "head": HeadStatus(9, age=91.0)}),
+        # nobody looks any more: what he saw last does not excuse him
+        (
+            {**loop(age=500.0), "head": HeadStatus(9, age=500.0), "silent": 121.0},
+            {**loop(age=500.0), "head": HeadStatus(9, age=500.0), "silent": 120.0},
+        ),
+    ],
     "rounds-failing": [(loop(failures_in_a_row=2), loop(failures_in_a_row=1))],
     "head-stale": [({"head": HeadStatus(9, age=91)}, {"head": HeadStatus(9, age=90)})],
     "endpoints-down": [(down(False, False), down(False, True))],

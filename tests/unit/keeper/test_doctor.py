@@ -109,7 +109,12 @@ def test_a_keeper_that_is_well(ward):
         *("prices TOY", "journal", "index", "archive", "disk", "alerts"),
     }
     warned = {item.name for item in findings if item.verdict == WARN}
-    assert warned == {"settings", "report", "alerts"}  # never bids, nothing posted yet, nobody is told
+    assert warned == {
+        "settings",
+        "report",
+        "venues",
+        "alerts",
+    }  # never bids, nothing posted, no live price, nobody told
     assert all(item.todo for item in findings if item.verdict != OK)
 
 
@@ -368,6 +373,35 @@ def test_a_price_near_its_bounds(ward, low, high, verdict):
 def test_a_file_that_nobody_appends_to(ward, days, verdict):
     ward.world.chain.advance(days * DAY)
     assert one(ward.look("files"), "prices TOY").verdict == verdict
+
+
+def live(ward, *prices):
+    """Venues that are files, each with its last price; None: a file that is not there."""
+    sources = []
+    for k, price in enumerate(prices):
+        path = ward.world.folder / f"venue{k}.csv"
+        if price is not None:
+            path.write_text(f"time,close\n{ward.world.chain.now - 5},{price}\n")
+        sources.append({"kind": "file", "path": path.name})
+    ward.data["venues"] = {"markets": {UNDERLYING: sources}, "deadline": 0.5}
+
+
+def test_venues_are_asked_and_judged(ward):
+    pytest.importorskip("ccxt", reason="no ccxt: the extra `live` is not installed")
+    live(ward, 100.0, 100.1, 99.9, 1_000.0)
+    findings = ward.look("venues")
+    assert one(findings, "prices TOY, live").said == "3 of 4 sources are good, 3 are needed"
+    (liar,) = [item for item in findings if item.name == "venue file venue3.csv, TOY"]
+    assert liar.verdict == WARN
+    assert not (ward.world.folder / "build").exists()  # the keeper's own record is left alone
+
+
+def test_too_few_venues(ward):
+    pytest.importorskip("ccxt", reason="no ccxt: the extra `live` is not installed")
+    live(ward, 100.0, 100.1, None)
+    findings = ward.look("venues")
+    assert one(findings, "prices TOY, live").verdict == FAIL
+    assert "venue2.csv" in one(findings, "venue file venue2.csv, TOY").name
 
 
 def test_a_file_that_is_gone(ward):

@@ -142,6 +142,7 @@ def test_a_loop_that_hangs_grows_old_without_its_help(board, clock):
     found = board.current()
     assert (found.loop.age, found.head.age, found.enforcing.age) == (120.0, 122.0, 20.0)
     assert found.time == int(1.7e9 + clock.now)
+    assert found.silent == 20.0
     assert found.started == int(1.7e9) + 1_000
 
 
