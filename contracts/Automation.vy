@@ -74,7 +74,7 @@ MAX_STEPS: constant(uint256) = 10  # in one call
 MAX_CHECK: constant(uint256) = 32 * (6 + MAX_ACCOUNTS + MAX_UNDERLYINGS + 2 * MAX_SERIES)  # [byte]
 MAX_PERFORM: constant(uint256) = 32 * (2 + 3 * MAX_STEPS)  # [byte]
 MAX_PAYLOAD: constant(uint256) = 4 + 64 + MAX_PERFORM  # [byte] a whole call of `performUpkeep`
-MAX_TRIPS: constant(uint256) = 130  # that Breakers.due names at once
+MAX_TRIPS: constant(uint256) = 4  # that Breakers.due names of one underlying: each kind once
 TRIPS_SIZE: constant(uint256) = 32 * (2 + 2 * MAX_TRIPS)  # [byte]
 FEED_SIZE: constant(uint256) = 256  # underlyings that IndexFeed names
 
@@ -320,26 +320,42 @@ def _trips(underlyings: DynArray[uint16, MAX_UNDERLYINGS]) -> DynArray[Step, MAX
     breakers: address = staticcall REGISTRY.breakers()
     if not breakers.is_contract:
         return steps
+    for underlying: uint16 in underlyings:
+        # one by one: what burns its gas hides no other
+        trips: DynArray[Trip, MAX_TRIPS] = self._asked(breakers, [underlying])
+        for trip: Trip in trips:
+            if len(steps) < MAX_STEPS and trip.underlying != 0:
+                subject: uint256 = convert(trip.underlying, uint256)
+                steps.append(Step(action=TRIP, subject=subject, detail=convert(trip.kind, uint256)))
+    trips: DynArray[Trip, MAX_TRIPS] = self._asked(breakers, [])
+    for trip: Trip in trips:
+        if len(steps) < MAX_STEPS:
+            steps.append(Step(action=TRIP, subject=0, detail=convert(trip.kind, uint256)))
+    if len(steps) < MAX_STEPS and self._is_note_due(breakers):
+        steps.append(Step(action=NOTE, subject=0, detail=0))
+    return steps
+
+
+@internal
+@view
+def _asked(breakers: address, underlyings: DynArray[uint16, 1]) -> DynArray[Trip, MAX_TRIPS]:
+    """
+    @notice What Breakers.due says of one underlying, or of none: then of all
+            together alone. Nothing where it does not answer.
+    """
     is_known: bool = False
     answer: Bytes[TRIPS_SIZE] = b""
     is_known, answer = raw_call(
         breakers,
         abi_encode(underlyings, method_id=method_id("due(uint16[])")),
         max_outsize=TRIPS_SIZE,
-        gas=STEP_GAS,
+        gas=PRICE_GAS,
         is_static_call=True,
         revert_on_failure=False,
     )
-    if is_known:
-        trips: DynArray[Trip, MAX_TRIPS] = abi_decode(answer, DynArray[Trip, MAX_TRIPS])
-        for trip: Trip in trips:
-            if len(steps) == MAX_STEPS:
-                return steps
-            subject: uint256 = convert(trip.underlying, uint256)
-            steps.append(Step(action=TRIP, subject=subject, detail=convert(trip.kind, uint256)))
-    if len(steps) < MAX_STEPS and self._is_note_due(breakers):
-        steps.append(Step(action=NOTE, subject=0, detail=0))
-    return steps
+    if not is_known:
+        return []
+    return abi_decode(answer, DynArray[Trip, MAX_TRIPS])
 
 
 @internal

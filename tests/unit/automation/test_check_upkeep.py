@@ -23,7 +23,7 @@ from plimsoll.spec.errors import Refused
 from plimsoll.spec.history import BUCKET, MIN_BUCKETS
 from plimsoll.spec.instruments import WINDOW
 from plimsoll.spec.registry import LIQUIDATION
-from tests.pairs import account
+from tests.pairs import account, text
 from tests.regression.scene import LAG, fill_fund, touch, wait
 from tests.unit.clearinghouse.stage import (
     BTC,
@@ -246,6 +246,26 @@ def test_a_dead_price_is_not_remembered(trigger, way):
     trigger.stage.later(LAG)
     trigger.stage.kill_feed(ETH, way)
     assert trigger.due([], ALL) == [Step(TOUCH, BTC), Step(TOUCH, SOL)]
+
+
+def test_an_aggregator_that_burns_all_gas_hides_its_own_underlying_alone(trigger):
+    """Within the ten millions that a network gives to a look."""
+    stage, chain = trigger.stage, trigger.pair.chain
+    stage.scalars[BTC] = make_scalars(BTC, volatility=3_000_001)
+    stage.post()
+    stage.fund("other", 29)
+    stage.fund("maker", 1_000_000)
+    stage.trade(OTHER, MAKER, stage.btc_perp, WAD // 100, 20_000 * WAD)
+    stage.later(LAG)
+    stage.pair.price(BTC, 19_400 * WAD)
+    stage.pair.fail(ETH)
+    chain.set_code(text(stage.pair.aggregators[ETH]), b"\xfe")
+    found = [Step(TRIP, BTC, VOLATILITY), Step(TOUCH, BTC), Step(TOUCH, SOL), Step(CALL, OTHER)]
+    assert trigger.due([OTHER], ALL) == found
+    data = trigger.contract.encode("due", check_data([OTHER], ALL))
+    with chain.isolate(), chain._transaction():
+        output = chain._evm.message_call(text(OWNER), trigger.contract.address, data, gas=10_000_000)
+    assert [Step(*item) for item in trigger.contract.interface.function("due", 1).decode(bytes(output))] == found
 
 
 # --------------------------------------------------------------------------------------------------------- expiries
