@@ -31,13 +31,15 @@ def chain(now, basis=None, turn=None, level=None, common=0.0, half=0.004):
         forward = INDEX * 1.01 * (1 + (basis or {}).get(place, 0.0))
         money = LEVEL * (1 + common * factor(tau)) + (level or {}).get(place, 0.0)
         slope = SLOPE + (turn or {}).get(place, 0.0)
-        for z in np.linspace(-1.95, 1.95, 14):
-            strike = forward * math.exp(z * money * math.sqrt(tau))
-            v = money + slope * z
-            for call in (False, True):
-                price, low, high = (float(black.price(call, forward, strike, v + s * half, tau)) for s in (0, -1, 1))
-                quote = OptionQuote(now, "", call, strike, expiry, forward, INDEX, price / forward, v, 1.0)
-                found.append(replace(quote, bid=low / forward, ask=high / forward))
+        z = np.repeat(np.linspace(-1.95, 1.95, 14), 2)
+        calls = np.arange(len(z)) % 2 == 1
+        strikes = np.array([forward * math.exp(x * money * math.sqrt(tau)) for x in z.tolist()])
+        v = money + slope * z
+        prices = (black.price(calls, forward, strikes, v + s * half, tau) / forward for s in (0, -1, 1))
+        columns = zip(*(column.tolist() for column in (calls, strikes, v, *prices)), strict=True)
+        for call, strike, volatility, price, low, high in columns:
+            quote = OptionQuote(now, "", call, strike, expiry, forward, INDEX, price, volatility, 1.0)
+            found.append(replace(quote, bid=low, ask=high))
     return tuple(found)
 
 

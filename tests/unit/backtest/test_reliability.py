@@ -215,7 +215,7 @@ def test_without_recorded_prices_the_record_says_what_it_left_out(monkeypatch):
 
 
 @pytest.mark.data
-@pytest.mark.slow
+@pytest.mark.long  # the figures ask more of more books; without data known law says the same
 def test_on_recorded_hours_the_probabilities_are_reliable():
     bars = {name: load_recorded(f"{name.lower()}_usdt_spot_1h", start=1_640_995_200) for name in ("BTC", "ETH")}
     found = judge(walk(bars, books=4, paths=100))  # from 2022, of which the first books are a year and a half later

@@ -186,7 +186,7 @@ def test_what_cannot_be_judged_has_a_name(year):
         summary([])
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the figures hold all models to it
 @pytest.mark.data
 @pytest.mark.parametrize("asset", ["btc", "eth"])
 def test_on_recorded_prices_no_cell_is_red(asset):

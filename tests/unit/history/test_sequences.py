@@ -12,7 +12,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.spec.history import BUCKETS, MIN_BUCKETS
@@ -179,6 +179,7 @@ def drawn_quantity(source: Source) -> int:
     return pick(source, (WAD, -WAD, 1, -1, edge(source, -MAX_QUANTITY, MAX_QUANTITY)))
 
 
+@settings(max_examples=settings.default.max_examples // 2)  # an example is a world; seeds draw more beside
 @given(st.data())
 def test_contract_and_twin_agree_and_settlements_stand(session_bench, data):
     with session_bench.isolated() as bench:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.risk import screen as screening
@@ -104,6 +104,7 @@ def check(view, books):
     return screened, close
 
 
+@settings(max_examples=settings.default.max_examples // 2)  # an example is a world; seeds draw more beside
 @given(st.data())
 def test_margins_are_those_of_integers_within_the_bound(data):
     check(*cases(Drawn(data.draw)))

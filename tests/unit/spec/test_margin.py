@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from plimsoll.spec import margin
@@ -172,6 +172,7 @@ def check_against_exact(source: Source, known: World) -> None:
     assert 0 <= Fraction(found.call_line, WAD) - Fraction(found.mm, WAD) * (1 + ppm(known.params.call_buffer)) < 1
 
 
+@settings(max_examples=settings.default.max_examples // 2)  # an example is a world; seeds draw more beside
 @given(st.data())
 def test_roundings_go_against_the_account(data: st.DataObject) -> None:
     source = Drawn(data.draw)
