@@ -80,18 +80,33 @@ def data_folder() -> Path:
     return Path(os.environ["PLIMSOLL_DATA"])
 
 
-HEAVY = ("test_protocol", "test_node", "test_sequences", "test_profit", "test_deploy")
+# What takes longest, by the process of two that begins with it. Files, and the folder that deploys by scripts, stay
+# whole: what their fixtures stand up is stood up once.
+HEAVY = (
+    ("integration/test_node", "stateful/test_protocol", "agreement/test_sequences", "unit/simulate/"),
+    ("integration/", "agreement/test_planted", "stateful/test_profit", "unit/history/test_sequences"),
+)
+
+
+def _place(item: pytest.Item) -> tuple[int, int] | None:
+    """Which process a heavy test begins in, and its turn there; None for a light one."""
+    path = item.path.relative_to(ROOT / "tests").as_posix()
+    return next(
+        ((side, turn) for side, names in enumerate(HEAVY) for turn, name in enumerate(names) if path.startswith(name)),
+        None,
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, half of it in each of two processes: nobody waits for the other at the end."""
+    """Begin with what takes longest, a share in each of two processes: nobody waits for the other at the end."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    heavy = [item for item in items if item.path.stem.startswith(HEAVY)]
-    heavy.sort(key=lambda item: next(at for at, stem in enumerate(HEAVY) if item.path.stem.startswith(stem)))
-    light = [item for item in items if not item.path.stem.startswith(HEAVY)]
-    middle = (len(items) + 1) // 2 - len(heavy[::2])
-    items[:] = [*heavy[::2], *light[:middle], *heavy[1::2], *light[middle:]]
+    placed = [(_place(item), item) for item in items]
+    heavy = sorted(((place, item) for place, item in placed if place is not None), key=lambda found: found[0])
+    first, second = ([item for (side, _), item in heavy if side == wanted] for wanted in range(2))
+    light = [item for place, item in placed if place is None]
+    middle = max(0, (len(items) + 1) // 2 - len(first))
+    items[:] = [*first, *light[:middle], *second, *light[middle:]]
 
 
 @pytest.hookimpl(trylast=True)
