@@ -206,7 +206,7 @@ class LiveSource(FeedSource):
         strange = sorted(set(collector.markets) - {m.underlying for m in live})
         if strange:
             raise SettingsError(f"venues are named for market {strange[0]}, which is not among the markets")
-        self._prices = {m.path: m.underlying for m in live}
+        self._prices = {m.path: m for m in live}
         if len(self._prices) != len(live):
             raise SettingsError("two markets share a file of prices: their hours would be mixed")
         for market in live:
@@ -238,8 +238,11 @@ class LiveSource(FeedSource):
         if market is None:
             return recorded
         ended = int(recorded.time[-1]) + recorded.interval
-        self.collector.wants(market, ended)  # the file may have grown
-        return joined(recorded, self.collector.tapes[market].bars(ended, recorded.interval, now=int(self._now())))
+        self.collector.wants(market.underlying, ended)  # the file may have grown
+        built = self.collector.tapes[market.underlying].bars(ended, recorded.interval, now=int(self._now()))
+        if built is not None and int(built.time[0]) - ended > market.max_history_age:
+            return recorded  # a return over such a gap is none: the file's last close is too old, which is said then
+        return joined(recorded, built)
 
     def _market(self, market: MarketSource, held: Held, listed: Mapping[int, Sequence[int]]) -> Market:
         if market.underlying not in self.collector.markets:

@@ -29,7 +29,7 @@ SPOT = ("kraken", "bitstamp", "coinbaseexchange", "okx", "binance")
 @pytest.fixture(autouse=True)
 def outward(monkeypatch):
     """Connections to other hosts fail, and are counted."""
-    tried, connect = [], socket.socket.connect
+    tried, connect, resolve = [], socket.socket.connect, socket.getaddrinfo
 
     def local(self, address):
         if self.family in {socket.AF_INET, socket.AF_INET6} and address[0] != "127.0.0.1":
@@ -37,7 +37,14 @@ def outward(monkeypatch):
             raise OSError(f"no way to {address}")
         return connect(self, address)
 
+    def looked_up(host, *args, **options):
+        if host != "127.0.0.1":
+            tried.append(host)
+            raise OSError(f"no way to {host}")
+        return resolve(host, *args, **options)
+
     monkeypatch.setattr(socket.socket, "connect", local)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     yield
     assert tried == [], "a test asked another host"
 
@@ -275,6 +282,20 @@ def test_hours_between_the_files_end_and_the_start_are_the_venues_own(town):
     assert np.all(np.diff(history.time) == HOUR)
     assert history.time[-1] + HOUR > town.now() - HOUR
     assert history.close[-50:].max() < 1.01 * PRICE
+
+
+def test_a_gap_that_is_too_long_is_not_jumped(town):
+    town.hour()
+    end = town.now() - 5 * DAY
+    market = MarketSource(UNDERLYING, "TOY", write_hours(town.folder / "gap.csv", end), max_history_age=4 * DAY)
+    source = town.source(market=market)
+    source.collector.since = {}
+    source.collector.wants = lambda *_: None  # nobody is asked for hours
+    drive(town, source, 1)
+    town.ask(source)
+    assert len(source.collector.tapes[UNDERLYING].hours) == 2
+    with pytest.raises(SourceDownError, match=r"the last close in gap\.csv is 435\d{3} s old"):
+        source.snapshot(town.held())
 
 
 def test_files_of_marks_and_depths_come_before_what_is_measured(town):

@@ -29,6 +29,9 @@ SLOWEST: Final = 8
 OVERDUE: Final = 4
 LEFT: Final = 3
 REFILL: Final = 900  # [s] before hours that could not be filled are asked for again
+FURTHEST: Final = (
+    2_400 * HOUR
+)  # [s] back that hours are asked for: what a venue gives in the pages that it is asked for
 SETTLED: Final = 60  # [s] after its close that a venue has an hour whole
 
 log = logging.getLogger(__name__)
@@ -314,10 +317,20 @@ class Collector:
             self.record.close()
 
     def _run(self) -> None:
+        self._wait_for_first()
         while not self._stopped.is_set():
             began = clock.monotonic()
             self.collect()
             self._stopped.wait(max(0.0, self.every - (clock.monotonic() - began)))
+
+    def _wait_for_first(self) -> None:
+        """Until each source has been asked once, but no longer than a round: before, there is nothing to judge."""
+        ends = clock.monotonic() + self.every
+        pollers = [poller for market in self.markets.values() for poller in market.pollers]
+        while clock.monotonic() < ends and not self._stopped.wait(0.05):
+            states = [poller.state for poller in pollers]
+            if all(state.answer is not None or state.trouble for state in states):
+                return
 
     def collect(self) -> None:
         """One round of every market; raises nothing."""
@@ -370,7 +383,7 @@ class Collector:
         """What is to be filled, and asks for it where that was not done."""
         since = self.since.get(number)
         ends = (now - SETTLED) - (now - SETTLED) % HOUR
-        missing = None if since is None else self.tapes[number].missing(since, ends)
+        missing = None if since is None else self.tapes[number].missing(max(since, ends - FURTHEST), ends)
         pollers = [poller for poller in self.markets[number].pollers if poller.kind == "spot"]
         asked = self._filling.get(number)
         if missing is None:

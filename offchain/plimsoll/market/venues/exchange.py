@@ -27,7 +27,7 @@ from plimsoll.market.venues.hours import candles_of
 LARGEST: Final = 32 * 2**20  # [bytes] of an answer: the instruments of a large venue are a third of it
 CHUNK: Final = 2**16
 PAGE: Final = 300  # hours at once: the least that a venue gives
-PAGES: Final = 8
+PAGES: Final = 8  # at one asking
 RELOAD: Final = 6 * HOUR  # [s] between looks at what a venue lists: options come every day
 WIDEST: Final = 0.02  # [share of mid] a wider book says nothing of a price
 TRADED: Final[tuple[Kind, ...]] = ("spot", "perp", "option")

@@ -53,7 +53,7 @@ class Still:
 def outward(monkeypatch):
     """Connections to other hosts fail, and are counted."""
     tried = []
-    connect = socket.socket.connect
+    connect, resolve = socket.socket.connect, socket.getaddrinfo
 
     def local(self, address):
         if self.family in {socket.AF_INET, socket.AF_INET6} and address[0] not in {"127.0.0.1", "::1"}:
@@ -61,7 +61,14 @@ def outward(monkeypatch):
             raise OSError(f"no way to {address}")
         return connect(self, address)
 
+    def looked_up(host, *args, **options):
+        if host not in {"127.0.0.1", "localhost"}:
+            tried.append(host)
+            raise OSError(f"no way to {host}")
+        return resolve(host, *args, **options)
+
     monkeypatch.setattr(socket.socket, "connect", local)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
     yield tried
     assert tried == [], "a test asked another host"
 
