@@ -20,22 +20,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from plimsoll.chain.errors import NodeError, RefusedByNodeError
+from plimsoll.chain.head import Head, head_of
 from plimsoll.chain.rpc import HttpRpc, Request, Rpc
 from plimsoll.spec.errors import Refused
 
 MAX_LAG: Final = 3  # blocks
 MAX_AHEAD: Final = 900  # [s] that a head may be ahead of this machine's clock: 12 s is the rule, clocks are worse
 HEAD_PATIENCE: Final = 2.0  # [s] for heads; who takes longer is out until it has answered
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A block: `number`, `hash`, `time` [unix s], and the `base_fee` of it [wei]."""
-
-    number: int
-    hash: str
-    time: int
-    base_fee: int = 0
 
 
 @dataclass(slots=True)
@@ -60,26 +51,6 @@ def name_of(url: str) -> str:
     parts = urlsplit(url)
     at = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname}{at}"
-
-
-def head_of(rpc: Rpc, at: str = "latest") -> Head:
-    """The block that an endpoint shows.
-
-    Raises
-    ------
-    NodeError
-        It shows none.
-    """
-    block = rpc.ask("eth_getBlockByNumber", at, False)
-    try:
-        return Head(
-            int(block["number"], 16),
-            str(block["hash"]),
-            int(block["timestamp"], 16),
-            int(block.get("baseFeePerGas") or "0x0", 16),
-        )
-    except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise NodeError(f"block {at} is {block!r:.80}") from error
 
 
 class Endpoints:
@@ -114,6 +85,7 @@ class Endpoints:
         self._pool = ThreadPoolExecutor(4 * len(urls), thread_name_prefix="endpoint")
         self._lock = threading.Lock()
         self._fresh = False
+        self._head: Head | None = None
 
     def close(self) -> None:
         """Let go of the threads; what they still wait for ends by its own time limit."""
@@ -135,8 +107,19 @@ class Endpoints:
             self._fresh = True
             for endpoint in self.endpoints:
                 if endpoint.good and endpoint.head is not None:
+                    self._head = endpoint.head
                     return endpoint.head
         raise NodeError(self._wrong())
+
+    def current(self) -> Head:
+        """The head as it was seen last: one round reads at one block, without asking which.
+
+        Raises
+        ------
+        NodeError
+            None was seen yet, and nobody shows one.
+        """
+        return self._head or self.refresh()
 
     def _look(self) -> None:
         for endpoint in self.endpoints:

@@ -8,7 +8,7 @@ signed here (where a key was given) or by the node (unlocked accounts of a devel
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from eth_account import Account
@@ -16,6 +16,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 
 from plimsoll.chain.errors import ExecutionError, NodeError
+from plimsoll.chain.head import Head
 from plimsoll.chain.protocol import Call, Header, Log, Receipt
 from plimsoll.chain.rpc import HttpRpc, Rpc, as_bytes
 from plimsoll.spec.errors import Refused
@@ -36,6 +37,8 @@ class NodeChain:
         The URL of a node's HTTP endpoint, or an `Rpc`, of several endpoints for instance.
     keys
         Private keys [32 bytes, hex] of accounts that sign here; other senders must be unlocked at the node.
+    head
+        Gives the block that is read at; None: the node is asked for its latest each time.
     timeout
         Longest wait for a receipt [s].
     request_timeout
@@ -43,9 +46,16 @@ class NodeChain:
     """
 
     def __init__(
-        self, node: str | Rpc, keys: Iterable[str] = (), *, timeout: float = 120.0, request_timeout: float = 20.0
+        self,
+        node: str | Rpc,
+        keys: Iterable[str] = (),
+        *,
+        head: Callable[[], Head] | None = None,
+        timeout: float = 120.0,
+        request_timeout: float = 20.0,
     ) -> None:
         self.timeout = timeout
+        self._head = head
         self.rpc: Rpc = HttpRpc(node, request_timeout) if isinstance(node, str) else node
         self._accounts: dict[str, LocalAccount] = {}
         for key in keys:
@@ -65,11 +75,15 @@ class NodeChain:
     @property
     def now(self) -> int:
         """Timestamp of the latest block [unix s]."""
+        if self._head is not None:
+            return self._head().time
         return int(self.rpc.ask("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
     @property
     def block(self) -> int:
         """Number of the latest block."""
+        if self._head is not None:
+            return self._head().number
         return int(self.rpc.ask("eth_blockNumber"), 16)
 
     def call(self, to: str, data: bytes, *, sender: str | None = None) -> bytes:

@@ -211,7 +211,7 @@ def build_service(
     keys = Keys.of(settings, environment)
     journal = Journal(settings.journal)
     endpoints = Endpoints(settings.node, timeout=settings.loop.timeout, max_lag=settings.loop.max_lag)
-    chain = NodeChain(endpoints)
+    chain = NodeChain(endpoints, head=endpoints.current)
     roles = {"poster": keys.poster} | ({"liquidator": keys.liquidator} if keys.liquidator else {})
     senders = _senders(settings.sending, chain, list(roles.values()), journal, settings.loop.timeout)
     recorder = LoggedRecorder(journal)

@@ -19,8 +19,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from plimsoll.chain.endpoints import Endpoints, Head
+from plimsoll.chain.endpoints import Endpoints
 from plimsoll.chain.errors import NodeError
+from plimsoll.chain.head import Head
 from plimsoll.keeper.errors import JournalError
 from plimsoll.keeper.journal import Journal
 from plimsoll.keeper.loop import FAILURES, Keeper, Round
@@ -287,8 +288,8 @@ class Runner:
     def _enforce(self, head: Head) -> Round:
         try:
             accounts = self.keeper.accounts()
-            chores = self.keeper.keep_up(accounts)
             steps, planned = self.keeper.enforce(accounts if self.due is None else self.due())
+            chores = self.keeper.keep_up(accounts)
         except FAILURES as problem:
             return self._failed(problem, head)
         return Round(head.time, steps=steps, planned=planned, chores=chores)

@@ -25,8 +25,8 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from plimsoll.chain.endpoints import Head
 from plimsoll.chain.errors import NodeError, RefusedByNodeError
+from plimsoll.chain.head import Head, head_of
 from plimsoll.chain.node import GAS_MARGIN, NodeChain
 from plimsoll.chain.rpc import Rpc, is_nonce_spent, is_underpriced
 from plimsoll.keeper.errors import FeeCapError, SettingsError, SpendingCapError
@@ -150,6 +150,8 @@ class Sender:
         self._warned: set[tuple[int, str]] = set()
         self._gap: tuple[int, int] | None = None  # lowest nonce that nobody uses, and since which block
         self._head: Head | None = None
+        self._suggested: tuple[str, int] | None = None  # at which block the node suggests which tip [wei]
+        self._counted: tuple[str, int] | None = None  # at which block so many of this key's were mined
         self.relay_error = ""  # what was wrong with the relay last
 
     @property
@@ -190,7 +192,7 @@ class Sender:
         """
         limit = self._estimate(target, data, value) if gas is None else gas
         with self._lock:
-            head = self._head or self._look()
+            head = self._head or head_of(self.rpc)
             max_fee, tip = self._fees(head)
             self._afford(limit * max_fee + value)
             nonce = self._next_nonce()
@@ -200,15 +202,6 @@ class Sender:
             self.probe("intent")
             self._attempt(self.journal.transaction(tx), max_fee, tip)
             return ticket
-
-    def _look(self) -> Head:
-        block = self.rpc.ask("eth_getBlockByNumber", "latest", False)
-        return Head(
-            int(block["number"], 16),
-            str(block["hash"]),
-            int(block["timestamp"], 16),
-            int(block.get("baseFeePerGas") or "0x0", 16),
-        )
 
     def _message(self, target: str, data: bytes, value: int) -> dict[str, str]:
         return {"from": self.address, "to": target, "data": "0x" + data.hex(), "value": hex(value)}
@@ -223,17 +216,23 @@ class Sender:
 
     def _fees(self, head: Head) -> tuple[int, int]:
         """Highest fee and priority fee for a unit of gas [wei]: room for the base fee to double."""
-        try:
-            tip = int(self.rpc.ask("eth_maxPriorityFeePerGas"), 16)
-        except RefusedByNodeError:
-            tip = 0
-        tip = max(tip, self.config.min_tip)
+        tip = max(self._tip(head), self.config.min_tip)
         max_fee = min(2 * head.base_fee + tip, self.config.max_fee)
         if max_fee < head.base_fee:
             raise FeeCapError(
                 f"the base fee is {head.base_fee / GWEI:g} gwei, sending.max_fee is {self.config.max_fee / GWEI:g}"
             )
         return max_fee, min(tip, max_fee)
+
+    def _tip(self, head: Head) -> int:
+        """What the node suggests, asked once a block [wei]."""
+        if self._suggested is None or self._suggested[0] != head.hash:
+            try:
+                tip = int(self.rpc.ask("eth_maxPriorityFeePerGas"), 16)
+            except RefusedByNodeError:
+                tip = 0
+            self._suggested = head.hash, tip
+        return self._suggested[1]
 
     def _afford(self, cost: int) -> None:
         today = int(self.clock()) // DAY * DAY
@@ -246,8 +245,10 @@ class Sender:
 
     def _next_nonce(self) -> int:
         """Behind everything that was mined, and everything of ours that may be."""
-        mined = int(self.rpc.ask("eth_getTransactionCount", self.address, "latest"), 16)
-        return max([mined, *(entry.nonce + 1 for entry in self.under_way())])
+        head = self._head.hash if self._head else ""
+        if self._counted is None or self._counted[0] != head:
+            self._counted = head, int(self.rpc.ask("eth_getTransactionCount", self.address, "latest"), 16)
+        return max([self._counted[1], *(entry.nonce + 1 for entry in self.under_way())])
 
     def _attempt(self, entry: Entry, max_fee: int, tip: int, *, cancels: bool = False) -> None:
         """Sign a transaction at its nonce, write that down, send it."""
@@ -397,7 +398,7 @@ class Sender:
         if self._block - self._gap[1] < LOST:
             return
         try:
-            max_fee, tip = self._fees(self._head or self._look())
+            max_fee, tip = self._fees(self._head or head_of(self.rpc))
         except FeeCapError:
             return  # a block takes none of ours either
         for nonce in range(mined, min(waiting)):
@@ -450,7 +451,7 @@ class Sender:
     def _dearer(self, entry: Entry, *, cancels: bool) -> None:
         """The next attempt at the same nonce."""
         attempts = self.journal.attempts(entry.id)
-        head = self._head or self._look()
+        head = self._head or head_of(self.rpc)
         try:
             market = self._fees(head)
         except FeeCapError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from plimsoll.chain.contract import batch
+from plimsoll.chain.contract import Function, batch
 from plimsoll.chain.deployment import System
+from plimsoll.chain.protocol import Call
 from plimsoll.risk.limits import Rails, charges_of
 from plimsoll.risk.models import State as RiskState
 from plimsoll.spec.errors import Refused
@@ -84,6 +85,7 @@ class ChainReader:
         self.system = system
         self.expiries = expiries
         self._surfaces: dict[int, Surface] = {}
+        self._scopes: tuple[int, ...] = ()  # of the guardrails, as they were last
 
     def read(self) -> Held:
         """What the chain holds now.
@@ -114,6 +116,7 @@ class ChainReader:
                     *(system.guard.request("scopes", u) for u in underlyings),
                     *(system.guard.request("scenarios", u) for u in underlyings),
                     *(system.guard.request("class_time", k) for k in classes),
+                    *self._limits_asked(self._scopes),
                 ],
             )
         )
@@ -128,11 +131,16 @@ class ChainReader:
         scopes = {u: next(found) for u in underlyings}
         sets = {u: unpack_scenarios(next(found)) for u in underlyings}
         times = {k: next(found) for k in classes}
+        limits = self._limits_of(self._scopes, found)
+        wanted = tuple(sorted({0, *scopes.values()}))
+        if wanted != self._scopes:  # the first time, and where governance changed one
+            self._scopes = wanted
+            limits = self._limits_of(wanted, iter(batch(chain, self._limits_asked(wanted))))
         surfaces = {key: self._surface(pointer >> 96) for key, pointer in pointers.items() if pointer}
         posted = {u: unpack_scalars(word) for u, word in scalars.items() if word}
         known = {k: unpack_class(word) for k, word in offsets.items() if word}
         rails = Rails(
-            self._limits({0, *scopes.values()}),
+            limits,
             {u: scope for u, scope in scopes.items() if scope},
             boost,
             {u: found for u, found in sets.items() if found.time or found.scalars_time},
@@ -155,14 +163,14 @@ class ChainReader:
             rails=rails,
         )
 
-    def _limits(self, scopes: set[int]) -> dict[int, dict[int, Limit]]:
+    def _limits_asked(self, scopes: Sequence[int]) -> list[tuple[Call, Function]]:
+        """Reads of every limit of these scopes."""
+        return [self.system.guard.request("limit", scope, place) for scope in scopes for place in range(len(NAMES))]
+
+    @staticmethod
+    def _limits_of(scopes: Sequence[int], words: Iterator[Any]) -> dict[int, dict[int, Limit]]:
         """Every limit of these scopes, by scope and place."""
-        keys = [(scope, place) for scope in sorted(scopes) for place in range(len(NAMES))]
-        words = batch(self.system.chain, [self.system.guard.request("limit", *key) for key in keys])
-        found: dict[int, dict[int, Limit]] = {scope: {} for scope in scopes}
-        for (scope, place), word in zip(keys, words, strict=True):
-            found[scope][place] = unpack_limit(word)
-        return found
+        return {scope: {place: unpack_limit(next(words)) for place in range(len(NAMES))} for scope in scopes}
 
     def _surface(self, address: int) -> Surface:
         found = self._surfaces.get(address)

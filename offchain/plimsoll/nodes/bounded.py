@@ -109,6 +109,7 @@ class BoundedHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"  # a connection a request: nobody keeps a thread
     server_version = "plimsoll"
     sys_version = ""
+    disable_nagle_algorithm = True  # or every answer waits 40 ms for its head to be acknowledged
 
     def setup(self) -> None:
         """Set the time-out of every read and write."""

@@ -268,6 +268,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or every answer waits 40 ms for its head to be acknowledged
+    wbufsize = 2**16
 
     def setup(self) -> None:
         """Remember the connection."""
