@@ -220,15 +220,16 @@ class Store:
             )
         self._base.executemany("DELETE FROM accounts WHERE id = ?", gone)
         self._base.executemany("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)", rows)
+        facts, lost = [], []
         for kind in (*FACTS, "values"):
             for key in changed.get(kind, ()):
                 value = getattr(state, key) if kind == "values" else getattr(state, kind).get(key)
                 if value is None:
-                    self._base.execute("DELETE FROM facts WHERE kind = ? AND key = ?", (kind, str(key)))
+                    lost.append((kind, str(key)))
                 else:
-                    self._base.execute(
-                        "INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (kind, str(key), json.dumps(_flat(value)))
-                    )
+                    facts.append((kind, str(key), json.dumps(_flat(value))))
+        self._base.executemany("DELETE FROM facts WHERE kind = ? AND key = ?", lost)
+        self._base.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", facts)
 
 
 def _pair(values: tuple[int, int], *, signed: bool) -> bytes:

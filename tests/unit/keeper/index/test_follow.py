@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -403,3 +404,37 @@ def test_a_generated_log_that_forks_is_followed(path, tmp_path):
     fresh = AccountIndex(tmp_path / "fresh.db", deployed, log)
     fresh.update()
     assert same(index, fresh)
+
+
+@pytest.mark.parametrize(("back", "taken_back", "rebuilt"), [(1, 1, False), (5, 5, False), (6, 0, True)])
+def test_as_many_blocks_are_taken_back_as_it_was_told_to_keep(path, tmp_path, back, taken_back, rebuilt):
+    deployed = made_up()
+    log = generated_log(20, 3, deployed, LISTINGS, per_block=20)
+    index = AccountIndex(path, deployed, log, depth=5)
+    index.update()
+    for events in range(1, 9):
+        log.grow(events)
+        index.update()
+    log.fork(log.head() - back)
+    log.grow(2)
+    found = index.update()
+    assert (found.taken_back, found.rebuilt) == (taken_back, rebuilt)
+    fresh = AccountIndex(tmp_path / "fresh.db", deployed, log, depth=5)
+    fresh.update()
+    assert same(index, fresh)
+
+
+def test_a_pool_of_interest_that_differs_is_found(scene, path, pair):
+    recorder = MemoryRecorder()
+    index = scene.index(path, recorder=recorder)
+    for seed in range(40):
+        if pair.twin.book.sums.debt:
+            break
+        scene.play(seed, 4, focus=("borrow",))
+    pair.advance(60)
+    index.update()
+    assert index.state.sums.debt > 0
+    index.state.sums = replace(index.state.sums, debt=1)
+    assert index.verify(scene.system).rebuilt
+    assert "the pool is" in recorder.lines[0]["error"]
+    assert differences(index, pair) == []
