@@ -260,6 +260,8 @@ def _sources(status: Status, most: int) -> RenderableType:
 
 
 def _signers(status: Status, most: int) -> RenderableType:
+    if not status.signers:
+        return Group(_title(f"signers, quorum {status.report.quorum}"), Text("no other is asked", style=DIM))
     good = sum(item.ok for item in status.signers)
     rows = [
         (
