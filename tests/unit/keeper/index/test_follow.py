@@ -438,3 +438,22 @@ def test_a_pool_of_interest_that_differs_is_found(scene, path, pair):
     assert index.verify(scene.system).rebuilt
     assert "the pool is" in recorder.lines[0]["error"]
     assert differences(index, pair) == []
+
+
+def test_a_restart_on_a_shorter_branch_takes_nothing_back_twice(path, tmp_path):
+    deployed = made_up()
+    log = generated_log(20, 3, deployed, LISTINGS, per_block=20)
+    index = AccountIndex(path, deployed, log)
+    for events in (5, 6, 7):
+        log.grow(events)
+        index.update()
+    log.fork(log.head() - 3)
+    assert index.update().taken_back == 3
+    index.close()
+    again = AccountIndex(path, deployed, log)
+    assert again.update().taken_back == 0
+    log.grow(4)
+    again.update()
+    fresh = AccountIndex(tmp_path / "fresh.db", deployed, log)
+    fresh.update()
+    assert same(again, fresh)
