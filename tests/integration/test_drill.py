@@ -204,15 +204,19 @@ def fork(town):
 
 
 @pytest.fixture
-def on_fork(town, fork, monkeypatch):
+def on_fork(town, fork, monkeypatch, tmp_path):
     """A drill of one account on that fork, without a report; what it leaves there is undone."""
     monkeypatch.setattr(_Run, "_report", lambda _: None)
+    monkeypatch.setattr(
+        "plimsoll.keeper.drill.MOVES", (500, 600)
+    )  # where they fall
+    monkeypatch.setattr("plimsoll.keeper.drill.FINER", 3)
     mark = fork.chain().snapshot()
 
     def run(environment=None, accounts=(), **changes):
         found = load_settings(town.settings(**changes))
         known = town.environment if environment is None else environment
-        return _Run(found, fork, known, lambda _: None).run(1, accounts)
+        return _Run(found, fork, tmp_path, known, lambda _: None).run(1, accounts)
 
     yield run
     fork.chain().revert(mark)
@@ -242,6 +246,7 @@ def test_every_account_is_liquidated_and_the_real_chain_stays_as_it_was(town):
     moves = {row.account: row.move for row in found.rows}
     assert moves[Party.of("trader").account].startswith("0x0101 -")
     assert moves[Party.of("short").account].startswith("0x0102 +")
+    assert not (town.folder / "build").exists()  # neither journal nor index of the keeper was touched
     assert found.report.startswith("posted 2")
     assert found.report_gas > 100_000
     assert [row["account"] for row in plain_of(found)["rows"]] == [hex(row.account) for row in found.rows]
@@ -307,10 +312,14 @@ def test_a_keeper_that_does_not_bid(on_fork, rule, why):
 def test_a_key_without_money_is_told_and_not_met(on_fork, fork):
     liquidator = Party.of("liquidator").address
     fork.chain().set_balance(liquidator, 1)
-    found = on_fork()
+    found = on_fork(sending={"spend_per_day": 1e-6, "max_fee": 1e-6})
     assert found.rows[0].is_done
     assert not found.ok
     assert [line for line in found.stopped if line.startswith(f"balance: keys.liquidator {liquidator} holds 0.000000")]
+    assert [
+        line for line in found.stopped if line.startswith("sending.spend_per_day: 1e-06 ether; keys.liquidator took")
+    ]
+    assert [line for line in found.stopped if line.startswith("sending.max_fee: 1e-06 gwei; the chain takes")]
 
 
 def test_a_bidder_without_margin_is_told(on_fork):

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from plimsoll.chain.contract import batch
@@ -126,8 +128,8 @@ def drill(
         There is no fork to drill on, or no deployment there.
     """
     progress("forking")
-    with forked(settings.node) as fork:
-        found = _Run(settings, fork, environment, progress).run(most, accounts)
+    with TemporaryDirectory(prefix="plimsoll-drill-") as folder, forked(settings.node) as fork:
+        found = _Run(settings, fork, Path(folder), environment, progress).run(most, accounts)
         found.reads, found.refused = dict(fork.gate.passed), dict(fork.gate.refused)
     return found
 
@@ -160,11 +162,11 @@ class Indexes:
             self._fix(address, answer)
 
     def move(self, factors: Mapping[int, int]) -> None:
-        """Let indexes stand at so many thousandths of what they were."""
-        for underlying, factor in factors.items():
-            address, divides = self._first[underlying]
+        """Let indexes stand at so many millionths of what they were, and all others as they were."""
+        for underlying, (address, divides) in self._first.items():
+            factor = factors.get(underlying, 10**6)
             answer = self._answers[address]
-            self._fix(address, answer * 1_000_000 // factor if divides else answer * factor // 1_000_000)
+            self._fix(address, answer * 10**6 // factor if divides else answer * factor // 10**6)
 
     def _fix(self, address: str, answer: int) -> None:
         _rpc(self.system).ask("anvil_setCode", address, "0x" + fixed_answer(answer).hex())
@@ -191,6 +193,7 @@ class _Run:
         self,
         settings: KeeperSettings,
         fork: Fork,
+        folder: Path,
         environment: Mapping[str, str] | None,
         progress: Callable[[str], object],
     ) -> None:
@@ -200,8 +203,10 @@ class _Run:
         self.recorder = MemoryRecorder()
         self.keeper: Keeper | None = None
         self.keys: dict[str, str] = {}  # address by what it is for
-        # no archive and no journal: whatever is made here is made for the fork
-        quiet = settings.model_copy(update={"archive": None})
+        # whatever is kept of a fork is none of the keeper's: its archive, journal and index are left alone
+        kept = {"archive": None, "journal": folder / "journal.db", "index": folder / "index.db"}
+        quiet = settings.model_copy(update=kept)
+        self.sending = settings.sending
         self.signed_here = settings.nodes is None
         signing: tuple[str, ...] = ()
         try:
@@ -314,7 +319,7 @@ class _Run:
 
     def _state(self, account: int, indexes: Indexes, group: Sequence[int], move: int) -> State:
         """Where an account stands once indexes moved by so many millionths; healthy where nobody can tell."""
-        indexes.move({**dict.fromkeys(indexes._first, 10**6), **dict.fromkeys(group, 10**6 + move)})  # noqa: SLF001 - one part of this file
+        indexes.move(dict.fromkeys(group, 10**6 + move))
         try:
             return state_of(Assessment(*self.system.clearinghouse.call("margin", account)))
         except Refused:
@@ -420,16 +425,20 @@ class _Run:
             self.found.stopped.append(f"report: {posted.error}")
 
     def _money(self) -> None:
-        """Whether the real balances pay for what was done, at the real chain's gas price, doubled."""
-        spent = {
-            "keys.liquidator": max((row.gas for row in self.found.rows), default=0),
-            "keys.poster": self.found.report_gas,
-        }
+        """Whether the real balances, and what may be spent, pay for all that was done: fees may double."""
+        found, price = self.found.stopped, self.price
+        if price > self.sending.max_fee * 10**9:
+            found.append(f"sending.max_fee: {self.sending.max_fee} gwei; the chain takes {price / 1e9:.1f}")
+        spent = {"keys.liquidator": sum(row.gas for row in self.found.rows), "keys.poster": self.found.report_gas}
         for name, balance in self.balances.items():
-            needed = SPARE * spent[name] * self.price
+            needed = SPARE * spent[name] * price
             if balance < needed:
-                self.found.stopped.append(
+                found.append(
                     f"balance: {name} {self.keys[name]} holds {balance / 1e18:.6f} ether, {needed / 1e18:.6f} is right"
+                )
+            if needed > self.sending.spend_per_day * 10**18:
+                found.append(
+                    f"sending.spend_per_day: {self.sending.spend_per_day} ether; {name} took up to {needed / 1e18:.6f}"
                 )
 
 
