@@ -207,9 +207,7 @@ def fork(town):
 def on_fork(town, fork, monkeypatch, tmp_path):
     """A drill of one account on that fork, without a report; what it leaves there is undone."""
     monkeypatch.setattr(_Run, "_report", lambda _: None)
-    monkeypatch.setattr(
-        "plimsoll.keeper.drill.MOVES", (500, 600)
-    )  # where they fall
+    monkeypatch.setattr("plimsoll.keeper.drill.MOVES", (500, 600))  # where they fall
     monkeypatch.setattr("plimsoll.keeper.drill.FINER", 3)
     mark = fork.chain().snapshot()
 
