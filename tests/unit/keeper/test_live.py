@@ -95,7 +95,7 @@ class Town:
         return VenueSettings(
             markets={UNDERLYING: [*spot, *more]},
             record=record or self.folder / f"v{self.count}.db",
-            deadline=1,
+            deadline=20,
             **limits,
         )
 

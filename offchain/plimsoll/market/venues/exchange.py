@@ -128,6 +128,7 @@ class ExchangeVenue:
         self._session = BoundedSession(config.deadline)
         self._ccxt = ccxt
         self._client = self._made()
+        self._fresh = True  # it was asked nothing yet
         self._loaded: float | None = None  # never
         wanted = {"spot": "fetchOrderBook", "perp": "fetchFundingRate", "option": "fetchOptionChain"}[config.kind]
         if not self._client.has.get(wanted):
@@ -217,7 +218,9 @@ class ExchangeVenue:
         now = clock.monotonic()
         if self._loaded is not None and now - self._loaded < RELOAD:
             return
-        client = self._made()  # anew: some keep what they were told, also where it was nonsense
+        # another one each time: some keep what they were told, also where it was nonsense
+        client = self._client if self._fresh else self._made()
+        self._fresh = False
         client.load_markets()
         if not client.markets:
             raise VenueAnswerError("lists no market")

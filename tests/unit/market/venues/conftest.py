@@ -98,23 +98,34 @@ def stand(town_stand):
     return town_stand
 
 
-@pytest.fixture
-def venue_of(stand, clock):
-    """Makes venues of the stand-in, and closes them."""
-    made = []
+@pytest.fixture(scope="module")
+def kept_venues():
+    """Venues that a module's tests share: what one lists is asked once."""
+    kept = {}
+    yield kept
+    for venue in kept.values():
+        venue.close()
 
-    def make(name, symbol=None, kind="spot", deadline=1.0, **config):
+
+@pytest.fixture
+def venue_of(stand, clock, kept_venues):
+    """Venues of the stand-in; a `fresh` one was asked nothing yet."""
+    fresh_ones = []
+
+    def make(name, symbol=None, kind="spot", *, fresh=False, **config):
         symbol = symbol or (SPOT if kind == "spot" else PERPS)[name]
-        found = ExchangeVenue(
-            f"{name} {kind}" if kind != "spot" else name,
-            ExchangeConfig(name, symbol, kind, stand.url_of(name), deadline=deadline, **config),
-            clock,
-        )
-        made.append(found)
-        return found
+        found = ExchangeConfig(name, symbol, kind, stand.url_of(name), deadline=20.0, **config)
+        if found in kept_venues and not fresh:
+            return kept_venues[found]
+        made = ExchangeVenue(name if kind == "spot" else f"{name} {kind}", found, clock)
+        if fresh:
+            fresh_ones.append(made)
+        else:
+            kept_venues[found] = made
+        return made
 
     yield make
-    for venue in made:
+    for venue in fresh_ones:
         venue.close()
 
 
