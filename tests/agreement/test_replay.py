@@ -17,7 +17,7 @@ from tests.counts import record
 from tests.pairs import Pair, from_chain
 from tests.strategies import Seeded
 
-SEQUENCES = {"quick": 3, "ci": 25, "figures": 75, "long": 1_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
+SEQUENCES = {"quick": 3, "ci": 12, "figures": 75, "long": 1_000}[os.environ.get("PLIMSOLL_PROFILE", "quick")]
 STEPS = 12
 FOCUS = ("crash", "settle_expiry", "cash_out", "batch", "borrow", "claim", "pursue", "pursue", "transfer")
 SOURCES = ("feed", "registry", "book", "liquidator")

@@ -41,7 +41,7 @@ from tests.stateful.watch import (
 )
 from tests.strategies import Seeded, edge, pick
 
-RUNS, STEPS = {"quick": (10, 20), "ci": (80, 50), "figures": (200, 50), "long": (2_000, 100)}[
+RUNS, STEPS = {"quick": (10, 20), "ci": (40, 50), "figures": (200, 50), "long": (2_000, 100)}[
     os.environ.get("PLIMSOLL_PROFILE", "quick")
 ]
 GOVERNED = (*TRADERS, "owner", "attacker")
@@ -719,8 +719,8 @@ def walk(machine: type[Protocol], source: Seeded) -> None:
 def test_properties_hold_in_any_order(machine: type[Protocol]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=max(1, RUNS // 2), stateful_step_count=STEPS))
     record(stateful_runs=RUNS // 2)
-    if RUNS >= 80:
-        for seed in range(RUNS):  # what chance left out of the drawn runs comes by in walks from seeds
+    if RUNS >= 40:
+        for seed in range(2 * RUNS):  # what chance left out of the drawn runs comes by in walks from seeds
             if not left_out(machine):
                 break
             walk(machine, Seeded(seed))
