@@ -204,6 +204,13 @@ class EmbeddedChain:
         self._evm.revert(checkpoint)
         return found
 
+    def nonce(self, address: str) -> int:
+        """Transactions that an account sent, or contracts that a contract created."""
+        checkpoint = self._evm.snapshot()
+        info = self._info(address)
+        self._evm.revert(checkpoint)
+        return int(info.nonce)
+
     def set_balance(self, address: str, wei: int) -> None:
         """Give native balance [wei]."""
         self._replace(address, balance=wei)
