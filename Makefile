@@ -57,6 +57,10 @@ setup: $(PACKAGE) anvil ## make .venv and fetch anvil; the other targets do so b
 demo: setup ## the whole loop on a local chain, in the terminal
 	$(BIN)/plimsoll demo $(ARGS)
 
+.PHONY: demo-node
+demo-node: setup ## keeper, risk nodes and liquidator against a node of their own, through a small crash
+	$(BIN)/plimsoll demo-node $(ARGS)
+
 ##@ Test
 
 # Under CI=true a test that cannot run fails; elsewhere it is left out, and named at the end.
@@ -92,6 +96,10 @@ format: $(PACKAGE) $(MAMUSHI) ## rewrite what `lint` would complain about, where
 	@$(if $(CONTRACTS),$(FORMAT_VYPER) $(CONTRACTS))
 
 ##@ Measure
+
+.PHONY: faults
+faults: setup $(COMPILED) ## 30 minutes of drawn faults against a running keeper; SEED=7 MINUTES=3 for others
+	$(PY) -m plimsoll.simulate.rig.faults --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1) $(ARGS)
 
 .PHONY: bench
 bench: setup $(COMPILED) ## gas and bytecode size, against the snapshot in git

@@ -14,29 +14,40 @@ import click
 from plimsoll.chain.errors import ChainError, DeploymentError
 from plimsoll.cli import (
     account,
+    automate,
     backtest,
     calibrate,
     compare,
     demo,
+    demo_node,
+    doctor,
+    drill,
     figures,
+    journal,
     keeper,
     node,
     replay,
     report,
     solvency,
     stress,
+    top,
 )
 from plimsoll.cli.base import BAD_INPUT, FAILED, cli
 from plimsoll.spec.errors import PlimsollError, Refused
 
 __all__ = [
     "account",
+    "automate",
     "backtest",
     "calibrate",
     "cli",
     "compare",
     "demo",
+    "demo_node",
+    "doctor",
+    "drill",
     "figures",
+    "journal",
     "keeper",
     "main",
     "node",
@@ -44,6 +55,7 @@ __all__ = [
     "report",
     "solvency",
     "stress",
+    "top",
 ]
 
 
