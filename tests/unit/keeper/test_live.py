@@ -284,6 +284,28 @@ def test_hours_between_the_files_end_and_the_start_are_the_venues_own(town):
     assert history.close[-50:].max() < 1.01 * PRICE
 
 
+def test_two_who_asked_at_other_seconds_hold_the_same_history_where_hours_are_the_venues(town):
+    town.hour()
+    town.prices = write_hours(town.folder / "same.csv", town.now() - 2 * HOUR)
+    town.world.chain.advance(90)
+    histories = []
+    for _ in range(2):
+        source = town.source(hours="venues")
+        town.stand.set_price("TOY", PRICE * (1 + 0.001 * len(histories)), "kraken")
+        drive(town, source, 1, every=600)
+        town.world.chain.advance(70)
+        for _ in range(2):
+            town.ask(source)
+        histories.append(source)
+    held = town.held()
+    for source in histories:
+        town.ask(source)
+        town.ask(source)
+    first, second = (source.snapshot(held).market(UNDERLYING).history for source in histories)
+    assert first.digest == second.digest
+    assert len(first.close) >= 40 * 24 + 3
+
+
 def test_a_gap_that_is_too_long_is_not_jumped(town):
     town.hour()
     end = town.now() - 5 * DAY

@@ -37,7 +37,11 @@ T = TypeVar("T")
 
 
 class BoundedSession(requests.Session):
-    """A session whose every answer ends within `seconds`, is no longer than `LARGEST`, and comes from who was asked."""
+    """A session whose answers end in time, are no longer than `LARGEST`, and come from who was asked.
+
+    Connecting, the wait for a first byte, and any silence have `seconds` each; the whole of an answer that keeps coming
+    has as much, so that three times that is the most that one takes.
+    """
 
     def __init__(self, seconds: float) -> None:
         super().__init__()

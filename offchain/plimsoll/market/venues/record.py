@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,11 +24,12 @@ from plimsoll.market.venues.hours import Hour, Tape
 from plimsoll.market.venues.rules import Consolidated, Rules, SourceRule
 
 VERSION: Final = 1
+SHORT: Final = 2_000  # characters; longer bodies, chains above all, are compressed
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rules (id INTEGER PRIMARY KEY, market INTEGER NOT NULL, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS answers (id INTEGER PRIMARY KEY, market INTEGER NOT NULL, body TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS candles (id INTEGER PRIMARY KEY, market INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS answers (id INTEGER PRIMARY KEY, market INTEGER NOT NULL, body NOT NULL);
+CREATE TABLE IF NOT EXISTS candles (id INTEGER PRIMARY KEY, market INTEGER NOT NULL, body NOT NULL);
 CREATE TABLE IF NOT EXISTS rounds (
     id INTEGER PRIMARY KEY, market INTEGER NOT NULL, time INTEGER NOT NULL, rules INTEGER NOT NULL,
     answers TEXT NOT NULL, candles TEXT NOT NULL, troubles TEXT NOT NULL, fill_from INTEGER);
@@ -103,7 +105,13 @@ class _Reader:
         rows = self._rows(f"SELECT body FROM {table} WHERE id IN ({marks}) ORDER BY id", *numbers)  # noqa: S608
         if len(rows) != len(numbers):
             raise RecordError(f"record {self.path}: {len(numbers)} {table} named, {len(rows)} there")
-        return [json.loads(row[0]) for row in rows]
+        return [json.loads(zlib.decompress(row[0]) if isinstance(row[0], bytes) else row[0]) for row in rows]
+
+
+def _body(item: Answer | Candles) -> str | bytes:
+    """The form of an item in the file: text, or where it is long zlib's."""
+    text = dumped(item.to_json())
+    return text if len(text) <= SHORT else zlib.compress(text.encode())
 
 
 class Record(_Reader):
@@ -154,7 +162,7 @@ class Record(_Reader):
                     if kept is None or kept[0] != item:
                         row = connection.execute(
                             f"INSERT INTO {table} (market, body) VALUES (?, ?)",  # noqa: S608 - one of two names above
-                            (market, dumped(item.to_json())),
+                            (market, _body(item)),
                         )
                         kept = (item, int(row.lastrowid or 0))
                         known[table, market, item.source] = kept

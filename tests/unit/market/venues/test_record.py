@@ -70,6 +70,20 @@ def test_an_answer_that_stands_in_many_rounds_is_kept_once(tmp_path):
     assert count == 1
 
 
+def test_a_long_chain_comes_back_as_it_was_and_takes_a_part_of_the_room(tmp_path):
+    lines = tuple(OptionLine(START + 86_400, 100.0 + k, k % 2 == 0, 100.2, 1.25, 1.5, 0.61) for k in range(900))
+    long = Answer("o0", "option", START, START, START, "chain", chain=lines)
+    found = Round.of(1, START, [*round_of([100.0] * 4).answers, long])
+    record = Record(tmp_path / "v.db")
+    record.append(found, RULES, ())
+    assert record.last(1) == found
+    record.close()
+    with sqlite3.connect(tmp_path / "v.db") as connection:
+        (most,) = connection.execute("SELECT max(length(body)) FROM answers").fetchone()
+    connection.close()
+    assert most < len(str(long.to_json())) / 4
+
+
 def test_other_rules_judge_what_was_recorded_otherwise(tmp_path):
     said, _ = played(tmp_path / "v.db", 6)
     replay = ReplayVenues(tmp_path / "v.db")
