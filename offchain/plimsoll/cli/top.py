@@ -117,5 +117,6 @@ def _watch(url: str, every: float) -> None:
             if status is not None:
                 last, read = status, now
             held = None if last is None else older(last, now - read)
-            live.update(draw(held, console.width, shown, error), refresh=True)
+            most = max(2, min(8, console.height // 6))  # rows of a table: six of them share the height
+            live.update(draw(held, console.width, shown, error, most), refresh=True)
             time.sleep(every)

@@ -88,14 +88,12 @@ Cell = str | Text
 def _table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], rest: int = 0) -> RenderableType:
     """A titled table; `rest` rows more are not shown."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style=DIM, expand=False)
-    for k, column in enumerate(columns):
-        widest = max([len(column.name), *(len(row[k]) for row in rows)])
+    for column in columns:
         table.add_column(
             column.name,
             justify="left" if column.text else "right",
             no_wrap=not column.folds,
             overflow="fold" if column.folds else "ellipsis",
-            min_width=min(widest, 8) if column.folds else widest,
         )
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
