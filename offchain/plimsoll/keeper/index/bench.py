@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,7 @@ BLOCKS: Final = 20
 EVENTS: Final = 200  # in each
 
 
+@cache
 def made_up() -> Deployed:
     """A deployment that is on no chain: contracts with their interfaces, at made-up addresses."""
     compiled = load_all(NAMES)

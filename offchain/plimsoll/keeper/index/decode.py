@@ -18,6 +18,7 @@ from plimsoll.spec.events import Event
 WORD: Final = 32
 ADDRESS_DIGITS: Final = 42
 MAX_DECIMALS: Final = 18
+ROLES: Final = frozenset({"account", "buyer", "seller", "bidder", "source", "target", "reserve", "to"})
 SOURCES: Final = ("feed", "registry", "clearinghouse", "liquidator")
 Decoder = Callable[[Log], Event]
 
@@ -58,6 +59,18 @@ class Deployed(NamedTuple):
     def name(self) -> str:
         """What tells it from other deployments."""
         return f"{self.chain_id}:{':'.join(self.addresses)}"
+
+
+def named_accounts(contracts: Sequence[Contract]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By contract and event: the fields that name an account. An address of the same name (`to`) is none."""
+    return {
+        (contract.name, entry["name"]): tuple(
+            part["name"] for part in entry["inputs"] if part["type"] == "uint256" and part["name"] in ROLES
+        )
+        for contract in contracts
+        for entry in contract.artifact.abi
+        if entry["type"] == "event"
+    }
 
 
 class LogReader:

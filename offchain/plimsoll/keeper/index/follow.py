@@ -29,7 +29,7 @@ from plimsoll.chain.errors import ChainError
 from plimsoll.chain.protocol import Header, HeaderChain, Log
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.index.blocks import STRIDE, BlockSource, ChainBlocks
-from plimsoll.keeper.index.decode import Deployed, LogReader
+from plimsoll.keeper.index.decode import Deployed, LogReader, named_accounts
 from plimsoll.keeper.index.errors import BlocksMovedError, IndexMismatchError, IndexStateError
 from plimsoll.keeper.index.state import AccountState, Changes, Series, series_of
 from plimsoll.keeper.index.store import Kept, Store, read, told
@@ -126,7 +126,8 @@ class AccountIndex:
         self._reader = LogReader(deployed.contracts)
         self._followers: list[set[int]] = []
         self._holders: dict[Series, set[int]] = {}
-        self.state = AccountState(deployed.quote, deployed.quote_scale)
+        self._named = named_accounts(deployed.contracts)
+        self.state = AccountState(deployed.quote, deployed.quote_scale, self._named)
         self._store = Store(path, deployed.name, first)
         self._load()
 
@@ -152,7 +153,7 @@ class AccountIndex:
         """Stand where the database stands."""
         old = self.state
         self._holders.clear()  # whoever was given it goes on with it
-        self.state = AccountState(self.deployed.quote, self.deployed.quote_scale, self._holders)
+        self.state = AccountState(self.deployed.quote, self.deployed.quote_scale, self._named, self._holders)
         self.head = self._store.head
         self._tail: deque[Kept] = deque(self._store.tail())  # the newest first
         self._store.load(self.state)

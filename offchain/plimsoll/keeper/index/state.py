@@ -24,7 +24,6 @@ from plimsoll.spec.wad import WAD, div_floor
 Series = tuple[int, int]  # underlying, expiry [unix s]
 Changes = dict[str, dict[Any, Any]]  # by kind, by key: the value; None where there was, or is, none
 
-ROLES: Final = frozenset({"account", "buyer", "seller", "bidder", "source", "target", "reserve", "to"})
 ACCOUNTS: Final = ("places", "ledgers", "entries", "books")  # dicts by account, of numbers that a contract holds too
 FACTS: Final = (  # the other dicts
     "interest",
@@ -39,7 +38,6 @@ FACTS: Final = (  # the other dicts
 )
 VALUES: Final = ("sums", "kept", "flowed", "liquidator", "fund", "bad_debt", "config", "curve", "pool_limits")
 MASK_EXPIRY: Final = 2**40 - 1
-MASK_ADDRESS: Final = 2**160 - 1
 
 
 class Kept(dict[Any, Any]):
@@ -74,17 +72,26 @@ class AccountState(Replay):
         Address of the quote token.
     quote_scale
         [wad] per unit of it.
+    named
+        By contract and event: the fields that name an account, as `plimsoll.keeper.index.decode` finds them.
     holders
         Where to keep who holds what expires; empty.
     """
 
-    def __init__(self, quote: int, quote_scale: int, holders: dict[Series, set[int]] | None = None) -> None:
+    def __init__(
+        self,
+        quote: int,
+        quote_scale: int,
+        named: Mapping[tuple[str, str], tuple[str, ...]],
+        holders: dict[Series, set[int]] | None = None,
+    ) -> None:
         super().__init__(quote, quote_scale, 0)
         for name in (*ACCOUNTS, *FACTS):
             setattr(self, name, Kept())
         self.places: dict[int, int]  # account -> how many were met before it; owner 0 has none
         self.listed: dict[int, int]  # instrument -> how many were listed before it
         self.curve = 0
+        self._named = named
         self.holders: dict[Series, set[int]] = {} if holders is None else holders
         self._handlers: dict[tuple[str, str], tuple[Callable[..., None] | None, frozenset[str]]] = {}
         self._at = self._values()
@@ -125,10 +132,11 @@ class AccountState(Replay):
             handler(now, **{name: value for name, value in event.args.items() if name in wanted})
 
     def _name(self, event: Event) -> None:
-        """Meet the accounts that an event names. An address under the name of an account is none, nor are system's."""
-        for field, value in event.args.items():
-            if field in ROLES and isinstance(value, int) and value > MASK_ADDRESS and value not in self.places:
-                self.places[value] = len(self.places)
+        """Meet the accounts that an event names; the system's, of owner 0, are none."""
+        for field in self._named.get((event.contract, event.name), ()):
+            account = event.args[field]
+            if isinstance(account, int) and account >> 96 and account not in self.places:
+                self.places[account] = len(self.places)
 
     def _on_Registry_InstrumentListed(self, _: int, instrument: int) -> None:
         self.listed[instrument] = len(self.listed)

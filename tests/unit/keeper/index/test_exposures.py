@@ -70,6 +70,19 @@ def test_who_is_liquidatable_now_fails_at_once_and_who_never_is_does_not_count(d
     assert found.delta == pytest.approx([2.0], rel=1e-3)
 
 
+def test_who_is_liquidatable_now_does_not_fail_again_farther_off(desk, market):
+    index, screener, view, _ = desk
+    rng = np.random.default_rng(2)
+    signs = 0
+    for _ in range(12):
+        items = [market[1][k].instrument for k in rng.choice(len(market[1]), 6, replace=False)]
+        give(index, screener, [({item: float(rng.standard_normal()) for item in items}, -1e7), ({}, 5.0)])
+        found = exposures(screener, view).values()
+        assert all(not crowd.level.any() for crowd in found)
+        signs += sum(len(crowd.level) for crowd in found)
+    assert signs > 12
+
+
 def test_others_make_no_difference_to_another_underlying(desk):
     index, screener, view, perp = desk
     key = unpack(perp).underlying

@@ -12,7 +12,7 @@ from plimsoll.keeper.index.arrays import AccountArrays
 from plimsoll.keeper.index.bench import drawn_market, made_up
 from plimsoll.keeper.index.follow import AccountIndex
 from plimsoll.keeper.index.generate import generated_log
-from plimsoll.keeper.index.screener import Screener, settled_prices, usable_table
+from plimsoll.keeper.index.screener import Screener, _screened, settled_prices, usable_table
 from plimsoll.keeper.upkeep import settlement_due
 from plimsoll.risk.errors import ModelError
 from plimsoll.risk.probability import Outlook
@@ -70,7 +70,7 @@ def seen(scene, found, counts):
 
 def test_verdicts_are_those_of_the_chain_after_time_passed(scene, tmp_path):
     counts = Counter()
-    for seed in range(12):
+    for seed in range(8):
         with scene.pair.isolated():
             index = scene.index(tmp_path / f"{seed}.db")
             screener = Screener(index)
@@ -99,11 +99,21 @@ def test_near_an_expiry_gains_fade_and_verdicts_hold(generated, ahead):
     pool = index.state.pool_at(late.now)
     held = {a for (_, e), accounts in index.holders.items() if e == expiry for a in accounts}
     assert len(held) > 20
+    arrays = screener.arrays
+    positions, ledgers, slack = screener.books(pool, {}, {})
+    low, _, _ = _screened(usable_table(late), arrays, positions, ledgers, slack, late)
+    faded = 0
     for account in index.accounts():
         words, cash, linear = index.state.held(account, pool)
         margin = assess(words, cash + linear, late)
         if account not in exact:
             assert (margin.equity_haircut < margin.mm) == (account in below)
+        slot = arrays.slot(account)
+        true, least = (margin.equity_haircut - margin.mm) / WAD, low.headroom[slot]
+        assert true >= least - low.bound[slot] - slack[slot]
+        faded += true > least + 1
+        assert account in held or abs(true - least) <= low.bound[slot] + slack[slot]
+    assert (faded > 0) == (ahead < WINDOW)
     assert len(exact) < len(held) / 4  # two bounds say more than that gains fade
     assert not exact or ahead < WINDOW
 
