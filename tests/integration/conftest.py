@@ -1,7 +1,9 @@
 """A deployment by the scripts, on the chain that ape runs inside this process."""
 
+import functools
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,11 @@ with warnings.catch_warnings():  # web3 imports what its own dependency calls ou
     warnings.simplefilter("ignore", DeprecationWarning)
     import web3  # noqa: F401
 
-from scripts import _config  # noqa: E402
+from ape.api.transactions import ReceiptAPI  # noqa: E402
+from eth.vm.forks.prague.state import PragueState  # noqa: E402
+
+from plimsoll.chain import artifacts  # noqa: E402
+from scripts import _chain, _checks, _config, _deployment, first_trade  # noqa: E402
 from scripts._deployment import AddressBook, Deployment, verify  # noqa: E402
 
 
@@ -65,6 +71,21 @@ class Site:
         timelock.schedule(*call, delay, sender=self.proposer)
         self.wait(delay)
         timelock.execute(*call, sender=self.accounts[15])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """A third of what a deployment takes here is spent on nothing that is looked at, so it is left out."""
+    known = functools.cache(artifacts.load)
+    with pytest.MonkeyPatch.context() as patch:
+        # sources that stay as they are for the session need not be hashed at each look
+        for module in (_chain, _checks, _deployment, first_trade):
+            patch.setattr(module, "artifact", known)
+        # ape traces every transaction for lines that contracts print: ours print none
+        patch.setattr(ReceiptAPI, "show_debug_logs", lambda _: None)
+        # the chain writes code of its own anew at each look, and only where it stands already
+        patch.setattr(PragueState, "set_system_contracts", lambda _: None)
+        yield
 
 
 @pytest.fixture
