@@ -276,7 +276,10 @@ class Town:
             One did not.
         """
         hashes = list(hashes)
-        receipts = self.net.ask_many([("eth_getTransactionReceipt", [item]) for item in hashes])
+        return self._good(hashes, self.net.ask_many([("eth_getTransactionReceipt", [item]) for item in hashes]))
+
+    def _good(self, hashes: Sequence[str], receipts: Sequence[Any]) -> list[dict[str, Any]]:
+        """The receipts, all of transactions that went through."""
         bad = [
             item
             for item, receipt in zip(hashes, receipts, strict=True)
@@ -286,7 +289,7 @@ class Town:
             raise SimulationError(
                 f"{len(bad)} of {len(hashes)} of the town's transactions failed, the first: {self._why(bad[0])}"
             )
-        return receipts
+        return list(receipts)
 
     def _why(self, sent: str) -> str:
         """The reason of a transaction that failed: asked again at the block before."""
@@ -433,9 +436,13 @@ class Town:
                     sign(order_digest(order, chain_id, system.exchange.address), key),
                 ]
             sent.append((self.owner, system.exchange, "settle", (*sides, abs(stake.quantity))))
+        first = self.net.head + 1
         hashes = self.send(sent, mine=building)
-        if building:
-            self.check(hashes)
+        if building:  # by blocks: anvil takes a millisecond and more for each receipt that it is asked for alone
+            blocks = range(first, self.net.head + 1)
+            found = [item for k in blocks for item in self.net.ask("eth_getBlockReceipts", hex(k))]
+            known = {item["transactionHash"]: item for item in found}
+            self._good(hashes, [known.get(item) for item in hashes])
         self.accounts += [stake.account for stake in stakes]
         return hashes
 
