@@ -149,7 +149,7 @@ class FakeNode:
             raise Refused(reason)
         return "0x"
 
-    def eth_getBlockByNumber(self, at: str, _full: bool) -> Any:
+    def eth_getBlockByNumber(self, at: str, _full: object) -> Any:
         number = len(self.blocks) - 1 if at == "latest" else int(at, 16)
         if number >= len(self.blocks):
             return None

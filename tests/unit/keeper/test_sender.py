@@ -14,7 +14,6 @@ from plimsoll.chain.node import NodeChain
 from plimsoll.keeper.errors import FeeCapError, SettingsError, SpendingCapError
 from plimsoll.keeper.journal import Journal
 from plimsoll.keeper.sender import CANCELLED, GWEI, Sender, SendingConfig, bumped
-
 from plimsoll.spec.errors import Refused
 
 from .pool import USED, FakeNode
@@ -108,7 +107,7 @@ def test_a_stuck_one_is_replaced_at_its_nonce_by_an_eighth_more(desk):
     assert ticket.receipt is not None
     first, *others = desk.journal.attempts(1)
     assert others
-    assert all(b.max_fee >= bumped(a.max_fee) and b.tip >= bumped(a.tip) for a, b in zip([first, *others], others))
+    assert all(b.max_fee >= bumped(a.max_fee) and b.tip >= bumped(a.tip) for a, b in zip([first, *others], others, strict=False))
     assert len(desk.node.mined()) == 1
 
 
@@ -120,7 +119,7 @@ def test_no_fee_over_the_cap(tmp_path):
         desk.block()
     assert max(attempt.max_fee for attempt in desk.journal.attempts(1)) <= 3 * GWEI
     assert [kind for kind, _ in desk.told] == ["fee-cap"]
-    with pytest.raises(FeeCapError, match="base fee is 100 gwei, sending.max_fee is 3"):
+    with pytest.raises(FeeCapError, match=r"base fee is 100 gwei, sending\.max_fee is 3"):
         desk.submit(b"\x02")
     desk.node.base_fee = GWEI
     desk.block()
@@ -130,7 +129,7 @@ def test_no_fee_over_the_cap(tmp_path):
 def test_no_more_than_a_days_money(tmp_path):
     desk = Desk(tmp_path / "keeper.db", SendingConfig(spend_per_day=USED * 5 * GWEI))
     desk.submit()
-    with pytest.raises(SpendingCapError, match="spend_per_day is 0.00025"):
+    with pytest.raises(SpendingCapError, match=r"spend_per_day is 0\.00025"):
         desk.submit(b"\x02")
     assert desk.states() == ["sent"]
     desk.block()  # what it really cost is less than what it might have
@@ -257,7 +256,7 @@ def test_a_relay_that_is_down_is_passed_over_at_once(tmp_path):
 @pytest.mark.parametrize("step", ["intent", "signed", "sent", "mined"])
 def test_a_process_that_dies_at_any_step_sends_it_at_most_once(desk, step):
     desk.dies_at = step
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit):  # noqa: PT012 - it dies in one of the two
         desk.submit()
         desk.block()
     desk.dies_at = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from plimsoll.keeper.sender import CANCELLED
 from plimsoll.simulate.errors import SimulationError
 
 MAGIC: Final = b"SQLite format 3\0"
@@ -34,7 +35,7 @@ class Entry:
     @property
     def failed(self) -> bool:
         """Whether the journal says that it was mined and reverted; of one that is not final yet the error says so."""
-        return self.state == "failed" or (self.state == "mined" and bool(self.error))
+        return self.state == "failed" or (self.state == "mined" and bool(self.error) and self.error != CANCELLED)
 
     @property
     def under_way(self) -> bool:
@@ -43,8 +44,8 @@ class Entry:
 
     @property
     def on_chain(self) -> bool:
-        """Whether the journal says that it was mined."""
-        return self.state in ON_CHAIN
+        """Whether the journal says that it was mined: what is void was where a transfer of nothing took its place."""
+        return self.state in ON_CHAIN or (self.state == "void" and self.block is not None)
 
 
 def is_database(path: Path) -> bool:
