@@ -8,6 +8,7 @@ judged, for the same code to judge it again.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 import threading
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from plimsoll.market.venues.answers import HOUR, Answer, Candles, Round, dumped
 from plimsoll.market.venues.errors import RecordError
@@ -108,6 +109,20 @@ class _Reader:
         return [json.loads(zlib.decompress(row[0]) if isinstance(row[0], bytes) else row[0]) for row in rows]
 
 
+def _hold(path: Path) -> IO[str]:
+    """A lock beside the file: two that keep rounds in one would each go on with the other's hours."""
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # SQLite's own locks end with any descriptor of its file that is closed, so it is not that file
+        file = path.with_name(f"{path.name}.lock").open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise RecordError(f"record {path}: another process keeps its rounds there") from error
+    return file
+
+
 def _body(item: Answer | Candles) -> str | bytes:
     """The form of an item in the file: text, or where it is long zlib's."""
     text = dumped(item.to_json())
@@ -120,12 +135,26 @@ class Record(_Reader):
     Raises
     ------
     RecordError
-        It cannot be opened, or is another version's.
+        It cannot be opened, is another version's, or another process keeps rounds in it.
     """
 
     def __init__(self, path: Path) -> None:
+        self._held = _hold(path)
+        try:
+            self._open(path)
+        except RecordError:
+            self._held.close()
+            raise
+        self._known: dict[tuple[str, int, str], tuple[Answer | Candles, int]] = {}
+        self._rules: dict[int, tuple[Rules, int]] = {}
+
+    def close(self) -> None:
+        """Let go of the file, for others to keep rounds in."""
+        super().close()
+        self._held.close()
+
+    def _open(self, path: Path) -> None:
         with _named(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(path, check_same_thread=False, timeout=10.0)
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
@@ -137,8 +166,6 @@ class Record(_Reader):
                 connection.close()
                 raise
         super().__init__(path, connection)
-        self._known: dict[tuple[str, int, str], tuple[Answer | Candles, int]] = {}
-        self._rules: dict[int, tuple[Rules, int]] = {}
 
     def append(self, found: Round, rules: Rules, hours: tuple[Hour, ...]) -> None:
         """Keep a round, the rules it was judged by and the hours that it changed; on disk when this returns.

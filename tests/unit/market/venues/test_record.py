@@ -177,6 +177,18 @@ def test_what_is_no_record_is_refused_by_name(tmp_path):
         Record(tmp_path / "folder.db")
 
 
+def test_one_process_at_a_time_keeps_rounds_while_others_replay(tmp_path):
+    played(tmp_path / "v.db", 2)
+    record = Record(tmp_path / "v.db")
+    with pytest.raises(RecordError, match="another process keeps its rounds there"):
+        Record(tmp_path / "v.db")
+    replay = ReplayVenues(tmp_path / "v.db")
+    assert len(list(replay.play(1))) == 2
+    replay.close()
+    record.close()
+    Record(tmp_path / "v.db").close()
+
+
 def test_a_replay_does_not_write(tmp_path):
     played(tmp_path / "v.db", 2)
     replay = ReplayVenues(tmp_path / "v.db")
