@@ -221,3 +221,30 @@ def test_memory_recorder_by_kind():
     recorder.record("a", 1)
     recorder.record("b", 2, x=1)
     assert recorder.of("b") == [{"time": 2, "kind": "b", "x": 1}]
+
+
+def test_the_example_is_right():
+    settings = load_settings(Path(__file__).parents[3] / "docs" / "operations" / "keeper.example.yaml")
+    assert len(settings.node) == 2
+    assert settings.venues.minimum == 3
+    assert settings.journal.parts[-2:] == ("state", "keeper.db")
+    assert settings.keys.poster.account == "plimsoll-poster"
+
+
+def test_one_key_for_two_things_is_refused(world):
+    data = good() | {"keys": {"poster": "POSTER", "signers": ["NODE_0", "NODE_1"], "liquidator": "POSTER"}}
+    with pytest.raises(SettingsError, match=r"keys\.liquidator is keys\.poster"):
+        build_keeper(load_settings(write(world.folder, data)), chain=world.chain, environment=KEYS)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ([], "node: List should have at least 1 item"),
+        (["http://a:1", "http://a:1"], "a node is named twice"),
+        (["http://a:1", "file:///etc"], r"node\.1: String should match"),
+    ],
+)
+def test_nodes_that_are_none(tmp_path, node, message):
+    with pytest.raises(SettingsError, match=message):
+        load_settings(write(tmp_path, good() | {"node": node}))
