@@ -6,7 +6,6 @@ import pytest
 import yaml
 
 from plimsoll import cli
-from plimsoll.cli import doctor as _registered  # noqa: F401 - importing a command adds it to the group
 from plimsoll.keeper.doctor import FAIL, OK, WARN, Finding
 
 NO_NODE = "http://127.0.0.1:1/v3/4f1d9c2ab87e4d5fa0c1"
