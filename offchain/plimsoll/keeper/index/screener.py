@@ -155,12 +155,8 @@ class Screener:
             Final prices of expiries that have one [wad], as `settled_prices` reads them. Who holds an expiry that is
             missing here is no worse off than EXACT.
         outlook
-            Of the market, its underlyings those that have a row; None: the order is by headroom over MM.
-
-        Raises
-        ------
-        ModelError
-            The outlook is of other underlyings.
+            Of the market, its underlyings those that have a row; None, or one of fewer or more underlyings than can be
+            screened now (a feed that dies must not stop this): the order is by headroom over MM.
         """
         with self.index.lock:
             self.refresh()
@@ -286,7 +282,7 @@ class Screener:
             found.verdict[chosen],
         )
         order: IntArray = chosen[worst_first(part)]
-        if outlook is None or table is None:
+        if outlook is None or table is None or len(outlook.curves) != len(table.market):
             return order
         first, rest = order[: self.weighed], order[self.weighed :]
         likely = likeliest_first(probabilities(table, books, found, first, outlook), found.headroom[first])
