@@ -56,12 +56,10 @@ def test_everybody_is_there_and_well_funded(town):
 def test_an_index_moves_in_the_next_block(town):
     before = town.net.head
     hashes = town.move({underlying_of(1): 101.0})
-    town.net.wait(2)
-    (receipt,) = town.check(hashes)
-    assert int(receipt["blockNumber"], 16) - before in {1, 2}
+    (receipt,) = town.settle(hashes)
+    assert 1 <= int(receipt["blockNumber"], 16) - before <= 3
     assert town.system.feed.call("price", underlying_of(1))[0] == 101 * WAD
-    town.move({underlying_of(1): 100.0})
-    town.net.wait(2)
+    town.settle(town.move({underlying_of(1): 100.0}))
 
 
 def test_who_was_opened_to_break_breaks_and_a_town_without_a_keeper_misses_it(town):
@@ -72,9 +70,8 @@ def test_who_was_opened_to_break_breaks_and_a_town_without_a_keeper_misses_it(to
     victims = [town.doomed(underlying, size, 0.07, equity) for size, equity in ((10.0, -0.001), (10.0, 0.01))]
     other_side = town.doomed(underlying, -10.0, 0.07, 0.02)
     hashes = town.open([*victims, other_side])
-    town.net.wait(2)
-    town.check(hashes)
-    town.move({underlying: town.prices[underlying] * 0.93})
+    town.settle(hashes)
+    town.settle(town.move({underlying: town.prices[underlying] * 0.93}))
     town.net.wait(checks.WITHIN + 4)
     watch = Watch(town.net, town.system, [town.poster], first)
     watch.accounts.update(town.accounts)
@@ -90,8 +87,7 @@ def test_who_was_opened_to_break_breaks_and_a_town_without_a_keeper_misses_it(to
     assert len(missed) == 2
     assert checks.missed(watch.stands, [(first, town.net.head)]) == []
     assert watch.mined == []
-    town.move({underlying: 100.0})
-    town.net.wait(2)
+    town.settle(town.move({underlying: 100.0}))
 
 
 def test_a_fall_within_initial_margin_breaks_nobody(town):
@@ -103,13 +99,13 @@ def test_a_reorganisation_takes_back_what_was_in_the_last_blocks(town):
     net = town.net
     before = nonce_of(town, town.poster)
     sent = net.ask("eth_sendRawTransaction", transfer("poster", before, 3 * BASE_FEE))
-    net.wait(2)
+    net.wait(10, lambda: nonce_of(town, town.poster) == before + 1)
     assert nonce_of(town, town.poster) == before + 1
-    kept = net.head - 5
+    kept = net.head - 12
     hashed = net.ask("eth_getBlockByNumber", hex(kept), False)["hash"]
     lost = int(net.ask("eth_getTransactionReceipt", sent)["blockNumber"], 16)
     was = net.ask("eth_getBlockByNumber", hex(lost), False)["hash"]
-    net.reorganise(3)
+    net.reorganise(net.head - lost + 1)
     assert net.head >= lost
     assert nonce_of(town, town.poster) == before
     assert net.ask("eth_getTransactionReceipt", sent) is None
@@ -129,7 +125,7 @@ def test_a_stranded_transaction_stays_until_it_is_replaced(town):
     assert nonce_of(town, town.liquidator) == before
     assert nonce_of(town, town.liquidator, "pending") == before + 1
     net.ask("eth_sendRawTransaction", transfer("liquidator", before, 4 * BASE_FEE, value=1))
-    net.wait(2)
+    net.wait(10, lambda: nonce_of(town, town.liquidator) == before + 1)
     assert nonce_of(town, town.liquidator) == before + 1
     assert net.ask("eth_getTransactionByHash", stuck) is None
 
@@ -168,7 +164,7 @@ def test_a_clock_goes_ahead_and_comes_back_without_going_back(town):
 
 def test_failed_transactions_of_the_town_are_told_with_their_reason(town):
     hashes = town.send([(town.owner, town.system.liquidator, "call", (town.accounts[0],))])
-    town.net.wait(2)
+    town.net.wait(3)
     with pytest.raises(SimulationError, match=r"1 of 1 .* not under the call line"):
         town.check(hashes)
 

@@ -115,9 +115,7 @@ class Course:
         town.look()
         underlying, size, gap = town.underlyings[0], 10.0 if down else -10.0, -GAP if down else GAP
         victims = [town.doomed(underlying, size, GAP, equity) for equity in (SHALLOW, THIN) for _ in range(EACH)]
-        opened = town.open(victims)
-        town.net.wait(2)
-        town.check(opened)
+        town.settle(town.open(victims))
         self.broken += [victim.account for victim in victims]
         price = town.prices[underlying]
         watch = Watch(town.net, town.system, [], town.net.head)
@@ -150,7 +148,7 @@ class Course:
         watch = Watch(town.net, town.system, [], self.first)
         watch.accounts.update(self.broken)
         watch.read(town.net.head)
-        at = [int(receipt["blockNumber"], 16) for receipt in town.check(self.moved)]
+        at = [int(receipt["blockNumber"], 16) for receipt in town.settle(self.moved)]
         posts = sorted(block for block, _, ok in watch.posts if ok)
         waits = [next((block - moved for block in posts if block > moved), None) for moved in at]
         # a report after the next move is that one's

@@ -117,9 +117,7 @@ class Story:
         town.look()
         underlying = town.underlyings[0]
         stakes = [town.doomed(underlying, SIZE, fall, 0.0) for fall in FALLS]
-        hashes = town.open(stakes)
-        town.net.wait(2)
-        town.check(hashes)
+        town.settle(town.open(stakes))
         for stake, fall in zip(stakes, FALLS, strict=True):
             self.names[stake.account] = f"account that breaks at {-fall:.1%}"
         self.at_risk = [stake.account for stake in stakes]

@@ -278,6 +278,12 @@ class Town:
         hashes = list(hashes)
         return self._good(hashes, self.net.ask_many([("eth_getTransactionReceipt", [item]) for item in hashes]))
 
+    def settle(self, hashes: Sequence[str], blocks: int = 10) -> list[dict[str, Any]]:
+        """As `check`, once all are mined; at most so many blocks are waited for."""
+        asked = [("eth_getTransactionReceipt", [item]) for item in hashes]
+        self.net.wait(blocks, lambda: all(self.net.ask_many(asked)))
+        return self.check(hashes)
+
     def _good(self, hashes: Sequence[str], receipts: Sequence[Any]) -> list[dict[str, Any]]:
         """The receipts, all of transactions that went through."""
         bad = [
