@@ -28,6 +28,7 @@ from plimsoll.keeper.lookout import Lookout
 from plimsoll.keeper.loop import Keeper, LoopConfig, Round
 from plimsoll.keeper.metrics import Metrics
 from plimsoll.keeper.outbox import Outbox, QueuedOutbox
+from plimsoll.keeper.outlook import Lookahead
 from plimsoll.keeper.poster import LocalKeys, Poster, Signing, quorum_of
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.runner import Runner
@@ -230,7 +231,8 @@ def build_service(
     if keeper.agent is not None or keeper.upkeep is not None:
         index = AccountIndex.of(system, settings.index, _first_block(settings), recorder=recorder)
         extra = settings.liquidation.accounts if settings.liquidation else ()
-        lookout = Lookout(system, index, ChainReader(system, keeper.reader.expiries), extra)
+        lookahead = Lookahead(keeper.source)
+        lookout = Lookout(system, index, ChainReader(system, keeper.reader.expiries), extra, lookahead)
         keeper.accounts = lookout.everyone
         if keeper.upkeep is not None:
             keeper.upkeep.holders = index.holders
