@@ -22,9 +22,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import Annotated, Any, Final, NamedTuple
 
-from eth_utils.address import is_checksum_address, is_hex_address
+from eth_utils.address import is_checksum_address
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from plimsoll.keeper.errors import KeeperError
@@ -35,8 +36,11 @@ from plimsoll.spec.wad import MAX_QUANTITY
 
 MAX_LINE: Final = 8_192  # bytes; a signature of the most bytes that the contract takes is a quarter of it
 MAX_FILE: Final = 64 * 2**20  # bytes; some hundred thousand orders
+AT_ONCE: Final = 500  # new lines checked in one go, a millisecond each: what calls and liquidates waits for it
 SUFFIXES: Final = frozenset({".json", ".jsonl"})
 _WHOLE: Final = re.compile(r"-?[0-9]{1,78}|0x[0-9a-fA-F]{1,64}")
+_UNREAD: Final = (0, 0, 0)  # stamp of what is to be read again
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _HEX: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
@@ -53,10 +57,10 @@ def _whole(given: Any) -> int:
 
 
 def _address(given: Any) -> str:
-    if isinstance(given, str) and is_hex_address(given):
-        digits = given.removeprefix("0x")
+    if isinstance(given, str) and _ADDRESS.fullmatch(given):
+        digits = given[2:]
         if digits in {digits.lower(), digits.upper()} or is_checksum_address(given):
-            return "0x" + digits.lower()
+            return given.lower()
     raise ValueError("an address is right; where it has capitals, with those of its checksum")
 
 
@@ -189,9 +193,10 @@ class OrderFiles:
         self.orders: dict[bytes, SignedOrder] = {}  # by digest
         self._files: dict[str, _Read] = {}
         self._unreadable: dict[str, str] = {}
+        self._checked = 0  # new lines in this refresh
 
     def refresh(self) -> list[BadLine]:
-        """Bring `orders` up to date.
+        """Bring `orders` up to date, by `AT_ONCE` new lines at most; the next call goes on with the rest.
 
         Returns
         -------
@@ -205,6 +210,7 @@ class OrderFiles:
         """
         bad: list[BadLine] = []
         files: dict[str, _Read] = {}
+        self._checked = 0
         unreadable: dict[str, str] = {}
         try:
             paths = self._paths()
@@ -239,9 +245,11 @@ class OrderFiles:
         """A file's lines; those that were read before are not looked at again."""
         about = path.stat()
         stamp = about.st_ino, about.st_size, about.st_mtime_ns
-        before = self._files.get(path.name, _Read((0, 0, 0), {}))
+        before = self._files.get(path.name, _Read(_UNREAD, {}))
         if before.stamp == stamp:
             return before
+        if not S_ISREG(about.st_mode):
+            raise OSError("no file")  # to open a pipe would wait for who writes to it
         if about.st_size > MAX_FILE:
             raise OSError(f"{about.st_size} bytes; {MAX_FILE} at most are right")
         found: dict[bytes, SignedOrder | None] = {}
@@ -252,6 +260,10 @@ class OrderFiles:
             if key in before.lines:
                 found[key] = before.lines[key]
                 continue
+            if self._checked == AT_ONCE:
+                stamp = _UNREAD
+                continue
+            self._checked += 1
             try:
                 found[key] = parse_line(raw, self.chain_id, self.venue, self.is_contract)
             except OrderLineError as error:

@@ -273,20 +273,27 @@ class StandingAgent:
         return bool(self.system.chain.code(address))
 
     def _sweep(self, now: int) -> None:
-        """Every so often, and where orders came or went: which are over."""
+        """Which orders are over: of new ones at once, of all every so often."""
         at, before = self._swept
         orders = self.files.orders
-        if now - at < SWEEP and before is orders:
+        if is_full := now - at >= SWEEP:
+            asked = dict(orders)
+            self._paused = {key: until for key, until in self._paused.items() if until > now}
+        elif before is orders:
             return
+        else:
+            asked = {key: signed for key, signed in orders.items() if key not in before}
         venue = self.system.standing
-        asked = [
-            request
-            for signed in orders.values()
-            for request in (venue.request("filled", signed.digest), venue.request("floor", signed.order.account))
-        ]
-        answers = batch(self.system.chain, asked)
-        over: dict[bytes, str] = {}
-        for k, (key, signed) in enumerate(orders.items()):
+        answers = batch(
+            self.system.chain,
+            [
+                request
+                for signed in asked.values()
+                for request in (venue.request("filled", signed.digest), venue.request("floor", signed.order.account))
+            ],
+        )
+        over = {} if is_full else {key: why for key, why in self.over.items() if key in orders}
+        for k, (key, signed) in enumerate(asked.items()):
             why = over_because(signed.order, answers[2 * k], answers[2 * k + 1], now)
             if why is None:
                 continue
@@ -295,8 +302,7 @@ class StandingAgent:
                 self.recorder.record(f"{PURPOSE}-over", now, **_about(signed), why=why)
         self.over = over
         self._told = (self._told | over.keys()) & orders.keys()
-        self._paused = {key: until for key, until in self._paused.items() if until > now}
-        self._swept = now, orders
+        self._swept = (now if is_full else at), orders
 
     def _due(self, accounts: Collection[int] | None, now: int) -> list[SignedOrder]:
         """Orders of called accounts that are not known to be over, and of which nothing is under way."""
@@ -314,6 +320,8 @@ class StandingAgent:
             and hex(signed.order.account) not in waiting
             and (accounts is None or signed.order.account in accounts)
         ]
+        if not live:
+            return []
         called = self._called(list(dict.fromkeys(signed.order.account for signed in live)))
         return [signed for signed in live if signed.order.account in called]
 
@@ -355,10 +363,13 @@ class StandingAgent:
         for k, signed in enumerate(due):
             filled, floor, held, allowance = answers[4 * k : 4 * k + 4]
             order, at = signed.order, terms[signed.order.instrument]
-            if over_because(order, filled, floor, now) or allowance[0] < now or isinstance(held, Refused):
+            if over_because(order, filled, floor, now):
                 continue
-            if isinstance(at, Refused):
-                self._refused(signed, at.reason)
+            if allowance[0] < now:
+                self._refused(signed, "its account does not allow the venue")
+                continue
+            if isinstance(at, Refused) or isinstance(held, Refused):
+                self._refused(signed, (at if isinstance(at, Refused) else held).reason)
                 continue
             quantity = most_of(order, Room(abs(order.quantity) - filled, held, allowance[1]), at, self.config.max_value)
             profit = profit_of(order, quantity, at)

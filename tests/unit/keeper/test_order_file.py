@@ -79,6 +79,8 @@ class _nothing:  # noqa: N801 - stands where pytest.raises stands
         ({"signer": "0x" + "00" * 20}, "signature: not that of"),
         ({"signer": "alice"}, "order.signer: an address"),
         ({"signer": OWNER.address.swapcase().replace("0X", "0x")}, "order.signer: an address"),
+        ({"signer": "0X" + OWNER.address[2:]}, "order.signer: an address"),
+        ({"signer": OWNER.address[2:]}, "order.signer: an address"),
         ({"account": -1}, "order.account"),
         ({"account": 1.0}, "order.account: a whole number"),
         ({"account": True}, "order.account: a whole number"),
@@ -223,6 +225,22 @@ def test_what_cannot_be_read_for_now_stands(tmp_path):
     path.mkdir()  # a folder in its place cannot be read as a file
     (bad,) = found.refresh()
     assert (bad.file, bad.line, nonces(found)) == ("a.json", 0, [1])
+
+
+def test_many_lines_are_checked_a_part_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(order_file, "AT_ONCE", 2)
+    (tmp_path / "a.json").write_text("bad\n" + text(order(1), order(2)))
+    (tmp_path / "b.json").write_text(text(order(3)))
+    found = files(tmp_path)
+    assert ([bad.line for bad in found.refresh()], nonces(found)) == ([1], [1])
+    assert (found.refresh(), nonces(found)) == ([], [1, 2, 3])
+    assert (found.refresh(), nonces(found)) == ([], [1, 2, 3])
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "orders.json")
+    (bad,) = files(tmp_path).refresh()
+    assert (bad.file, bad.line) == ("orders.json", 0)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):

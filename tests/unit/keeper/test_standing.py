@@ -276,6 +276,37 @@ def test_orders_that_are_over_are_left_and_said_to_be_once(desk):
     assert [line["why"] for line in desk.world.recorder.of("standing-over")][3:] == ["filled"]
 
 
+def test_what_a_reorganisation_takes_back_is_due_again(desk):
+    desk.hand_in(order := desk.order())
+    desk.call()
+    chain, agent = desk.world.chain, desk.agent()
+    mark = chain.snapshot()
+    desk.cancel(order)
+    assert agent.round() == []
+    assert list(agent.over) == [desk.digest(order)]
+    chain.revert(mark)
+    assert agent.round() == []
+    chain.advance(SWEEP)
+    (done,) = agent.round()
+    assert done.error is None
+
+
+def test_only_new_orders_are_asked_for_between_two_sweeps(desk, monkeypatch):
+    desk.hand_in(desk.order(), desk.order())
+    agent = desk.agent()
+    agent.plan()
+    desk.hand_in(desk.order())
+    chain, asked = desk.world.chain, []
+    call_many = chain.call_many
+    monkeypatch.setattr(chain, "call_many", lambda calls: asked.extend(calls) or call_many(calls))
+    agent.plan()
+    assert sum(call.to == desk.world.system.standing.address for call in asked) == 2
+    chain.advance(SWEEP)
+    asked.clear()
+    agent.plan()
+    assert sum(call.to == desk.world.system.standing.address for call in asked) == 6
+
+
 def test_cancelled_between_two_sweeps(desk):
     desk.hand_in(order := desk.order())
     agent = desk.agent()
@@ -357,7 +388,8 @@ def test_an_account_that_does_not_allow_the_venue_is_left(desk):
     desk.hand_in(desk.order())
     desk.call()
     assert desk.agent().round() == []
-    assert "standing-failed" not in desk.world.kinds()
+    (line,) = desk.world.recorder.of("standing-failed")
+    assert line["error"] == "its account does not allow the venue"
 
 
 def test_a_taker_that_does_not_allow_the_venue_is_told_so_once(desk):
