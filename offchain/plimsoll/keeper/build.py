@@ -236,6 +236,7 @@ def build_service(
         keeper.accounts = lookout.everyone
         if keeper.upkeep is not None:
             keeper.upkeep.holders = index.holders
+            keeper.upkeep.unsettled = partial(lookout.unsettled, keeper.upkeep.config.least)
     board = StatusBoard(chain_id=chain.chain_id)
     due = lookout.due if lookout is not None and keeper.agent is not None else None
     interval = settings.loop.interval

@@ -81,6 +81,10 @@ class Lookout:
         self.last = self.screener.screen(held.view, settled_prices(self.system, series, held.time), self.outlook(held))
         return list(dict.fromkeys([*self.last.order, *self.extra]))
 
+    def unsettled(self, least: int) -> list[int]:
+        """Accounts whose profit or loss of perps and futures is `least` [wad] or more, losses first."""
+        return self.screener.unsettled(self.reader.read().view, least)
+
     def _verify(self) -> None:
         if self.index.head - self._verified < VERIFY_EVERY:
             return

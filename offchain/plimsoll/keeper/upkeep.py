@@ -15,7 +15,7 @@ Deciding is a pure function of numbers (`note_due`, `touch_due`, `bucket_due`, `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -143,6 +143,7 @@ class Upkeep:
         self.config = config or UpkeepConfig()
         self.outbox = outbox or DirectOutbox()
         self._sent: list[tuple[Chore, Ticket]] = []  # and not known yet what came of it
+        self.unsettled: Callable[[], Sequence[int]] | None = None  # whom alone to ask about settling; None: everyone
         self._looked = 0  # when money was looked at last [unix s]
         self._lag: int | None = None
         self._breakers: Contract | None = None  # loading an artifact looks at every source
@@ -154,7 +155,8 @@ class Upkeep:
         now = self.system.chain.now
         if now - self._looked >= self.config.every:
             self._looked = now
-            chores += [*self._settlements(accounts), *self._income()]
+            asked = accounts if self.unsettled is None else self.unsettled()
+            chores += [*self._settlements(asked), *self._income()]
         busy = self.outbox.busy(self.sender)
         return [chore for chore in chores if (chore.name, chore.ref) not in busy]
 

@@ -134,3 +134,17 @@ def test_too_short_a_history():
     history = History(DAY * np.arange(20), np.full(20, 100.0), DAY)
     with pytest.raises(TooFewObservationsError):
         paths_of([Market(UNDERLYING, 100.0, history, (PERP,))])
+
+
+def test_settling_asks_those_alone_who_have_something_to_settle(town):
+    found = lookout_of(town)
+    town.index(90.0)
+    found.everyone()
+    asked = found.unsettled(100 * 10**18)
+    assert set(town.traders) <= set(asked)
+    assert found.unsettled(10**6 * 10**18) == []
+    upkeep = town.upkeep(least=100 * 10**18)
+    upkeep.unsettled = lambda: asked[:1]
+    settled = [chore.args[0] for chore in upkeep.plan([]) if chore.name == "settle"]
+    assert set(settled) <= {asked[0], int(town.system.fund.address, 16) << 96}
+    assert settled
