@@ -48,7 +48,7 @@ class Devnet:
                 *(find_anvil(), "--silent", "--port", str(self.port), "--chain-id", str(CHAIN_ID)),
                 # prague's successor caps a transaction's gas below what a large post may take
                 *("--hardfork", "cancun", "--gas-limit", str(LOADING), "--base-fee", str(BASE_FEE)),
-                *("--max-persisted-states", str(HELD_STATES)),
+                *("--max-persisted-states", str(HELD_STATES), "--cache-path", str(stage.folder / "states")),
             ],
         )
         self._program.start()
