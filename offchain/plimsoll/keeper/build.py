@@ -246,6 +246,7 @@ def build_service(
     quorum = int(system.oracle.call("quorum"))
     minimum = settings.venues.minimum if settings.venues else LIVE_MINIMUM
     limits = settings.alerts.limits if settings.alerts else None
+    keeper.metrics.watch(board, limits)
     port = settings.metrics_port
     return Service(
         runner,

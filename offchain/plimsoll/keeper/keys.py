@@ -17,6 +17,7 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.logs import SECRETS
 
 DATA_FOLDER: Final = "APE_DATA_FOLDER"  # as ape knows it
 
@@ -25,6 +26,12 @@ def accounts_folder(environment: Mapping[str, str] | None = None) -> Path:
     """Where ape keeps its accounts."""
     found = (os.environ if environment is None else environment).get(DATA_FOLDER)
     return (Path(found) if found else Path.home() / ".ape") / "accounts"
+
+
+def known(secret: str) -> str:
+    """A secret, from now on blacked out wherever it would be written."""
+    SECRETS.know(secret)
+    return secret
 
 
 def passphrase_from(variable: str, environment: Mapping[str, str] | None = None) -> str:
@@ -37,14 +44,14 @@ def passphrase_from(variable: str, environment: Mapping[str, str] | None = None)
     """
     values = os.environ if environment is None else environment
     if variable in values:
-        return values[variable]
+        return known(values[variable])
     at = values.get(f"{variable}_FILE")
     if at is None:
         raise SettingsError(
             f"environment variable {variable} is not set; it should hold a passphrase, or {variable}_FILE name a file"
         )
     try:
-        return Path(at).read_text(encoding="utf-8").partition("\n")[0]
+        return known(Path(at).read_text(encoding="utf-8").partition("\n")[0])
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{variable}_FILE: {at}: {error}") from error
 
@@ -67,7 +74,7 @@ def key_from(variable: str, environment: Mapping[str, str] | None = None) -> str
         good = False
     if not good:
         raise SettingsError(f"environment variable {variable} holds no private key of 64 hexadecimal digits")
-    return digits
+    return known(digits)
 
 
 def key_of_keystore(alias: str, passphrase: str, folder: Path) -> str:
@@ -86,7 +93,7 @@ def key_of_keystore(alias: str, passphrase: str, folder: Path) -> str:
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"keystore account {alias}: {path} is no keystore file") from error
     try:
-        return bytes(Account.decrypt(found, passphrase)).hex()
+        return known(bytes(Account.decrypt(found, passphrase)).hex())
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
         why = "the passphrase is not its own" if "MAC" in str(error) else "it is no keystore file of version 3"
         raise SettingsError(f"keystore account {alias}: {why}") from None

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from plimsoll.keeper.alerts import Watchman, Webhook
+from plimsoll.keeper.alerts import RULES, Watchman, Webhook, firing
 from plimsoll.keeper.index.follow import AccountIndex
 from plimsoll.keeper.live import LiveSource
 from plimsoll.keeper.loop import Round
@@ -98,7 +98,9 @@ class Service:
 
     def _looked(self, problem: str | None) -> None:
         self.teller.look(problem)
-        self.notifier.beat(problem or "")
+        hung = firing(self.board.current(), self.watchman.limits, [rule for rule in RULES if rule.name == "loop-hung"])
+        if not hung:  # systemd restarts what hangs, in whichever thread
+            self.notifier.beat(problem or "")
 
 
 def _wait_for_prices(source: LiveSource) -> None:

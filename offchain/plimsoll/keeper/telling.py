@@ -37,6 +37,7 @@ from plimsoll.keeper.status import (
 )
 from plimsoll.market.aggregate import LIVE_MINIMUM
 from plimsoll.nodes.proposer import Peers
+from plimsoll.risk.signing import address_of
 from plimsoll.spec.margin import Assessment, State, state_of
 from plimsoll.spec.wad import WAD
 
@@ -182,8 +183,14 @@ class Teller:
             if isinstance(signing, Peers):
                 self.board.update(
                     signers=[
-                        SignerStatus(peer, not error, int(last_answer), error)
-                        for peer, (last_answer, error) in ((p, signing.heard.get(p, (0.0, ""))) for p in signing.peers)
+                        # keys that are here count beside the peers, and always answer
+                        *(SignerStatus(f"key {address_of(key)}", ok=True) for key in signing.keys),
+                        *(
+                            SignerStatus(peer, not error, int(last_answer), error)
+                            for peer, (last_answer, error) in (
+                                (p, signing.heard.get(p, (0.0, ""))) for p in signing.peers
+                            )
+                        ),
                     ]
                 )
         if isinstance(keeper.source, LiveSource):

@@ -7,28 +7,15 @@ of whoever asks, but a port that only the other nodes reach keeps strangers from
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 import time
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
+from plimsoll.nodes.bounded import SECONDS, BoundedHandler, BoundedServer
 from plimsoll.nodes.errors import WireError
 from plimsoll.nodes.wire import MAX_PROPOSAL, Answer, Proposal
-
-AT_ONCE: Final = 16  # connections; each takes a thread
-SECONDS: Final = 5.0  # to send a request whole, and to take the answer
-LONGEST: Final = 3  # times that, for all of a connection: who sends a byte now and then is cut off
-
-
-def _cut(connection: socket.socket) -> None:
-    """End a connection that another thread reads from."""
-    with contextlib.suppress(OSError):  # it ended by itself
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class Signer(Protocol):
@@ -43,7 +30,7 @@ class Signer(Protocol):
         """Keep a line in the journal."""
 
 
-class Service(ThreadingHTTPServer):
+class Service(BoundedServer):
     """The server of one signer; `start` it in a thread, or `serve_forever`.
 
     Parameters
@@ -61,65 +48,20 @@ class Service(ThreadingHTTPServer):
         The port cannot be had.
     """
 
-    daemon_threads = True
-    request_queue_size = AT_ONCE
-
     def __init__(self, signer: Signer, host: str = "127.0.0.1", port: int = 0, seconds: float = SECONDS) -> None:
         self.signer = signer
-        self.seconds = seconds
         self.registry = CollectorRegistry()
         self.requests = Counter("plimsoll_node_requests", "Requests by outcome", ["outcome"], registry=self.registry)
-        self._room = threading.BoundedSemaphore(AT_ONCE)
-        super().__init__((host, port), _Handler)
+        super().__init__(_Handler, host, port, seconds)
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
-
-    def start(self) -> threading.Thread:
-        """Serve in a thread of this process, until `shutdown`."""
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        return thread
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for a connection, where there is room for one more."""
-        if not self._room.acquire(blocking=False):
-            self.requests.labels("crowded").inc()
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """As the base class; then give the room back, at the latest when the connection has had its time."""
-        ends = threading.Timer(LONGEST * self.seconds, _cut, [request])
-        ends.daemon = True
-        ends.start()
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            ends.cancel()
-            self._room.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that broke is counted, no more: the base class would print a traceback."""
-        del request, client_address
-        self.requests.labels("broken").inc()
+    def met(self, outcome: str) -> None:
+        """Count a connection that came to nothing."""
+        self.requests.labels(outcome).inc()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection, one request."""
-
+class _Handler(BoundedHandler):
     server: Service
-    protocol_version = "HTTP/1.0"  # a connection a request: nobody keeps a thread
     server_version = "plimsoll-node"
-    sys_version = ""
-
-    def setup(self) -> None:
-        """Set the time-out of every read and write."""
-        super().setup()
-        self.connection.settimeout(self.server.seconds)
 
     def do_POST(self) -> None:
         """Answer a proposal."""
@@ -185,20 +127,13 @@ class _Handler(BaseHTTPRequestHandler):
         outcome = {HTTPStatus.OK: "signed", HTTPStatus.CONFLICT: "refused"}.get(status, "failed")
         if self.command == "POST":
             self.server.requests.labels(outcome).inc()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.write(status, body, kind)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the base class refuses: a line of JSON too, and nothing of its own about who runs here."""
         del explain
         status = HTTPStatus(code)
         self._send(status, Answer(error=(message or status.phrase)[:200]))
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        """Nothing on standard error: what matters is in the journal."""
 
 
 class _TooLargeError(WireError):

@@ -145,6 +145,7 @@ def test_settling_asks_those_alone_who_have_something_to_settle(town):
     assert found.unsettled(10**6 * 10**18) == []
     upkeep = town.upkeep(least=100 * 10**18)
     upkeep.unsettled = lambda: asked[:1]
+    town.chain.advance(86_400)
     settled = [chore.args[0] for chore in upkeep.plan([]) if chore.name == "settle"]
     assert set(settled) <= {asked[0], int(town.system.fund.address, 16) << 96}
     assert settled

@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from plimsoll.nodes.bounded import AT_ONCE
 from plimsoll.nodes.proposer import ask
-from plimsoll.nodes.service import AT_ONCE, Service
+from plimsoll.nodes.service import Service
 from plimsoll.nodes.wire import MAX_PROPOSAL, Answer
 from plimsoll.risk.signing import recover
 from plimsoll.spec.report import digest
