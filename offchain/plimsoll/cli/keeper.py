@@ -40,7 +40,11 @@ def keeper(settings: Path, *, once: bool, dry_run: bool, urgent: bool, as_json: 
     set_up("warning" if once else "info")
     try:
         service = build_service(
-            found, dry_run=dry_run, urgent=urgent, on_round=lambda done: None if once else _tell(done, as_json=as_json)
+            found,
+            dry_run=dry_run,
+            urgent=urgent,
+            serves=not once,
+            on_round=lambda done: None if once else _tell(done, as_json=as_json),
         )
     except OSError as error:
         raise InputError(f"metrics_port {found.metrics_port}: {error.strerror or error}") from error

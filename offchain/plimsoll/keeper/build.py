@@ -190,6 +190,7 @@ def build_service(
     *,
     dry_run: bool = False,
     urgent: bool = False,
+    serves: bool = True,
     environment: Mapping[str, str] | None = None,
     on_round: Callable[[Round], object] = lambda _: None,
 ) -> Service:
@@ -199,6 +200,8 @@ def build_service(
     ----------
     settings, dry_run, urgent, environment
         As `build_keeper`.
+    serves
+        Whether `metrics_port` is opened, where there is one.
     on_round
         Told of each round.
 
@@ -247,7 +250,7 @@ def build_service(
     minimum = settings.venues.minimum if settings.venues else LIVE_MINIMUM
     limits = settings.alerts.limits if settings.alerts else None
     keeper.metrics.watch(board, limits)
-    port = settings.metrics_port
+    port = settings.metrics_port if serves else None
     return Service(
         runner,
         board,
