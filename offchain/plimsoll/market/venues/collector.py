@@ -1,9 +1,9 @@
 """Collector: a thread a source, a round a few seconds, and nothing that any source does to it.
 
 Each source is asked by a thread of its own, which keeps its last good answer. A round takes what there is, waits for
-nobody, judges it (`rules`), adds it to the hours, and is on disk before it is the latest. A source that errs is asked
-less often, up to `SLOWEST` times its interval; one that does not come back from being asked within `OVERDUE` deadlines
-is left to its thread and asked by a new one, `LEFT` times at most.
+nobody, judges it (`rules`), adds it to the hours and writes it down. A source that errs again and again is asked less
+often; one that does not come back from being asked within `OVERDUE` deadlines is left to its thread and asked by a new
+one, `LEFT` times at most.
 
 What a source raises ends in its row, whatever it is; what the disk raises ends in `trouble`, and the rounds go on.
 """
@@ -20,12 +20,14 @@ from typing import Final, Protocol
 
 from plimsoll.market.errors import MarketError
 from plimsoll.market.venues.answers import HOUR, PRICING, Answer, Candles, Kind, Round
-from plimsoll.market.venues.errors import VenueSettingError
+from plimsoll.market.venues.errors import VenueBusyError, VenueSettingError
 from plimsoll.market.venues.hours import Tape
 from plimsoll.market.venues.record import Record
 from plimsoll.market.venues.rules import Consolidated, Rules, SourceRow
 
-SLOWEST: Final = 8
+SLOWEST: Final = 8  # times its interval, for a source that says it is asked too often
+SLOWER: Final = 4  # and for one that errs: it should be back soon after it is well
+PATIENT: Final = 2  # failures that change nothing
 OVERDUE: Final = 4
 LEFT: Final = 3
 REFILL: Final = 900  # [s] before hours that could not be filled are asked for again
@@ -58,13 +60,17 @@ class Venue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What is known of a source: its last good answer, its hours, what is wrong now, failures in a row and in all."""
+    """What is known of a source: its last good answer, its hours, what is wrong now, failures in a row and in all.
+
+    `busy`: it says that it is asked too often.
+    """
 
     answer: Answer | None = None
     candles: Candles | None = None
     trouble: str = ""
     failures: int = 0
     failed: int = 0
+    busy: bool = False
 
 
 class Poller:
@@ -139,7 +145,7 @@ class Poller:
         with self._lock:
             if mine != self._number:
                 return
-            self._state = replace(self._state, answer=answer, trouble="", failures=0)
+            self._state = replace(self._state, answer=answer, trouble="", failures=0, busy=False)
             self._began = None if wanted is None else clock.monotonic()
         if wanted is not None:
             self._ask_hours(mine, venue, wanted)
@@ -160,7 +166,13 @@ class Poller:
             if mine != self._number:
                 return
             state = self._state
-            self._state = replace(state, trouble=text[:300], failures=state.failures + 1, failed=state.failed + 1)
+            self._state = replace(
+                state,
+                trouble=text[:300],
+                failures=state.failures + 1,
+                failed=state.failed + 1,
+                busy=isinstance(error, VenueBusyError),
+            )
             self._began = None
         if state.failures == 0:
             log.warning("%s: %s", self.name, text[:300])
@@ -168,7 +180,10 @@ class Poller:
     @property
     def pause(self) -> float:
         """Until it is asked again [s]: longer while it errs."""
-        return self.every * min(SLOWEST, 2.0 ** min(self.state.failures, 10))
+        state = self.state
+        if state.busy:
+            return self.every * SLOWEST
+        return self.every * min(SLOWER, 2.0 ** max(0, min(state.failures, 10) - PATIENT))
 
     def start(self) -> None:
         """Ask in a thread until `stop`."""

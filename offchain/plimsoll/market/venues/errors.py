@@ -4,6 +4,7 @@ MarketError
 +-- VenueError
     +-- VenueSettingError   an exchange, a symbol or a limit that cannot be meant
     +-- VenueDownError      no answer: refused, timed out, too slow, too long, turned away
+    |   +-- VenueBusyError      asked too often, it says
     +-- VenueAnswerError    an answer that cannot be used
     +-- RecordError         rounds that cannot be written or read
 """
@@ -23,6 +24,10 @@ class VenueSettingError(VenueError):
 
 class VenueDownError(VenueError):
     """No answer: refused, timed out, too slow, too long, turned away."""
+
+
+class VenueBusyError(VenueDownError):
+    """Asked too often, it says."""
 
 
 class VenueAnswerError(VenueError):

@@ -21,7 +21,13 @@ from plimsoll.market.errors import SourceError
 from plimsoll.market.extras import required
 from plimsoll.market.orderbook import OrderBook
 from plimsoll.market.venues.answers import HOUR, Answer, Candle, Candles, Kind, OptionLine, mark_of, number
-from plimsoll.market.venues.errors import VenueAnswerError, VenueDownError, VenueError, VenueSettingError
+from plimsoll.market.venues.errors import (
+    VenueAnswerError,
+    VenueBusyError,
+    VenueDownError,
+    VenueError,
+    VenueSettingError,
+)
 from plimsoll.market.venues.hours import candles_of
 
 LARGEST: Final = 32 * 2**20  # [bytes] of an answer: the instruments of a large venue are a third of it
@@ -31,6 +37,7 @@ PAGES: Final = 8  # at one asking
 RELOAD: Final = 6 * HOUR  # [s] between looks at what a venue lists: options come every day
 WIDEST: Final = 0.02  # [share of mid] a wider book says nothing of a price
 TRADED: Final[tuple[Kind, ...]] = ("spot", "perp", "option")
+BUSY: Final = frozenset({418, 429})  # HTTP: too many requests, and Binance's ban of who goes on
 COARSE: Final = 1_000  # [ms of the epoch] to seconds
 
 T = TypeVar("T")
@@ -47,12 +54,15 @@ class BoundedSession(requests.Session):
         super().__init__()
         self.trust_env = False
         self.seconds = seconds
+        self.status = 0  # of the last answer
 
     def request(self, *args: Any, **options: Any) -> requests.Response:
         """As the base class, the body read whole."""
         ends = clock.monotonic() + self.seconds
         options.update(stream=True, timeout=self.seconds, allow_redirects=False)
+        self.status = 0
         response = super().request(*args, **options)
+        self.status = response.status_code
         try:
             if response.is_redirect:
                 raise VenueDownError(f"redirected to {urlsplit(response.headers['location']).hostname}")
@@ -212,7 +222,11 @@ class ExchangeVenue:
         except SourceError as error:
             raise VenueAnswerError(str(error)) from error
         except self._ccxt.BaseError as error:
-            raise VenueDownError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+            # ccxt has names of its own for it, but not for every venue
+            busy = isinstance(error, self._ccxt.DDoSProtection | self._ccxt.RateLimitExceeded)
+            busy = busy or self._session.status in BUSY
+            kind = VenueBusyError if busy else VenueDownError
+            raise kind(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
         except Exception as error:
             # ccxt reads fields of whatever came: an answer of another shape is a TypeError somewhere in it
             raise VenueAnswerError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error

@@ -9,7 +9,7 @@ import pytest
 
 from plimsoll.market.venues.answers import mark_of
 from plimsoll.market.venues.collector import CollectedMarket, Collector, Poller
-from plimsoll.market.venues.errors import RecordError, VenueSettingError
+from plimsoll.market.venues.errors import RecordError, VenueBusyError, VenueSettingError
 from plimsoll.market.venues.exchange import ExchangeConfig, ExchangeVenue
 from plimsoll.market.venues.file import FilePrice
 from plimsoll.market.venues.record import Record, ReplayVenues
@@ -293,7 +293,10 @@ def test_a_source_that_errs_is_asked_less_often():
     for _ in range(6):
         pauses.append(poller.pause)
         poller.ask()
-    assert pauses == [10, 20, 40, 80, 80, 80]
+    assert pauses == [10, 10, 10, 20, 40, 40]
+    source.error = VenueBusyError("429")
+    poller.ask()
+    assert poller.pause == 80
     source.error = None
     poller.ask()
     assert poller.pause == 10

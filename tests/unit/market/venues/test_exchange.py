@@ -5,7 +5,13 @@ import time
 
 import pytest
 
-from plimsoll.market.venues.errors import VenueAnswerError, VenueDownError, VenueError, VenueSettingError
+from plimsoll.market.venues.errors import (
+    VenueAnswerError,
+    VenueBusyError,
+    VenueDownError,
+    VenueError,
+    VenueSettingError,
+)
 from plimsoll.market.venues.exchange import ExchangeConfig, ExchangeVenue
 from plimsoll.simulate.venues import BASIS, FUNDING, STEP
 
@@ -132,6 +138,19 @@ def test_no_answer_takes_longer_than_its_deadline(stand, venue_of, fault):
     with pytest.raises(VenueDownError):
         venue.ask()
     assert time.monotonic() - began < 5.0  # a drip alone would take minutes
+
+
+@pytest.mark.parametrize("name", SPOT)
+def test_a_venue_that_says_it_is_asked_too_often_is_told_from_one_that_is_down(stand, venue_of, name):
+    venue = venue_of(name)
+    venue.ask()
+    stand.fault("429", name)
+    with pytest.raises(VenueBusyError):
+        venue.ask()
+    stand.fault("500", name)
+    with pytest.raises(VenueDownError) as caught:
+        venue.ask()
+    assert not isinstance(caught.value, VenueBusyError)
 
 
 def test_a_redirect_is_not_followed(stand, venue_of, outward):
