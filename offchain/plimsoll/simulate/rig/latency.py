@@ -27,12 +27,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
+from urllib.request import urlopen
 
 import numpy as np
 
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.rig.faults import BACK, GAP, SHALLOW, STEP, THIN, wait_for_keeper
-from plimsoll.simulate.rig.process import Stage
+from plimsoll.simulate.rig.process import Stage, free_port
 from plimsoll.simulate.rig.town import Town, TownConfig
 from plimsoll.simulate.rig.watch import Stand, Watch
 from plimsoll.spec.errors import PlimsollError
@@ -40,6 +41,7 @@ from plimsoll.spec.errors import PlimsollError
 EACH: Final = 3  # accounts of either kind that a large move breaks
 PATIENCE: Final = 12  # blocks that a report may take before the next move is made all the same
 NOTICE: Final = 75  # blocks of a second until notices of a minute have passed, and what follows
+STARTING: Final = 180  # blocks that a keeper may take to read so many accounts
 END: Final = 20  # blocks after the last move
 
 
@@ -180,6 +182,15 @@ class Course:
         )
 
 
+def indexed(port: int) -> int:
+    """How many accounts a keeper says that it follows; 0 while it says nothing."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/status", timeout=5) as answer:
+            return int(json.load(answer)["accounts"]["indexed"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 def first_blocks(stands: Sequence[Stand]) -> dict[int, int]:
     """Account -> the block that left it under water for good: until it was put up for auction, or to the end.
 
@@ -240,9 +251,11 @@ def run(
         say(f"{len(town.accounts)} accounts at block {town.net.head}")
         town.start_clock()
         town.start_nodes()
-        town.start_keeper()
-        wait_for_keeper(town, 180)
-        say(f"the keeper is up at block {town.net.head}")
+        port = free_port()
+        town.start_keeper(metrics_port=port)
+        wait_for_keeper(town, STARTING)
+        town.net.wait(STARTING, lambda: indexed(port) >= len(town.accounts))  # a start is not what is measured
+        say(f"the keeper is up at block {town.net.head} and knows {indexed(port)} accounts")
         return Course(town, seed, say).run(moves)
 
 
