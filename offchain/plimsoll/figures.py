@@ -89,6 +89,30 @@ def run(
     return done.stdout
 
 
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What a run of drawn faults came to."""
+
+    tried: int
+    kinds: int
+    unsurvived: int  # faults that the keeper did not get over in time
+    wrong: int  # double posts, missed liquidations, thin reports, overspending, journal against chain
+    reports: int
+
+    @classmethod
+    def of(cls, minutes: int, seed: int) -> Faults:
+        """Run so many minutes of a seed."""
+        words = ["-m", "plimsoll.simulate.rig.faults", "--minutes", str(minutes), "--seed", str(seed), "--json"]
+        found = json.loads(run([sys.executable, *words], codes=(0, 1)))
+        return cls(
+            len(found["faults"]),
+            len({fault["kind"] for fault in found["faults"]}),
+            sum(fault["outcome"] != "recovered" for fault in found["faults"]),
+            sum(len(items) for items in found["wrong"].values()),
+            found["reports"],
+        )
+
+
 class Sources:
     """What rows are read from, each run at most once."""
 
@@ -176,7 +200,7 @@ class Sources:
     @cached_property
     def record(self) -> Any:
         """The summary of the default model."""
-        from plimsoll.backtest.run import DEFAULT  # noqa: PLC0415 - likewise
+        from plimsoll.risk.named import DEFAULT  # noqa: PLC0415 - likewise
 
         return self.backtest.summary(DEFAULT)
 
@@ -326,6 +350,37 @@ class Sources:
     def attacks(self) -> dict[str, float]:
         """What the attacks on reports counted at their full length."""
         return self._counted("tests/attacks", profile="figures")
+
+    @cached_property
+    def indexed(self) -> dict[str, float]:
+        """100,000 accounts followed and screened, block by block, in a process of its own, whose memory is then its."""
+        words = ["-m", "plimsoll.keeper.index.bench", "--accounts", "100000", "--json"]
+        found: dict[str, float] = json.loads(run([sys.executable, *words]))
+        return found
+
+    @cached_property
+    def latency(self) -> dict[str, Any]:
+        """Blocks from what happens to what a keeper does about it, on a chain with a block every second."""
+        words = ["-m", "plimsoll.simulate.rig.latency", "--moves", "40", "--accounts", "10000", "--json"]
+        found: dict[str, Any] = json.loads(run([sys.executable, *words], codes=(0, 1)))
+        return found
+
+    @cached_property
+    def faults(self) -> Faults:
+        """Thirty minutes of drawn faults against a running keeper."""
+        return Faults.of(30, 1)
+
+    @cached_property
+    def few_faults(self) -> Faults:
+        """Three minutes of them."""
+        return Faults.of(3, 3)
+
+    @cached_property
+    def demo_node(self) -> dict[str, Any]:
+        """A small crash on a node of its own, with every process that belongs to it."""
+        words = ["-m", "plimsoll.cli", "demo-node", "--minutes", "1", "--json"]
+        found: dict[str, Any] = json.loads(run([sys.executable, *words], codes=(0, 1)))
+        return found
 
     @cached_property
     def refusals(self) -> dict[str, float]:
@@ -518,6 +573,28 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("screen.accounts", "accounts", (">=", 1_000_000), lambda s: s.screened["accounts"]),
     Row("screen.seconds", "s", ("<=", 1.0), lambda s: s.screened["seconds"]),
     Row("screen.memory", "GiB", ("<=", 4), lambda s: s.screened["gibibytes"]),
+    Row("index.accounts", "accounts", (">=", 100_000), lambda s: s.indexed["accounts"]),
+    Row("index.seconds_a_block", "s", ("<", 1.0), lambda s: s.indexed["seconds_per_block"]),
+    Row("index.memory", "GiB", ("<=", 4), lambda s: s.indexed["gib"]),
+    Row(
+        "keeper.posted_next_block",
+        "% of moves",
+        (">=", 95),
+        lambda s: 100 * s.latency["posted_next_block"],
+        long=True,
+    ),
+    Row("keeper.moves", "moves", (">=", 40), lambda s: s.latency["moves"], long=True),
+    Row("keeper.accounts", "accounts", (">=", 10_000), lambda s: s.latency["accounts"], long=True),
+    Row("keeper.blocks_to_first_bid", "blocks", ("<=", 3), lambda s: s.latency["blocks_to_first_bid_max"], long=True),
+    Row("keeper.under_water", "accounts", (">=", 20), lambda s: s.latency["under_water"], long=True),
+    Row("faults.tried", "faults", (">=", 100), lambda s: s.faults.tried, long=True),
+    Row("faults.kinds", "kinds", (">=", 12), lambda s: s.faults.kinds, long=True),
+    Row("faults.not_survived", "faults", ("=", 0), lambda s: s.faults.unsurvived, long=True),
+    Row("faults.wrong", "findings", ("=", 0), lambda s: s.faults.wrong, long=True),
+    Row("faults.short_tried", "faults", (">=", 8), lambda s: s.few_faults.tried),
+    Row("faults.short_wrong", "findings", ("=", 0), lambda s: s.few_faults.wrong + s.few_faults.unsurvived),
+    Row("demo_node.reports", "reports", (">=", 5), lambda s: s.demo_node["reports"]),
+    Row("demo_node.missed", "accounts", ("=", 0), lambda s: len(s.demo_node["missed"]) + s.demo_node["keeper_ended"]),
     Row("lanes.books", "books", (">=", 10_000), lambda s: s.lanes["books"], long=True, data=True),
     Row("lanes.seen_on_average", "%", (">=", 98), lambda s: 100 * s.lanes["mean"], long=True, data=True),
     Row("lanes.seen_at_1st_percentile", "%", (">=", 90), lambda s: 100 * s.lanes["first"], long=True, data=True),
@@ -539,8 +616,8 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("straddle.mark_error", "bp of index", ("<=", 35), lambda s: s.straddle["max_straddle_bp"]),
     Row("hedged_pair.owes_nothing", "tests", (">=", 1), lambda s: s.checked("tests/unit", "-k", "hedged_perp_pair")),
     Row("lane.minus_42_percent_posts", "tests", (">=", 1), lambda s: s.checked("tests/unit/oracle", "-k", "minus_42")),
-    Row("refusals.unit_tests_passed", "tests", (">=", 1_000), lambda s: s.refusals["passed"]),
-    Row("refusals.unit_tests_failed", "tests", ("=", 0), lambda s: s.refusals["failed"]),
+    Row("refusals.unit_tests_passed", "tests", (">=", 1_000), lambda s: s.refusals["passed"], long=True),
+    Row("refusals.unit_tests_failed", "tests", ("=", 0), lambda s: s.refusals["failed"], long=True),
     Row("clone.demo_seconds", "s", ("<", 90), lambda s: s.clone["demo"], long=True),
     Row("clone.test_seconds", "s", ("<", 720), lambda s: s.clone["test"], long=True),
     Row("clone.setup_seconds", "s", ("<", 600), lambda s: s.clone["setup"], long=True),
