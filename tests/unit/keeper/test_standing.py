@@ -139,8 +139,8 @@ class Desk:
         self.maker, self.long = world.open("maker", 10**6), world.open("long", 1_000)
         self.taker = world.open("taker", 10**6)
         world.venue.trade(self.long, self.maker, world.perp, 100 * WAD)
-        for party in (self.long, self.taker):
-            self.allow(party)
+        self.allow(self.long)
+        self.allow(self.taker, budget=0)  # he loses nothing against the mark
         self.path = world.folder / "orders.jsonl"
         world.chain.advance(3_700)  # there is a price of a lag ago
 
@@ -227,6 +227,17 @@ def test_executed_when_called_and_not_before_and_not_twice(desk):
     assert (line["order"], line["quantity"], line["gas"]) == (done.ref, 60 * WAD, done.gas)
     kinds = desk.world.kinds()
     assert kinds.index("standing-intent") < kinds.index("standing")
+
+
+def test_what_was_filled_before_is_not_filled_again(desk):
+    desk.hand_in(desk.order())
+    desk.call()
+    rule = {"max_value": 50 * 93 * WAD}
+    first, second = (desk.agent(**rule).round()[0] for _ in range(2))
+    assert (first.error, second.error) == (None, None)
+    assert 0 < second.quantity < first.quantity
+    assert first.quantity + second.quantity == 60 * WAD
+    assert desk.agent(**rule).round() == []
 
 
 def test_the_taker_gains_what_the_rule_was_told(desk):
