@@ -64,7 +64,7 @@ def keeper(settings: Path, *, once: bool, dry_run: bool, urgent: bool, as_json: 
 def _tell(done: Round, *, as_json: bool) -> None:
     """A line for a round in which something happened."""
     news = done.posted is not None and (bool(done.reasons) or not done.posted.under_way)
-    if news or done.steps or done.planned or done.chores or done.error:
+    if news or done.steps or done.fills or done.planned or done.chores or done.error:
         click.echo(_round_text(done, as_json=as_json))
 
 
@@ -73,6 +73,7 @@ def _round_text(done: Round, *, as_json: bool) -> str:
         {"account": hex(step.account), "step": step.step.value, "error": step.error, "under_way": step.under_way}
         for step in done.steps
     ] + [{"account": hex(account), "step": step, "planned": True} for account, step in done.planned]
+    fills = done.fills
     if as_json:
         return json.dumps(
             {
@@ -82,6 +83,9 @@ def _round_text(done: Round, *, as_json: bool) -> str:
                 "posted": done.posted.sequence if done.posted and done.posted.ok else None,
                 "gas": done.posted.gas if done.posted else 0,
                 "steps": steps,
+                "fills": [
+                    {"order": fill.ref, "account": hex(fill.account), "error": fill.error} for fill in done.fills
+                ],
                 "chores": [{"name": chore.name, "error": chore.error} for chore in done.chores],
                 "error": done.error,
             }
@@ -91,5 +95,6 @@ def _round_text(done: Round, *, as_json: bool) -> str:
         posted = f"{'sent' if done.posted.under_way else 'posted'} report {done.posted.sequence}"
     why = f" ({'; '.join(map(str, done.reasons))})" if done.reasons else ""
     acted = f", {len(steps)} liquidation steps" if steps else ""
+    acted += f", {len(done.fills)} standing orders" if done.fills else ""
     acted += f", {len(done.chores)} chores" if done.chores else ""
     return f"{moment(done.time)}  {posted}{why}{acted}" + (f"  FAILED: {done.error}" if done.error else "")

@@ -36,6 +36,7 @@ from plimsoll.keeper.sender import ETHER, GWEI, Sender, SendingConfig
 from plimsoll.keeper.service import Service
 from plimsoll.keeper.settings import KeeperSettings, MarketSettings, SendingSettings, key_at
 from plimsoll.keeper.sources import FeedSource, MarketSource
+from plimsoll.keeper.standing import standing_agent
 from plimsoll.keeper.state import ChainReader
 from plimsoll.keeper.status import StatusBoard
 from plimsoll.keeper.telling import Teller
@@ -165,6 +166,12 @@ def build_keeper(
             outbox,
         )
         accounts = partial(_accounts, watcher, tuple(rule.accounts))
+    standing = None
+    if settings.standing is not None:
+        if keys.liquidator is None:
+            raise SettingsError("standing is set, keys.liquidator is not: it is the key that takes orders")
+        taker = agent.bidder if agent is not None else None
+        standing = standing_agent(settings.standing, system, address_of(keys.liquidator), journal, taker, outbox)
 
     signing = _signing(settings, system, keys.signers, journal)
     sequences = [int(entry.ref) for entry in past.transactions(purpose="post", last=SEQUENCES)] if past else []
@@ -176,6 +183,7 @@ def build_keeper(
         journal,
         agent=agent,
         upkeep=upkeep,
+        standing=standing,
         accounts=accounts,
         metrics=Metrics(),
         triggers=TriggerConfig(**settings.triggers.model_dump()),

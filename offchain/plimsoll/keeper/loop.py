@@ -22,6 +22,7 @@ from plimsoll.keeper.metrics import Metrics
 from plimsoll.keeper.poster import Posted, Poster
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.sources import Source
+from plimsoll.keeper.standing import Executed, StandingAgent
 from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.keeper.triggers import Reason, TriggerConfig, due
 from plimsoll.keeper.upkeep import Done, Upkeep
@@ -75,6 +76,7 @@ class Round:
     steps: tuple[Taken, ...] = ()
     planned: tuple[tuple[int, str], ...] = ()  # in a dry run: account, step
     chores: tuple[Done, ...] = ()
+    fills: tuple[Executed, ...] = ()  # of standing orders
     error: str | None = None
 
     @property
@@ -100,6 +102,8 @@ class Keeper:
         Calls and liquidates; None: only reports.
     upkeep
         Does chores; None: leaves them to others.
+    standing
+        Takes the standing orders of called accounts; None: leaves them to others.
     accounts
         Which accounts to watch.
     recorder, metrics
@@ -122,6 +126,7 @@ class Keeper:
         *,
         agent: LiquidationAgent | None = None,
         upkeep: Upkeep | None = None,
+        standing: StandingAgent | None = None,
         accounts: Callable[[], Sequence[int]] = tuple,
         metrics: Metrics | None = None,
         triggers: TriggerConfig | None = None,
@@ -136,6 +141,7 @@ class Keeper:
         self.recorder = recorder
         self.agent = agent
         self.upkeep = upkeep
+        self.standing = standing
         self.accounts = accounts
         self.metrics = metrics or Metrics()
         self.triggers = triggers or TriggerConfig()
@@ -204,8 +210,9 @@ class Keeper:
         chores = self.keep_up(accounts)
         held = self.reader.read()
         done = self.post_due(held)
+        fills = self.take_orders(accounts)
         steps, planned = self.enforce(accounts)
-        return replace(done, steps=steps, planned=planned, chores=chores)
+        return replace(done, steps=steps, planned=planned, chores=chores, fills=fills)
 
     def post_due(self, held: Held) -> Round:
         """Look whether a report is due, and post it; or look what came of the one that is under way.
@@ -343,6 +350,21 @@ class Keeper:
             else:
                 self.metrics.failures.labels(done.step.value).inc()
         return tuple(taken), ()
+
+    def take_orders(self, accounts: Sequence[int]) -> tuple[Executed, ...]:
+        """Take what owners signed for the day they are called, before any auction; in a dry run nothing."""
+        if self.standing is None or self.config.dry_run:
+            return ()
+        done = (*self.standing.collect(), *self.standing.round(accounts))
+        for item in done:
+            if item.under_way:
+                continue
+            if item.error is None:
+                self.metrics.steps.labels("standing").inc()
+                self.metrics.gas.labels("standing").inc(item.gas)
+            else:
+                self.metrics.failures.labels("standing").inc()
+        return done
 
     def _observe(self, held: Held) -> None:
         self.metrics.sequence.set(held.sequence)

@@ -220,7 +220,8 @@ class Runner:
         found = keeper.collect(head.time)
         steps = tuple(keeper.agent.collect()) if keeper.agent else ()
         chores = tuple(keeper.upkeep.collect()) if keeper.upkeep else ()
-        return [*([found] if found else []), Round(head.time, steps=steps, chores=chores)]
+        fills = tuple(keeper.standing.collect()) if keeper.standing else ()
+        return [*([found] if found else []), Round(head.time, steps=steps, chores=chores, fills=fills)]
 
     def look(self) -> None:
         """Look at the heads; at a new one, at what is under way, and let the workers work."""
@@ -288,11 +289,13 @@ class Runner:
     def _enforce(self, head: Head) -> Round:
         try:
             accounts = self.keeper.accounts()
-            steps, planned = self.keeper.enforce(accounts if self.due is None else self.due())
+            looked_at = accounts if self.due is None else self.due()
+            fills = self.keeper.take_orders(looked_at)
+            steps, planned = self.keeper.enforce(looked_at)
             chores = self.keeper.keep_up(accounts)
         except FAILURES as problem:
             return self._failed(problem, head)
-        return Round(head.time, steps=steps, planned=planned, chores=chores)
+        return Round(head.time, steps=steps, planned=planned, chores=chores, fills=fills)
 
     def _crashed(self, name: str, error: BaseException) -> None:
         self._record("crashed", worker=name, error=f"{type(error).__name__}: {error}", trace=_trace(error))
@@ -311,6 +314,7 @@ def together(rounds: Sequence[Round]) -> Round:
     """Several looks at one round as one: of a post the last word, of steps and chores what came of them."""
     steps = [step for done in rounds for step in done.steps if not step.under_way]
     chores = [chore for done in rounds for chore in done.chores if not chore.under_way]
+    fills = [fill for done in rounds for fill in done.fills if not fill.under_way]
     posts = [done.posted for done in rounds if done.posted is not None]
     first = rounds[0]
     return replace(
@@ -319,6 +323,7 @@ def together(rounds: Sequence[Round]) -> Round:
         steps=tuple(steps),
         planned=tuple(item for done in rounds for item in done.planned),
         chores=tuple(chores),
+        fills=tuple(fills),
         error="; ".join(done.error for done in rounds if done.error) or None,
     )
 

@@ -15,6 +15,7 @@
     triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8}
     liquidation: {account: 0, min_profit: 5, min_share: 0.1}
     upkeep: {every: 86400, least: 100}   # chores anyone may do, see plimsoll.keeper.upkeep
+    standing: {orders: state/orders}     # orders that owners signed for the day they are called
     sending: {finality: 12, patience: 2, max_fee: 200, spend_per_day: 1}   # blocks, gwei, ether
     loop: {interval: 0.5, max_failures: 5}
     journal: build/keeper.db
@@ -44,6 +45,7 @@ from plimsoll.keeper.alerts import AlertSettings
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.keys import accounts_folder, key_from, key_of_keystore, passphrase_from
 from plimsoll.keeper.live import VenueSettings
+from plimsoll.keeper.standing import StandingSettings
 from plimsoll.market.plainfile import wrong_fields
 from plimsoll.risk.errors import RiskError
 from plimsoll.risk.models import RiskModel
@@ -217,6 +219,7 @@ class KeeperSettings(Strict):
     triggers: TriggerSettings = TriggerSettings()
     liquidation: LiquidationSettings | None = None
     upkeep: UpkeepSettings | None = UpkeepSettings()
+    standing: StandingSettings | None = Field(default=None, description="signed orders of called accounts; None: none")
     sending: SendingSettings = SendingSettings()
     loop: LoopSettings = LoopSettings()
     journal: Path = Path("build/keeper.db")
@@ -299,6 +302,7 @@ def parse_settings(data: Mapping[str, Any], path: Path) -> KeeperSettings:
             "book": folder / found.book,
             "journal": folder / found.journal,
             "index": folder / found.index,
+            "standing": None if found.standing is None else found.standing.beside(folder),
             "venues": None if found.venues is None else found.venues.beside(folder),
             "archive": None if found.archive is None else folder / found.archive,
             "markets": beside(folder, found.markets),

@@ -57,7 +57,7 @@ class FakeKeeper:
         self.posted, self.enforced = [], []
         self.posts = self.enforces = lambda: None
         self.reader = SimpleNamespace(read=lambda: None)
-        self.agent = self.upkeep = SimpleNamespace(collect=list)
+        self.agent = self.upkeep = self.standing = SimpleNamespace(collect=list)
         self.accounts = list
 
     def post_due(self, _held):
@@ -71,6 +71,9 @@ class FakeKeeper:
         return (), ()
 
     def keep_up(self, _accounts):
+        return ()
+
+    def take_orders(self, _accounts):
         return ()
 
     def collect(self, _now):

@@ -248,3 +248,21 @@ def test_one_key_for_two_things_is_refused(world):
 def test_nodes_that_are_none(tmp_path, node, message):
     with pytest.raises(SettingsError, match=message):
         load_settings(write(tmp_path, good() | {"node": node}))
+
+
+def test_standing_orders_have_a_taker_or_are_refused(world):
+    (world.folder / "orders").mkdir()
+    standing = {"standing": {"orders": "orders"}}
+    settings = load_settings(write(world.folder, good() | standing))
+    assert settings.standing.orders == world.folder / "orders"
+    keeper = build_keeper(settings, chain=world.chain, environment=KEYS)
+    assert keeper.standing.taker == keeper.agent.bidder
+    assert keeper.round().fills == ()
+    nobody = good() | standing | {"liquidation": {}}
+    with pytest.raises(SettingsError, match="no account takes orders"):
+        build_keeper(load_settings(write(world.folder, nobody)), chain=world.chain, environment=KEYS)
+    keys = {"poster": "POSTER", "signers": ["NODE_0", "NODE_1"]}
+    without = {**good(), **standing, "keys": keys}
+    del without["liquidation"]
+    with pytest.raises(SettingsError, match=r"keys\.liquidator is not"):
+        build_keeper(load_settings(write(world.folder, without)), chain=world.chain, environment=KEYS)
