@@ -41,6 +41,8 @@ from plimsoll.simulate.rig.venues import EVERY, MAX_AGE, available
 from plimsoll.simulate.rig.watch import Watch
 from plimsoll.spec.errors import PlimsollError
 
+ACTED: Final = frozenset({"Called", "AuctionStarted", "BidTaken"})  # events of a keeper that acts
+WARM: Final = 90  # blocks that a keeper may take from its start to its first step
 STARTING: Final = 60.0  # [s] that a keeper may take from its start to its first question
 RESTART: Final = 2.0  # [s] from the end of a keeper to its next start
 GAP: Final = 0.07  # of the index, that breaks what was opened for it: more than initial margin
@@ -333,19 +335,8 @@ class Rig:
     def round(self) -> None:
         """One fault, or two, from beginning to recovery."""
         town, net = self.town, self.net
-        gap = self._settle_down()
+        gap, accounts = self._open_doomed()
         underlying = town.underlyings[0]
-        size = -1.0 if gap > 0 else 1.0
-        victims = [town.doomed(underlying, 10 * size, GAP, equity) for equity in (SHALLOW, THIN)]
-        try:
-            town.settle(town.open(victims))
-        except SimulationError as error:  # these accounts are not there, and break nothing
-            self.say(f"nobody to break this time: {error}")
-            victims = []
-        accounts = [victim.account for victim in victims]
-        self.watch.accounts.update(accounts)
-        self.broken += accounts
-
         drawn = self._draw()
         ends = []
         at, clock = net.head, time.monotonic()
@@ -370,7 +361,44 @@ class Rig:
                 break
         for fault in drawn:
             self.say(line_of(fault))
-        town.move({underlying: town.prices[underlying] * (1 - BACK * gap / (1 + gap))})
+        self._go_back(gap)
+
+    def warm_up(self) -> None:
+        """A round without a fault, that is not judged: until the keeper has acted upon what it breaks."""
+        town, first = self.town, self.net.head
+        gap, accounts = self._open_doomed()
+        underlying = town.underlyings[0]
+        town.move({underlying: town.prices[underlying] * (1 + gap)})
+        watch = Watch(self.net, town.system, [], first)
+
+        def acted() -> bool:
+            watch.read(self.net.head)
+            return {item.args.account for item in watch.events if item.name in ACTED} >= set(accounts)
+
+        self.net.wait(WARM, acted)
+        self.covers.append((self.first, self.net.head))
+        self._go_back(gap)
+
+    def _open_doomed(self) -> tuple[float, list[int]]:
+        """The next gap, and the accounts that it will break."""
+        town = self.town
+        gap = self._settle_down()
+        size = -1.0 if gap > 0 else 1.0
+        victims = [town.doomed(town.underlyings[0], 10 * size, GAP, equity) for equity in (SHALLOW, THIN)]
+        try:
+            town.settle(town.open(victims))
+        except SimulationError as error:  # these accounts are not there, and break nothing
+            self.say(f"nobody to break this time: {error}")
+            victims = []
+        accounts = [victim.account for victim in victims]
+        self.watch.accounts.update(accounts)
+        self.broken += accounts
+        return gap, accounts
+
+    def _go_back(self, gap: float) -> None:
+        """A part of the way."""
+        underlying = self.town.underlyings[0]
+        self.town.move({underlying: self.town.prices[underlying] * (1 - BACK * gap / (1 + gap))})
 
     def _settle_down(self) -> float:
         """Let the keeper post at the prices of now; the next gap, up or down."""
@@ -459,11 +487,7 @@ class Rig:
         late = Watch(self.net, town.system, [town.poster, town.liquidator], moved)
         late.read(head)
         posts = [block for block, _, ok in late.posts if ok and block > moved]
-        steps = [
-            item.block
-            for item in late.events
-            if item.name in {"Called", "AuctionStarted", "BidTaken"} and item.args.account in accounts
-        ]
+        steps = [item.block for item in late.events if item.name in ACTED and item.args.account in accounts]
         for fault in drawn:
             fault.posted_after = max(0, posts[0] - fault.ended) if posts else None
             fault.acted_after = steps[0] - moved if steps else None
@@ -602,11 +626,11 @@ def run(
         stack.callback(town.close)
         town.start_clock()
         town.start_nodes()
-        keeper = town.start_keeper()
+        town.start_keeper()
         say(f"{len(town.accounts)} accounts, {endpoints} endpoints, {nodes} risk nodes, a block every {block_time} s")
         rig = Rig(town, seed, kinds, say)
         wait_for_keeper(town)
-        del keeper
+        rig.warm_up()
         return rig.run(seconds)
 
 

@@ -42,6 +42,7 @@ from plimsoll.spec.margin import assess
 from plimsoll.spec.report import digest
 from plimsoll.spec.wad import WAD
 
+HOUR: Final = 3_600
 ETHER: Final = 10**18
 MARKETS: Final = ("BTC", "ETH")
 PRICE: Final = 100.0  # of every underlying, at first
@@ -215,12 +216,13 @@ class Town:
         return system
 
     def _write_prices(self, market: int) -> Path:
-        """Daily bars up to today, the last at the first price."""
+        """Daily bars up to the last hour, the last at the first price."""
         rng = np.random.default_rng([self.config.seed, market])
         steps = np.cumsum(rng.normal(0, VOLATILITY, HISTORY))
         close = PRICE * np.exp(steps - steps[-1])
         path = self.folder / f"{MARKETS[market].lower()}.csv"
-        first = self.chain.now // DAY * DAY - HISTORY * DAY
+        # days that end at this hour: none closes while a town lives, which venues would show and files would not
+        first = self.chain.now // HOUR * HOUR - HISTORY * DAY
         with path.open("w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["timestamp", "open", "high", "low", "close", "volume"])
