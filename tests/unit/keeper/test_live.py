@@ -292,7 +292,7 @@ def test_two_who_asked_at_other_seconds_hold_the_same_history_where_hours_are_th
     for _ in range(2):
         source = town.source(hours="venues")
         town.stand.set_price("TOY", PRICE * (1 + 0.001 * len(histories)), "kraken")
-        drive(town, source, 1, every=600)
+        drive(town, source, 1)
         town.world.chain.advance(70)
         for _ in range(2):
             town.ask(source)
