@@ -73,7 +73,6 @@ def _round_text(done: Round, *, as_json: bool) -> str:
         {"account": hex(step.account), "step": step.step.value, "error": step.error, "under_way": step.under_way}
         for step in done.steps
     ] + [{"account": hex(account), "step": step, "planned": True} for account, step in done.planned]
-    fills = done.fills
     if as_json:
         return json.dumps(
             {
