@@ -12,6 +12,11 @@ PlimsollError
     |   +-- NotArchivedError     what is asked for is not in it
     |   +-- CorruptArchiveError  what is in it is not what was written
     |   +-- NotPostedError       a transaction that posted no report
+    +-- OrderLineError  a line of a file of standing orders (order_file.py)
+    +-- ForkError       a fork for a drill that does not come up, or would be written to (fork.py)
+    +-- PlatformError   a platform whose bot cannot be made (silverback_bot.py)
+    +-- StatusError     what was read is no status of a keeper (status.py)
+    +-- IndexStateError, IndexMismatchError, BlocksMovedError   of the account index (index/errors.py)
     +-- Halted          too many failures in a row: the keeper stops and says why
 """
 

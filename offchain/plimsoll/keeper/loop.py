@@ -210,8 +210,8 @@ class Keeper:
         chores = self.keep_up(accounts)
         held = self.reader.read()
         done = self.post_due(held)
-        fills = self.take_orders(accounts)
         steps, planned = self.enforce(accounts)
+        fills = self.take_orders()
         return replace(done, steps=steps, planned=planned, chores=chores, fills=fills)
 
     def post_due(self, held: Held) -> Round:
@@ -351,11 +351,17 @@ class Keeper:
                 self.metrics.failures.labels(done.step.value).inc()
         return tuple(taken), ()
 
-    def take_orders(self, accounts: Sequence[int]) -> tuple[Executed, ...]:
-        """Take what owners signed for the day they are called, before any auction; in a dry run nothing."""
-        if self.standing is None or self.config.dry_run:
+    def take_orders(self) -> tuple[Executed, ...]:
+        """Take what owners signed for the day they are called; cures went first. In a dry run: say what would be."""
+        if self.standing is None:
             return ()
-        done = (*self.standing.collect(), *self.standing.round(accounts))
+        if self.config.dry_run:
+            now = self.reader.system.chain.now
+            for fill in self.standing.plan():
+                about = {"order": fill.signed.ref, "account": fill.signed.order.account, "quantity": fill.quantity}
+                self.recorder.record("standing-due", now, **about)
+            return ()
+        done = (*self.standing.collect(), *self.standing.round())
         for item in done:
             if item.under_way:
                 continue

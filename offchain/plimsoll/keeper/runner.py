@@ -169,7 +169,7 @@ class Runner:
         self.clock = clock
         self.head: Head | None = None
         self.workers = [Worker("posting", self._post, self._crashed, on_round, clock)]
-        if keeper.agent is not None or keeper.upkeep is not None:
+        if any(part is not None for part in (keeper.agent, keeper.upkeep, keeper.standing)):
             self.workers.append(Worker("enforcing", self._enforce, self._crashed, on_round, clock))
         self.journal_error = ""  # what was wrong with the journal last
         self._told = -QUIET
@@ -289,9 +289,8 @@ class Runner:
     def _enforce(self, head: Head) -> Round:
         try:
             accounts = self.keeper.accounts()
-            looked_at = accounts if self.due is None else self.due()
-            fills = self.keeper.take_orders(looked_at)
-            steps, planned = self.keeper.enforce(looked_at)
+            steps, planned = self.keeper.enforce(accounts if self.due is None else self.due())
+            fills = self.keeper.take_orders()
             chores = self.keeper.keep_up(accounts)
         except FAILURES as problem:
             return self._failed(problem, head)

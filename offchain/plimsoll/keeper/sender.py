@@ -71,7 +71,7 @@ class SendingConfig:
     max_fee: int = 200 * GWEI
     min_tip: int = GWEI // 10
     spend_per_day: int = ETHER
-    private: frozenset[str] = frozenset({"start", "bid"})
+    private: frozenset[str] = frozenset({"start", "bid", "standing"})
     relay_patience: int = 3
 
     def __post_init__(self) -> None:

@@ -73,7 +73,7 @@ class FakeKeeper:
     def keep_up(self, _accounts):
         return ()
 
-    def take_orders(self, _accounts):
+    def take_orders(self):
         return ()
 
     def collect(self, _now):
