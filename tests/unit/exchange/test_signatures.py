@@ -8,8 +8,6 @@ from eth_keys.datatypes import PrivateKey
 from plimsoll.spec.errors import Refused
 from tests.venues import ATTACKER, DEPLOYER, MAKER, ORDER_OF_CURVE, TAKER, WAD, Trader, Wallet, WalletTrader, abi, sign
 
-from .conftest import Bench
-
 WRONG = "refused: exchange: wrong signature"
 
 
