@@ -7,6 +7,7 @@
       - {underlying: 257, name: BTC, prices: data/btc.csv, depth: 1000}
     model: {name: har-fhs}               # must be what the other nodes run
     listen: {host: 127.0.0.1, port: 9560}
+    venues: {hours: venues, markets: {257: [{venue: kraken, symbol: BTC/USD}, ...]}}   # where the keeper has some
     tolerance: {reference: 1000, behind: 60}   # what is not named has its default, see plimsoll.nodes.tolerance
     promises: build/node.promises.jsonl  # what was signed; losing it is losing what keeps the key honest
     journal: build/node.jsonl
@@ -29,6 +30,7 @@ from plimsoll.chain.node import NodeChain
 from plimsoll.chain.protocol import Chain
 from plimsoll.keeper.build import source_of
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.live import LiveSource, VenueSettings
 from plimsoll.keeper.recorder import JsonLinesRecorder, Recorder
 from plimsoll.keeper.settings import (
     KeySource,
@@ -80,6 +82,7 @@ class NodeSettings(Strict):
     promises: Path = Path("build/node.promises.jsonl")
     journal: Path = Path("build/node.jsonl")
     first_block: int | None = Field(default=None, ge=0, description="of the protocol; by default the address book's")
+    venues: VenueSettings | None = Field(default=None, description="live prices, this node's own; as the others have")
 
     @field_validator("markets")
     @classmethod
@@ -106,6 +109,7 @@ def load_node_settings(path: Path) -> NodeSettings:
             "promises": folder / found.promises,
             "journal": folder / found.journal,
             "markets": beside(folder, found.markets),
+            "venues": None if found.venues is None else found.venues.beside(folder),
         }
     )
 
@@ -162,7 +166,7 @@ def build_node(
     system = load_book(settings.book, used)
     _check_signer(system, address_of(key))
     first_block = book_block(settings.book) if settings.first_block is None else settings.first_block
-    source = source_of(system, settings.markets, first_block)
+    source = source_of(system, settings.markets, first_block, settings.venues)
     oracle = system.oracle.address
     journal = recorder or JsonLinesRecorder(settings.journal)
     return CoSigner(
@@ -175,6 +179,13 @@ def build_node(
         Tolerance(**settings.tolerance.model_dump()),
         journal.record,
     )
+
+
+def live_of(signer: CoSigner) -> LiveSource | None:
+    """What of a node's prices is to be started, and closed at the end; None where it reads files."""
+    observer = signer.observer
+    source = observer.source if isinstance(observer, ChainObserver) else None
+    return source if isinstance(source, LiveSource) else None
 
 
 def _check_signer(system: System, address: str) -> None:

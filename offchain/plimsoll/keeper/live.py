@@ -221,6 +221,16 @@ class LiveSource(FeedSource):
         """Let the collector ask and judge until `close`."""
         self.collector.start()
 
+    def wait(self, patience: float) -> bool:
+        """Wait at most `patience` [s] until every market has a price of as many sources as it takes; whether it has."""
+        until = clock.monotonic() + patience
+        markets = self.collector.markets
+        while not all(self.collector.good(number) >= market.rules.minimum for number, market in markets.items()):
+            if clock.monotonic() >= until:
+                return False
+            clock.sleep(0.1)
+        return True
+
     def close(self) -> None:
         """End the collector."""
         self.collector.stop()

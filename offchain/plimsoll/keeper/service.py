@@ -10,7 +10,6 @@ systemd    told that it is up, and that the loop goes round
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -84,7 +83,7 @@ class Service:
         try:
             if self.source is not None:
                 self.source.start()
-                _wait_for_prices(self.source)
+                self.source.wait(PATIENCE)
             return self.runner.once()
         finally:
             self.close()
@@ -111,13 +110,3 @@ class Service:
         hung = firing(self.board.current(), self.watchman.limits, [rule for rule in RULES if rule.name == "loop-hung"])
         if not hung:  # systemd restarts what hangs, in whichever thread
             self.notifier.beat(problem or "")
-
-
-def _wait_for_prices(source: LiveSource) -> None:
-    """Until every market was judged once with as many sources as it takes, or patience ends."""
-    collector = source.collector
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if all(collector.good(number) >= market.rules.minimum for number, market in collector.markets.items()):
-            return
-        time.sleep(0.1)
