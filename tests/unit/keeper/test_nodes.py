@@ -232,8 +232,12 @@ def test_a_node_has_venues_of_its_own_where_it_is_told_so(world):
     sources = [{"venue": name, "symbol": "BTC/USD", "url": "http://127.0.0.1:9"} for name in names]
     settings = load(world.folder, good(venues={"markets": {UNDERLYING: sources}, "hours": "venues"}))
     assert settings.venues.record == world.folder / "build" / "venues.db"
-    live = cosigner.live_of(build_node(settings, chain=world.chain, environment=KEYS))
+    node = build_node(settings, chain=world.chain, environment=KEYS)
+    live = cosigner.live_of(node)
     assert [row.name for row in live.sources()] == list(names)
     assert not live.wait(0.2)  # nobody was asked yet
     live.close()
-    assert cosigner.live_of(build_node(load(world.folder, good()), chain=world.chain, environment=KEYS)) is None
+    node.promises.close()
+    other = build_node(load(world.folder, good()), chain=world.chain, environment=KEYS)
+    assert cosigner.live_of(other) is None
+    other.promises.close()
