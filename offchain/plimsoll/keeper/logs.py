@@ -176,7 +176,8 @@ class TextFormatter(_Formatter):
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if text and " " not in text and text.isprintable() else json.dumps(text, ensure_ascii=not text.isprintable())
+    shown = text.isprintable()
+    return text if text and " " not in text and shown else json.dumps(text, ensure_ascii=not shown)
 
 
 def set_up(
