@@ -361,7 +361,7 @@ class Sources:
     @cached_property
     def latency(self) -> dict[str, Any]:
         """Blocks from what happens to what a keeper does about it, on a chain with a block every second."""
-        words = ["-m", "plimsoll.simulate.rig.latency", "--moves", "40", "--accounts", "10000", "--json"]
+        words = ["-m", "plimsoll.simulate.rig.latency", "--moves", "30", "--accounts", "10000", "--json"]
         found: dict[str, Any] = json.loads(run([sys.executable, *words], codes=(0, 1)))
         return found
 
@@ -583,7 +583,7 @@ ROWS: Final[tuple[Row, ...]] = (
         lambda s: 100 * s.latency["posted_next_block"],
         long=True,
     ),
-    Row("keeper.moves", "moves", (">=", 40), lambda s: s.latency["moves"], long=True),
+    Row("keeper.moves", "moves", (">=", 30), lambda s: s.latency["moves"], long=True),
     Row("keeper.accounts", "accounts", (">=", 10_000), lambda s: s.latency["accounts"], long=True),
     Row("keeper.blocks_to_first_bid", "blocks", ("<=", 3), lambda s: s.latency["blocks_to_first_bid_max"], long=True),
     Row("keeper.under_water", "accounts", (">=", 20), lambda s: s.latency["under_water"], long=True),

@@ -131,14 +131,14 @@ def test_of_two_that_lie_apart_the_later_counts_where_its_time_can_be(three):
 def test_one_that_hangs_delays_nobody_for_long(three):
     found, nodes = three
     found.refresh()
-    nodes[0].slow = 3.0
+    nodes[0].slow = 5.0
     begun = time.monotonic()
     assert found.refresh().number == 100
-    assert time.monotonic() - begun < 2.9
+    assert time.monotonic() - begun < 4.5
     assert not found.endpoints[0].good
     begun = time.monotonic()
     found.ask("eth_gasPrice")
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 2.0
 
 
 def test_a_refusal_of_one_is_tried_at_the_next_and_a_revert_is_not(three):
