@@ -370,7 +370,7 @@ CONTRACT_FAULTS = {
 }
 
 
-USUAL = {"payment up", "what drips down", "shares of a deposit up", "fee factor down"}
+USUAL = {"payment up", "shares of a deposit up"}
 
 
 @pytest.mark.slow
