@@ -1,4 +1,7 @@
-"""Which accounts, expiries and holders of dead series there are: every one that an event has named."""
+"""Which accounts, expiries and holders of dead series there are: every one that an event has named.
+
+In memory, for tools that look once; a keeper that runs has `plimsoll.keeper.index`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from typing import Any, Final
 from plimsoll.chain.contract import Contract, Event, events_of
 from plimsoll.chain.deployment import System
 from plimsoll.keeper.errors import SettingsError
+from plimsoll.keeper.index.decode import named_accounts
 from plimsoll.spec.instruments import unpack
 
 REACH_BACK: Final = 64  # blocks read again each time, so that a short reorganisation loses no account
 STRIDE: Final = 2_000  # blocks asked for at once; many nodes refuse more
-ROLES: Final = frozenset({"account", "buyer", "seller", "bidder", "source", "target", "reserve", "to"})
 Series = tuple[int, int]  # underlying, expiry [unix s]
 
 
@@ -37,18 +40,6 @@ def listed_expiries(system: System, first_block: int = 0) -> dict[int, tuple[int
             item = unpack(event.args.instrument)
             found.setdefault(item.underlying, set()).add(item.expiry)
     return {underlying: tuple(sorted(expiries - {0})) for underlying, expiries in found.items()}
-
-
-def named_accounts(contracts: Sequence[Contract]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """By contract and event: the fields that name an account. An address of the same name (`to`) is none."""
-    return {
-        (contract.name, entry["name"]): tuple(
-            part["name"] for part in entry["inputs"] if part["type"] == "uint256" and part["name"] in ROLES
-        )
-        for contract in contracts
-        for entry in contract.artifact.abi
-        if entry["type"] == "event"
-    }
 
 
 class AccountWatcher:

@@ -16,11 +16,12 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from plimsoll.keeper.errors import JournalError
+from plimsoll.keeper.recorder import plain
 
 SCHEMA: Final = 1
 ACTIVE: Final = ("signed", "sent")  # may still be mined
@@ -87,14 +88,6 @@ class Entry:
 
 
 _COLUMNS: Final = tuple(Entry.__dataclass_fields__)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return "0x" + value.hex()
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    return str(value)
 
 
 class Journal:
@@ -174,7 +167,7 @@ class Journal:
         with self._write():
             self._db.execute(
                 "INSERT INTO lines(time, kind, fields) VALUES (?, ?, ?)",
-                (time, kind, json.dumps(fields, default=_plain)),
+                (time, kind, json.dumps(fields, default=plain)),
             )
 
     def lines(self, kind: str | None = None, *, since: int = 0, last: int | None = None) -> list[dict[str, Any]]:

@@ -24,7 +24,8 @@ class Recorder(Protocol):
         """Keep one line; it is durable when this returns."""
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON takes in place of what it does not know: bytes as digits, dataclasses as objects, the rest as text."""
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if is_dataclass(value) and not isinstance(value, type):
@@ -70,7 +71,7 @@ class JsonLinesRecorder:
 
     def record(self, kind: str, time: int, **fields: Any) -> None:
         """Append one line and wait for the disk."""
-        line = json.dumps({"time": time, "kind": kind, **fields}, default=_plain) + "\n"
+        line = json.dumps({"time": time, "kind": kind, **fields}, default=plain) + "\n"
         with self.path.open("a", encoding="utf-8") as file:  # each time anew: the file may have been rotated away
             file.write(line)
             file.flush()

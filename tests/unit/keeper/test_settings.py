@@ -8,9 +8,10 @@ import yaml
 
 from plimsoll import cli
 from plimsoll.chain.errors import DeploymentError
-from plimsoll.keeper.accounts import AccountWatcher, listed_expiries, named_accounts
+from plimsoll.keeper.accounts import AccountWatcher, listed_expiries
 from plimsoll.keeper.build import build_keeper
 from plimsoll.keeper.errors import KeeperError, SettingsError
+from plimsoll.keeper.index.decode import named_accounts
 from plimsoll.keeper.journal import Journal
 from plimsoll.keeper.recorder import JsonLinesRecorder, MemoryRecorder, read_journal
 from plimsoll.keeper.settings import key_from, load_settings
