@@ -201,7 +201,7 @@ class LoopSettings(Strict):
     """How the loop runs."""
 
     interval: float = Field(default=0.5, ge=0, description="between looks at the heads [s]")
-    max_failures: int = Field(default=5, ge=1, description="failed rounds in a row that make the keeper unhealthy")
+    max_failures: int = Field(default=5, ge=1, description="in a row, after which a bot halts; a runner goes on")
     timeout: float = Field(default=5.0, gt=0, description="for an answer of a node [s]")
     max_lag: int = Field(default=3, gt=0, description="blocks that a node may be behind the others")
 
