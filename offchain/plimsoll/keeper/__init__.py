@@ -19,4 +19,6 @@ doctor       what a keeper needs, checked; drill, fork: a liquidation on a fork 
 automation   the second trigger; silverback_bot: the same decisions on another platform
 cosigner     a risk node from its settings
 accounts     accounts by events, in memory, for tools that look once
+
+Imports go downwards: what runs knows what decides, and what decides knows nothing of who runs it.
 """
