@@ -1,6 +1,6 @@
 """The keeper: ingest > assess > report > post > enforce > observe, at every block.
 
-settings     what the operator decides, from a file, checked before anything runs; build, service: all of it put together
+settings     what the operator decides, from a file, checked before anything runs; build, service: all put together
 runner       follows the head; posting and enforcing side by side; loop: one round, for simulations and bots
 state        what the chain holds, read in two batches
 triggers     whether a report is due, and why: pure functions
