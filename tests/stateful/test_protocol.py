@@ -715,7 +715,7 @@ def walk(machine: type[Protocol], source: Seeded) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("machine", [Protocol, Lagged])
+@pytest.mark.parametrize("machine", [Protocol, pytest.param(Lagged, marks=pytest.mark.long)])
 def test_properties_hold_in_any_order(machine: type[Protocol]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=max(1, RUNS // 2), stateful_step_count=STEPS))
     record(stateful_runs=RUNS // 2)
