@@ -35,7 +35,7 @@ def ape(*arguments: str, code: int = 0, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,  # on a machine that has other work too
     )
     written = done.stdout + done.stderr
     assert done.returncode == code, written
@@ -114,7 +114,7 @@ def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,  # on a machine that has other work too
     )
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "solvent, now and in every lane" in shown.stdout
