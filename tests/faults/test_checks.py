@@ -1,6 +1,7 @@
 """What a verdict rests on: each check finds what it is there for, and nothing else."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -136,10 +137,12 @@ def test_what_others_sent_under_the_same_key_is_none_of_the_journals():
     assert checks.disagree([mined(hashed="0xBB")], [], {}, ["0xbb"]) == []
 
 
-def test_spending_is_summed_over_keys_and_transactions():
+def test_spending_is_summed_over_a_keys_transactions_and_each_key_has_its_own():
     assert checks.overspent([mined(cost=4 * 10**17), mined(cost=6 * 10**17)], 1.0) == []
-    (said,) = checks.overspent([mined(cost=4 * 10**17), mined(cost=6 * 10**17 + 1)], 1.0)
-    assert "1.0 is allowed" in said
+    other = replace(mined(cost=9 * 10**17), sender="0xLiquidator")
+    (said,) = checks.overspent([mined(cost=4 * 10**17), other, mined(cost=6 * 10**17 + 1)], 1.0)
+    assert "0xPoster" in said
+    assert "1.0 a key is allowed" in said
 
 
 # -------------------------------------------------------------------------------------------------- the journal

@@ -111,8 +111,11 @@ def overspent(mined: Iterable[Mined], cap: float) -> list[str]:
     paid: dict[str, int] = defaultdict(int)
     for item in mined:
         paid[item.sender] += item.cost
-    total = sum(paid.values())
-    return [f"{total / 10**18:.4f} ether were spent, {cap} is allowed"] if total > cap * 10**18 else []
+    return [
+        f"{sender} spent {spent / 10**18:.4f} ether, {cap} a key is allowed"
+        for sender, spent in paid.items()
+        if spent > cap * 10**18
+    ]
 
 
 def thin(made: Mapping[int, int], times: Iterable[tuple[float, float]]) -> list[str]:

@@ -59,7 +59,7 @@ REORG: Final = 3  # blocks
 SKEW: Final = 20  # [s]
 FEE: Final = 10  # times the base fee
 TWO: Final = 0.35  # of the rounds have two faults
-SPEND_CAP: Final = 1.0  # [ether] a day
+SPEND_CAP: Final = 8.0  # [ether] a key and a day: fees are ten times as high for minutes, and all accounts break
 DRY: Final = 10**12  # [wei] what is left of a balance
 
 
@@ -626,7 +626,7 @@ def run(
         stack.callback(town.close)
         town.start_clock()
         town.start_nodes()
-        town.start_keeper()
+        town.start_keeper(sending={"spend_per_day": SPEND_CAP})
         say(f"{len(town.accounts)} accounts, {endpoints} endpoints, {nodes} risk nodes, a block every {block_time} s")
         rig = Rig(town, seed, kinds, say)
         wait_for_keeper(town)
