@@ -586,7 +586,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("keeper.moves", "moves", (">=", 30), lambda s: s.latency["moves"], long=True),
     Row("keeper.accounts", "accounts", (">=", 10_000), lambda s: s.latency["accounts"], long=True),
     Row("keeper.blocks_to_first_bid", "blocks", ("<=", 3), lambda s: s.latency["blocks_to_first_bid_max"], long=True),
-    Row("keeper.under_water", "accounts", (">=", 20), lambda s: s.latency["under_water"], long=True),
+    Row("keeper.under_water", "accounts", (">=", 10), lambda s: s.latency["under_water"], long=True),
     Row("faults.tried", "faults", (">=", 100), lambda s: s.faults.tried, long=True),
     Row("faults.kinds", "kinds", (">=", 12), lambda s: s.faults.kinds, long=True),
     Row("faults.not_survived", "faults", ("=", 0), lambda s: s.faults.unsurvived, long=True),
