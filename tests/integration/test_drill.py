@@ -1,13 +1,9 @@
 """The drill against anvil as the real chain: all of a liquidation on a fork of it, and nothing written to it."""
 
-import contextlib
 import csv
 import json
 import os
-import socket
-import subprocess
 import threading
-import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -33,8 +29,10 @@ from plimsoll.risk.engine import Engine
 from plimsoll.risk.models import EwmaFhs
 from plimsoll.risk.signing import address_of
 from plimsoll.simulate.market import Party, Venue, key_of
+from plimsoll.simulate.rig.process import free_port
 from plimsoll.spec.instruments import MASK_ID, PERP
 from plimsoll.spec.wad import WAD
+from tests.anvil import anvil
 
 DAY, ETHER = 86_400, 10**18
 TOY, OTHER = 0x0101, 0x0102
@@ -42,31 +40,6 @@ SIGNERS = [key_of(f"risk node {k}") for k in range(3)]
 WRITES = ("eth_send", "anvil_", "evm_", "personal_", "debug_", "hardhat_", "txpool_", "miner_")
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def anvil():
-    """A node that plays the real chain; its URL."""
-    port = free_port()
-    node = subprocess.Popen(
-        ["anvil", "--silent", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        node.terminate()
-        node.wait(10)
 
 
 class RecordingProxy:

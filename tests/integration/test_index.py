@@ -1,19 +1,15 @@
 """The account index over a node: its blocks, events, headers and views, a reorganisation, a restart."""
 
-import socket
-import subprocess
-import time
-
 import pytest
 
 from plimsoll.chain.deployment import FeedConfig, SystemConfig, TokenConfig, account_id, deploy_system
 from plimsoll.chain.endpoints import Endpoints
-from plimsoll.chain.errors import NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.keeper.index.follow import AccountIndex
 from plimsoll.keeper.recorder import MemoryRecorder
 from plimsoll.risk.signing import address_of
 from plimsoll.simulate.market import key_of
+from tests.anvil import anvil
 from tests.unit.keeper.index.scene import same
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
@@ -25,20 +21,8 @@ OWNER = address_of(KEY)
 @pytest.fixture
 def url():
     """The URL of a fresh anvil."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(["anvil", "--port", str(port), "--silent", "--hardfork", "cancun"])
-    where = f"http://127.0.0.1:{port}"
-    for _ in range(200):
-        try:
-            assert NodeChain(where).chain_id
-            break
-        except NodeError:
-            time.sleep(0.05)
-    yield where
-    process.terminate()
-    process.wait()
+    with anvil("--hardfork", "cancun") as found:
+        yield found
 
 
 class Desk:

@@ -7,15 +7,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from eth_account import Account
 
-from plimsoll.chain.errors import NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.keeper.journal import Journal
-from plimsoll.simulate.rig.process import free_port
+from tests.anvil import anvil
 
 KEY = "0x" + "66" * 32
 SENDER = Account.from_key(KEY).address
@@ -52,19 +50,8 @@ print(json.dumps([entry.state for entry in sender.journal.transactions()]))
 
 @pytest.fixture(scope="module")
 def url():
-    port = free_port()
-    process = subprocess.Popen(["anvil", "--port", str(port), "--silent", "--no-mining"])
-    where = f"http://127.0.0.1:{port}"
-    chain = NodeChain(where)
-    for _ in range(400):
-        try:
-            assert chain.chain_id
-            break
-        except NodeError:
-            time.sleep(0.05)
-    yield where
-    process.kill()
-    process.wait()
+    with anvil("--no-mining") as found:
+        yield found
 
 
 def run(url, path, dies_at):

@@ -1,12 +1,9 @@
 """The commands themselves, against anvil: its own network, and a rehearsal of Sepolia."""
 
-import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from eth_account import Account
 from plimsoll.chain.deployment import load_book
 from plimsoll.chain.node import NodeChain
 from plimsoll.spec.errors import Refused
+from tests.anvil import anvil
 
 ROOT = Path(__file__).resolve().parents[2]
 PLIMSOLL = str(Path(sys.executable).with_name("plimsoll"))
@@ -41,27 +39,6 @@ def ape(*arguments: str, code: int = 0, **environment: str) -> str:
     assert done.returncode == code, written
     assert "Traceback" not in written
     return written
-
-
-@contextlib.contextmanager
-def anvil(*arguments: str):
-    """An anvil on a free port; its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    node = subprocess.Popen(
-        ["anvil", "--silent", "--port", str(port), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        for _ in range(100):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        node.terminate()
-        node.wait(10)
 
 
 @pytest.fixture(scope="module")

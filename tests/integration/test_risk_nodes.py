@@ -5,10 +5,8 @@ import csv
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from plimsoll.keeper.recorder import MemoryRecorder
 from plimsoll.keeper.settings import load_settings
 from plimsoll.risk.signing import address_of
 from plimsoll.simulate.market import key_of
+from tests.anvil import anvil
 
 pytestmark = [pytest.mark.node, pytest.mark.slow]
 
@@ -47,18 +46,8 @@ def write_prices(path, now, seed):
 
 @pytest.fixture(scope="module")
 def url():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(["anvil", "--silent", "--port", str(port), "--hardfork", "cancun"])
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
+    with anvil("--hardfork", "cancun") as found:
+        yield found
 
 
 class Nodes:

@@ -1,9 +1,5 @@
 """A node, and the embedded chain held to it: the same transactions cost the same gas."""
 
-import socket
-import subprocess
-import time
-
 import pytest
 from eth_account import Account
 
@@ -15,6 +11,7 @@ from plimsoll.chain.node import NodeChain
 from plimsoll.chain.protocol import TimedChain
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.liquidator import Config
+from tests.anvil import anvil
 
 KEY = "0x" + "22" * 32
 OWNER = Account.from_key(KEY).address
@@ -23,21 +20,8 @@ SIGNER = Account.from_key("0x" + "33" * 32).address
 
 @pytest.fixture(scope="module")
 def url():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(["anvil", "--port", str(port), "--silent", "--hardfork", "cancun"])
-    where = f"http://127.0.0.1:{port}"
-    chain = NodeChain(where)
-    for _ in range(200):
-        try:
-            assert chain.chain_id
-            break
-        except NodeError:
-            time.sleep(0.05)
-    yield where
-    process.terminate()
-    process.wait()
+    with anvil("--hardfork", "cancun") as found:
+        yield found
 
 
 @pytest.fixture
