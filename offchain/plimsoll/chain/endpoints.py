@@ -26,6 +26,7 @@ from plimsoll.spec.errors import Refused
 
 MAX_LAG: Final = 3  # blocks
 MAX_AHEAD: Final = 900  # [s] that a head may be ahead of this machine's clock: 12 s is the rule, clocks are worse
+REMEMBERED: Final = 64  # blocks back that an endpoint's heads are kept, to compare it with the others by
 HEAD_PATIENCE: Final = 2.0  # [s] for heads; who takes longer is out until it has answered
 
 
@@ -38,12 +39,21 @@ class Endpoint:
     head: Head | None = None
     error: str | None = "not asked yet"
     lag: int = 0  # blocks behind the reference; under 0: ahead
-    asked: Future[Head] | None = field(default=None, repr=False)
+    agrees: bool = True  # whether, of the others that saw a block under a number it saw too, half or more saw the same
+    latency: float | None = None  # [s] of its last head
+    asked: Future[tuple[Head, float]] | None = field(default=None, repr=False)
+    seen: dict[int, str] = field(default_factory=dict, repr=False)  # hashes of its last heads, by number
 
     @property
     def good(self) -> bool:
         """Whether reads may go there."""
         return self.error is None
+
+
+def _timed_head(rpc: Rpc) -> tuple[Head, float]:
+    """The head of an endpoint, and how long its answer took [s]."""
+    begun = time.monotonic()
+    return head_of(rpc), time.monotonic() - begun
 
 
 def name_of(url: str) -> str:
@@ -103,6 +113,7 @@ class Endpoints:
         """
         with self._lock:
             self._look()
+            self._compare()
             self._judge()
             self._fresh = True
             for endpoint in self.endpoints:
@@ -124,7 +135,7 @@ class Endpoints:
     def _look(self) -> None:
         for endpoint in self.endpoints:
             if endpoint.asked is None:
-                endpoint.asked = self._pool.submit(head_of, endpoint.rpc)
+                endpoint.asked = self._pool.submit(_timed_head, endpoint.rpc)
         wait([e.asked for e in self.endpoints if e.asked is not None], timeout=HEAD_PATIENCE)
         for endpoint in self.endpoints:
             asked = endpoint.asked
@@ -133,9 +144,25 @@ class Endpoints:
                 continue
             endpoint.asked = None
             try:
-                endpoint.head, endpoint.error = asked.result(), None
+                (endpoint.head, endpoint.latency), endpoint.error = asked.result(), None
             except (NodeError, Refused) as error:
                 endpoint.head, endpoint.error = None, str(error)
+
+    def _compare(self) -> None:
+        """Who shows another block than most under the highest number that two of them showed."""
+        for endpoint in self.endpoints:
+            if endpoint.head is not None:
+                at = endpoint.head.number
+                kept = {number: seen for number, seen in endpoint.seen.items() if at - REMEMBERED < number < at}
+                endpoint.seen = {**kept, at: endpoint.head.hash}
+        shown = [e for e in self.endpoints if e.head is not None]
+        for endpoint in shown:
+            same = 0  # over 0: more agree than not
+            for other in shown:
+                common = endpoint.seen.keys() & other.seen.keys()
+                if other is not endpoint and common:
+                    same += 1 if endpoint.seen[max(common)] == other.seen[max(common)] else -1
+            endpoint.agrees = same >= 0
 
     def _judge(self) -> None:
         shown = [e for e in self.endpoints if e.head is not None]

@@ -33,6 +33,7 @@ from plimsoll.risk.errors import RiskError
 from plimsoll.spec.margin import Assessment, state_of
 from plimsoll.spec.wad import PPM, WAD
 
+LOOP: Final = "round"  # in the metrics, where one loop does everything
 FAILURES: Final = (KeeperError, MarketError, RiskError, ChainError)  # what a round survives
 
 
@@ -182,15 +183,13 @@ class Keeper:
         Halted
             As `run`.
         """
-        self.metrics.rounds.inc()
         now = 0
         try:
             now = self.reader.system.chain.now
             found = self._round()
         except FAILURES as problem:
             found = Round(now, error=self.failed(problem, now))
-        self.metrics.last_round.set_to_current_time()
-        self.metrics.healthy.set(found.ok)
+        self.metrics.ended(LOOP, ok=found.ok)
         self.failures = 0 if found.ok else self.failures + 1
         if self.failures >= self.config.max_failures:
             why = f"{self.failures} rounds failed in a row, the last with: {found.error}"

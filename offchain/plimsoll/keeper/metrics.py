@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -21,12 +21,12 @@ Samples = Iterable[tuple[tuple[str, ...], float | None]]
 
 
 class Metrics:
-    """Counters and gauges of one keeper; `serve` answers on a port."""
+    """Counters and gauges of one keeper; `plimsoll.keeper.web` serves them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
-        self.rounds = Counter("plimsoll_rounds", "Rounds of the loop", registry=r)
+        self.rounds = Counter("plimsoll_rounds", "Rounds that ended", ["loop"], registry=r)
         self.failures = Counter("plimsoll_failures", "What failed, by kind", ["what"], registry=r)
         self.posts = Counter("plimsoll_posts", "Reports that the oracle believed", registry=r)
         self.gas = Counter("plimsoll_gas", "Gas spent, by what for", ["what"], registry=r)
@@ -46,18 +46,21 @@ class Metrics:
         self.depths = Gauge(
             "plimsoll_depth_observations", "That the posted depth rests on; 0: it is stated", ["underlying"], registry=r
         )
-        self.last_round = Gauge("plimsoll_last_round_timestamp", "When the last round ended [unix s]", registry=r)
-        self.healthy = Gauge("plimsoll_healthy", "1: the last round went through; 0: it did not", registry=r)
+        self.last_round = Gauge(
+            "plimsoll_last_round_timestamp", "When the last round ended [unix s]", ["loop"], registry=r
+        )
+        self.healthy = Gauge("plimsoll_healthy", "1: the last round went through; 0: it did not", ["loop"], registry=r)
+
+    def ended(self, loop: str, *, ok: bool) -> None:
+        """A round of a loop has ended, well or not."""
+        self.rounds.labels(loop).inc()
+        self.last_round.labels(loop).set_to_current_time()
+        self.healthy.labels(loop).set(ok)
 
     def watch(self, board: StatusBoard, limits: Limits | None = None) -> None:
         """Have scrapes read the board too; the report's age is then what it is at the scrape."""
         self.report_age.set_function(lambda: board.current().report.age)
         self.registry.register(StatusCollector(board, limits))
-
-    def serve(self, port: int, address: str = "127.0.0.1") -> int:
-        """Answer scrapes on a port, 0 for any free one; the port."""
-        server, _ = start_http_server(port, address, self.registry)
-        return int(server.server_port)
 
 
 @dataclass(frozen=True, slots=True)

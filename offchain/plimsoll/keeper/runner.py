@@ -38,6 +38,7 @@ class Beat:
     failures_in_a_row: int = 0
     last_error: str | None = None
     last_done: float = 0.0  # [unix s]
+    seconds: float = 0.0  # that the last round took
     block: int = 0  # of the last round
 
 
@@ -53,7 +54,7 @@ class Worker:
     crashed
         Told of an exception that nobody foresaw.
     on_round
-        Told of each round.
+        Told of each round, by the worker's name.
     clock
         This machine's [unix s].
     """
@@ -63,7 +64,7 @@ class Worker:
         name: str,
         work: Callable[[Head], Round],
         crashed: Callable[[str, BaseException], object],
-        on_round: Callable[[Round], object],
+        on_round: Callable[[str, Round], object],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
@@ -106,7 +107,7 @@ class Worker:
 
     def once(self, head: Head) -> Round:
         """One round; whatever it meets, the next one comes."""
-        beat = self.beat
+        beat, begun = self.beat, time.monotonic()
         try:
             done = self.work(head)
         except Exception as error:  # noqa: BLE001 - one bug must not stop calls and liquidations
@@ -116,8 +117,11 @@ class Worker:
         beat.block = head.number
         beat.last_error = done.error
         beat.failures_in_a_row = 0 if done.ok else beat.failures_in_a_row + 1
-        beat.last_done = self.clock()
-        self.on_round(done)
+        beat.last_done, beat.seconds = self.clock(), time.monotonic() - begun
+        try:
+            self.on_round(self.name, done)
+        except Exception as error:  # noqa: BLE001 - who is told of the work must not end it
+            self.crashed(self.name, error)
         return done
 
 
@@ -164,13 +168,14 @@ class Runner:
         self.senders = list(senders)
         self.journal = journal
         self.interval = interval
+        self.on_round = on_round
         self.on_look = on_look
         self.due = due
         self.clock = clock
         self.head: Head | None = None
-        self.workers = [Worker("posting", self._post, self._crashed, on_round, clock)]
+        self.workers = [Worker("posting", self._post, self._crashed, self._ended, clock)]
         if any(part is not None for part in (keeper.agent, keeper.upkeep, keeper.standing)):
-            self.workers.append(Worker("enforcing", self._enforce, self._crashed, on_round, clock))
+            self.workers.append(Worker("enforcing", self._enforce, self._crashed, self._ended, clock))
         self.journal_error = ""  # what was wrong with the journal last
         self._told = -QUIET
 
@@ -295,6 +300,10 @@ class Runner:
         except FAILURES as problem:
             return self._failed(problem, head)
         return Round(head.time, steps=steps, planned=planned, chores=chores, fills=fills)
+
+    def _ended(self, name: str, done: Round) -> None:
+        self.keeper.metrics.ended(name, ok=done.ok)
+        self.on_round(done)
 
     def _crashed(self, name: str, error: BaseException) -> None:
         self._record("crashed", worker=name, error=f"{type(error).__name__}: {error}", trace=_trace(error))

@@ -163,6 +163,11 @@ class Sender:
         """What may still be mined."""
         return self.journal.transactions(ACTIVE, sender=self.address)
 
+    def relay_behind(self) -> int:
+        """Transactions that the relay was given and did not bring in within its patience; since this process began."""
+        first = self._block - self.config.relay_patience
+        return sum(self._first.get(entry.id, self._block) <= first for entry in self.under_way())
+
     # ------------------------------------------------------------------------------------------------------- submit
 
     def submit(

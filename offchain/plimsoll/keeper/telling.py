@@ -121,7 +121,7 @@ class Teller:
 
     def _endpoints(self) -> list[EndpointStatus]:
         return [
-            EndpointStatus(e.name, e.good, e.head.number if e.head else 0, e.lag, error=e.error or "")
+            EndpointStatus(e.name, e.good, e.head.number if e.head else 0, e.lag, e.agrees, e.latency, e.error or "")
             for e in self.runner.endpoints.endpoints
         ]
 
@@ -134,6 +134,7 @@ class Teller:
             beat.last_error or "",
             beat.failures_in_a_row,
             self.runner.keeper.config.dry_run,
+            seconds=beat.seconds,
             age=age,
         )
 
@@ -275,7 +276,7 @@ class Teller:
         self.board.update(
             keys=self._keys,
             relays=[
-                RelayStatus(role, ok=not sender.relay_error, error=sender.relay_error)
+                RelayStatus(role, ok=not sender.relay_error, behind=sender.relay_behind(), error=sender.relay_error)
                 for role, sender in zip(self.roles, self.runner.senders, strict=True)
                 if sender.relay is not None
             ],

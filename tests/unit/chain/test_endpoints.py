@@ -103,6 +103,44 @@ def test_one_that_lags_is_not_read(three):
     assert found.endpoints[0].lag == 10
 
 
+def test_another_block_under_one_number_is_another_chain(three):
+    found, nodes = three
+    nodes[1].fork = "b"
+    found.refresh()
+    assert [e.agrees for e in found.endpoints] == [True, False, True]
+    nodes[1].head += 1  # alone ahead, under a number that nobody can compare: what was seen before still tells
+    found.refresh()
+    assert [e.agrees for e in found.endpoints] == [True, False, True]
+    nodes[1].fork = ""
+    nodes[1].head -= 1
+    found.refresh()
+    assert all(e.agrees for e in found.endpoints)
+
+
+@pytest.mark.parametrize("three", [2], indirect=True)
+def test_of_two_that_differ_nobody_knows_which_is_wrong(three):
+    found, nodes = three
+    nodes[0].fork = "b"
+    found.refresh()
+    assert [e.agrees for e in found.endpoints] == [False, False]
+    for number in (101, 103):  # after a reorganisation both show the same blocks, though not always at one time
+        nodes[0].fork, nodes[0].head = "", number
+        nodes[1].head = number - 1
+        found.refresh()
+        nodes[1].head = number
+        found.refresh()
+    assert [e.agrees for e in found.endpoints] == [True, True]
+    assert all(len(e.seen) <= 64 for e in found.endpoints)
+
+
+def test_how_long_an_answer_takes(three):
+    found, nodes = three
+    nodes[1].slow, nodes[2].down = 0.2, True
+    found.refresh()
+    assert found.endpoints[0].latency < 0.2 <= found.endpoints[1].latency < 1.0
+    assert found.endpoints[2].latency is None
+
+
 def test_a_block_or_two_behind_is_how_networks_are(three):
     found, nodes = three
     nodes[1].head, nodes[2].head = 99, 97

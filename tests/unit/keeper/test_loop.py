@@ -197,7 +197,8 @@ def test_metrics_say_where_it_stands(world):
     keeper.round()
     value = keeper.metrics.registry.get_sample_value
     assert value("plimsoll_posts_total") == 1
-    assert value("plimsoll_healthy") == 1
+    assert value("plimsoll_rounds_total", {"loop": "round"}) == 1
+    assert value("plimsoll_healthy", {"loop": "round"}) == 1
     assert value("plimsoll_index", {"underlying": "257"}) == 100.0
 
 

@@ -1,8 +1,10 @@
 """The runner: at each new head both workers work; what fails, hangs or is a bug stops neither the other nor itself."""
 
+import re
 import threading
 import time
 from types import SimpleNamespace
+from urllib.request import urlopen
 
 import pytest
 
@@ -11,7 +13,10 @@ from plimsoll.chain.head import Head
 from plimsoll.keeper.errors import JournalError, SourceDownError
 from plimsoll.keeper.journal import Journal
 from plimsoll.keeper.loop import Round
+from plimsoll.keeper.metrics import Metrics
 from plimsoll.keeper.runner import Runner, together
+from plimsoll.keeper.status import StatusBoard
+from plimsoll.keeper.web import OperationsServer
 
 START = 1_700_000_000
 
@@ -59,6 +64,7 @@ class FakeKeeper:
         self.reader = SimpleNamespace(read=lambda: None)
         self.agent = self.upkeep = self.standing = SimpleNamespace(collect=list)
         self.accounts = list
+        self.metrics = Metrics()
 
     def post_due(self, _held):
         self.posted.append(time.monotonic())
@@ -168,6 +174,48 @@ def test_a_failure_is_counted_and_the_next_head_brings_the_next_round(stage):
     stage.until(lambda: all(worker.beat.rounds == 3 for worker in stage.runner.workers))
     assert all(worker.beat.failures_in_a_row == 0 for worker in stage.runner.workers)
     assert "round-failed" in stage.kinds
+
+
+def test_a_scrape_shows_the_rounds_of_both(stage):
+    def down():
+        raise SourceDownError("no price")
+
+    stage.keeper.posts = down
+    stage.advance()
+    stage.until(lambda: all(worker.beat.rounds == 2 for worker in stage.runner.workers))
+    stage.until(lambda: len(stage.rounds) == 4)
+    server = OperationsServer(StatusBoard(), stage.keeper.metrics.registry)
+    server.start()
+    try:
+        with urlopen(f"http://127.0.0.1:{server.server_address[1]}/metrics") as answer:
+            said = answer.read().decode()
+    finally:
+        server.shutdown()
+        server.server_close()
+    for loop, ok in (("posting", 0), ("enforcing", 1)):
+        assert f'plimsoll_rounds_total{{loop="{loop}"}} 2.0' in said
+        assert f'plimsoll_healthy{{loop="{loop}"}} {ok}.0' in said
+        (at,) = re.findall(rf'plimsoll_last_round_timestamp{{loop="{loop}"}} (\S+)', said)
+        assert abs(float(at) - time.time()) < 60
+
+
+def test_who_is_told_of_a_round_and_fails_ends_no_worker(stage):
+    def fails(_done):
+        raise BrokenPipeError("nobody reads")
+
+    told, stage.runner.on_round = [], fails
+    stage.advance()
+    stage.until(lambda: stage.kinds.count("crashed") == 2)
+    stage.runner.on_round = told.append
+    stage.advance()
+    stage.until(lambda: len(told) == 2)
+
+
+def test_a_round_says_how_long_it_took(stage):
+    stage.keeper.posts = lambda: time.sleep(0.1)
+    stage.advance()
+    stage.until(lambda: stage.runner.workers[0].beat.rounds == 2)
+    assert 0.1 <= stage.runner.workers[0].beat.seconds < 5
 
 
 def test_a_bug_is_written_down_with_its_trace_and_stops_nothing(stage):

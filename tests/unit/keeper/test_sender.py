@@ -241,8 +241,11 @@ def test_bids_go_to_the_relay_and_to_everyone_where_it_is_silent(tmp_path):
     desk.submit(b"\x02", purpose="post")
     assert len(relay.taken) == 1
     assert len(desk.node.taken) == 1  # the post
+    behind = [desk.sender.relay_behind()]
     for _ in range(4):
         desk.block()
+        behind.append(desk.sender.relay_behind())
+    assert behind == [0, 0, 1, 0, 0]  # two blocks late, until everyone was given it
     assert [kind for kind, _ in desk.told] == ["relay-silent"]
     assert len(desk.node.mined()) == 2
 
