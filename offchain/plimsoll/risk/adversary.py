@@ -74,6 +74,7 @@ BASIS: Final = 0.01
 SKEW: Final = 0.05
 TERM: Final = 0.03
 LEAST_VOLATILITY: Final = 0.01
+NEAREST: Final = 40
 FAMILIES: Final = ("basis", "skew", "term", "between", "mixed")
 DAYS: Final = ("2025-12-30", "2026-01-05", "2026-01-20", "2026-01-31")
 STRESSED: Final = 0.20  # a scan range as after a crash, at the same quotes
@@ -660,6 +661,8 @@ class Found:
         Its like where one maturity's forward moves and the others stay.
     uncovered
         With the gross charge switched off, by family: the book with the largest loss beyond its MM.
+    nearest
+        The books with the largest loss over MM, largest first, at most `NEAREST` a target.
     """
 
     source: str
@@ -671,6 +674,7 @@ class Found:
     free: Checked
     single: Checked
     uncovered: dict[str, Checked]
+    nearest: tuple[Checked, ...]
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -733,7 +737,20 @@ def play(found: Target, families: Sequence[str] = FAMILIES, fine: int = 3, every
         free=max(free, key=lambda c: c.loss),
         single=max(ones or free, key=lambda c: c.loss),
         uncovered=uncovered,
+        nearest=_nearest([checked for checked, _ in with_charge])[:NEAREST],
     )
+
+
+def _nearest(books: Sequence[Checked]) -> tuple[Checked, ...]:
+    """The largest loss over MM first; books that owe nothing, and lose nothing then, are left out."""
+    return tuple(sorted((c for c in books if c.mm > 0), key=lambda c: c.loss / c.mm, reverse=True))
+
+
+def targets() -> list[Target]:
+    """What the full search plays against: four recorded days, or the synthetic chain; the first after a crash too."""
+    first = quotes_of()
+    markets = [first] if first.source.startswith("synthetic") else [recorded(day) for day in DAYS]
+    return [*map(target, markets), target(markets[0], model=EwmaFhsConfig(psr_floor=STRESSED))]
 
 
 def search(families: Sequence[str] = FAMILIES, fine: int = 3) -> Found:
@@ -741,11 +758,7 @@ def search(families: Sequence[str] = FAMILIES, fine: int = 3) -> Found:
 
     Under three minutes on two cores. `Found.numbers` are the figures.
     """
-    first = quotes_of()
-    markets = [first] if first.source.startswith("synthetic") else [recorded(day) for day in DAYS]
-    calm = [target(quotes) for quotes in markets]
-    wild = target(markets[0], model=EwmaFhsConfig(psr_floor=STRESSED))
-    return joined([play(one, families, fine) for one in (*calm, wild)])
+    return joined([play(one, families, fine) for one in targets()])
 
 
 def joined(parts: Sequence[Found]) -> Found:
@@ -764,6 +777,7 @@ def joined(parts: Sequence[Found]) -> Found:
             family: max((p.uncovered[family] for p in parts if family in p.uncovered), key=lambda c: c.excess)
             for family in sorted(families)
         },
+        nearest=_nearest([book for part in parts for book in part.nearest]),
     )
 
 
