@@ -1,8 +1,8 @@
 """What tests draw: numbers biased to edges, surfaces, worlds of several underlyings, portfolios in them.
 
-One generator, two sources of chance. `Seeded` draws from a seeded generator and is fast: bulk agreement. `Drawn` draws
-from Hypothesis and shrinks: everything else. Values are valid, that is, such as the contracts accept, unless a name
-says otherwise; a portfolio names its regime.
+One generator, three sources of chance. `Seeded` draws from a seeded generator, a number at a time; `Arrays` from seeded
+arrays, thousands at a time: agreement at scale. `Drawn` draws from Hypothesis and shrinks: everything else. Values are
+valid, that is, such as the contracts accept, unless a name says otherwise; a portfolio names its regime.
 
     VALID     anything the contracts can hold
     BOUNDARY  the ledger puts E_h (or E_m) on the edge of a state, or one unit to either side
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 from hypothesis import strategies as st
 
 from plimsoll.spec import margin
@@ -86,6 +87,41 @@ class Seeded:
 
     def blob(self, size: int) -> bytes:
         return self._random.randbytes(size)
+
+
+BLOCK = 4_096  # words that are drawn at once
+WORD = 64  # [bit]
+
+
+class Arrays:
+    """Choices out of seeded arrays of words: what is drawn where depends on the seed alone.
+
+    A word is scaled down to the range that is asked for, so no choice is off its even share by more than a part in
+    2**64 / range; what does not fit a word takes as many as it needs, and one more.
+    """
+
+    def __init__(self, *seed: int) -> None:
+        self._generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
+        self._words: list[int] = []
+
+    def integer(self, low: int, high: int) -> int:
+        span = high - low + 1
+        if span >> WORD // 2 == 0:
+            return low + (self._word() * span >> WORD)
+        count = span.bit_length() // WORD + 2
+        word = 0
+        for _ in range(count):
+            word = word << WORD | self._word()
+        return low + (word * span >> WORD * count)
+
+    def blob(self, size: int) -> bytes:
+        count = -(-size // 8)
+        return b"".join(self._word().to_bytes(8, "big") for _ in range(count))[:size]
+
+    def _word(self) -> int:
+        if not self._words:
+            self._words = self._generator.integers(0, 2**WORD, size=BLOCK, dtype=np.uint64).tolist()
+        return self._words.pop()
 
 
 class Drawn:
@@ -447,7 +483,10 @@ def sample(source: Source, items: Sequence[T], count: int) -> list[T]:
     return [left.pop(source.integer(0, len(left) - 1)) for _ in range(min(count, len(left)))]
 
 
-def book_of(source: Source, known: World) -> tuple[int, ...]:
+Size = Callable[[Source], int]
+
+
+def book_of(source: Source, known: World, size_of: Size = size_of) -> tuple[int, ...]:
     """Words of a portfolio in a world, sorted: listed instruments, and now and then rows that no surface has."""
     count = size_of(source)
     pool = [i for i in known.listed if i.underlying not in known.dead] or known.listed
@@ -477,9 +516,14 @@ def edges_of(found: margin.Assessment) -> dict[str, int]:
     }
 
 
-def portfolio(source: Source, known: World, assess: Callable[[tuple[int, ...], int], margin.Assessment]) -> Portfolio:
+def portfolio(
+    source: Source,
+    known: World,
+    assess: Callable[[tuple[int, ...], int], margin.Assessment],
+    size_of: Size = size_of,
+) -> Portfolio:
     """A portfolio of a world; in two of five cases on the edge of a state, by `assess`."""
-    words = book_of(source, known)
+    words = book_of(source, known, size_of)
     if any(i.underlying in known.dead for i in known.listed) and chance(source, 25):
         dead = [i for i in known.listed if i.underlying in known.dead]
         extra = [word(i.pack(), quantity(source, i.kind)) for i in sample(source, dead, 1)]

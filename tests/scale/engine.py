@@ -1,0 +1,160 @@
+"""Blocks of cases: a scene and the cases drawn in it, by seed and number, whoever runs them.
+
+Block `b` of seed `s` is the same cases wherever and however often it is run: it draws from arrays seeded with (s, b).
+So shards may share blocks out as they like, and a case has an address: seed, block, place in the block.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from plimsoll.chain.artifacts import Artifact
+from tests.pairs import Mismatch
+from tests.scale import world
+from tests.scale.kind import Case, Kind, Stand
+from tests.strategies import Arrays, Source
+
+CASES = 400  # in a block
+RENEW = 100  # blocks that a stand is used for: what its EVM remembers stays bounded
+MOST_FINDINGS = 10
+BUCKETS = (0, 1, 8, 32, 126, 127)  # positions of a case, at most
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in world.KINDS}
+
+
+@dataclass
+class Row:
+    """What was counted of one kind."""
+
+    cases: int = 0
+    reverts: int = 0
+    gas: int = 0
+    drawing: float = 0.0  # [s]
+    on_chain: float = 0.0  # [s]
+    in_spec: float = 0.0  # [s]
+    sizes: Counter[int] = field(default_factory=Counter)  # by bucket
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Row) -> None:
+        """Count another's too."""
+        for name in ("cases", "reverts", "gas", "drawing", "on_chain", "in_spec"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.sizes.update(other.sizes)
+        self.reasons.update(other.reasons)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A case on which chain and twin differ."""
+
+    block: int
+    place: int
+    kind: str
+    what: str
+
+
+@dataclass
+class Tally:
+    """What some blocks came to."""
+
+    rows: dict[str, Row] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    scenes: int = 0
+    setting: float = 0.0  # [s] drawing and loading scenes
+    processor: float = 0.0  # [s]
+
+    def add(self, other: Tally) -> None:
+        """Count another's too."""
+        for name, row in other.rows.items():
+            self.rows.setdefault(name, Row()).add(row)
+        self.findings += other.findings
+        self.scenes += other.scenes
+        self.setting += other.setting
+        self.processor += other.processor
+
+    @property
+    def cases(self) -> int:
+        """How many, of all kinds."""
+        return sum(row.cases for row in self.rows.values())
+
+
+class Stands:
+    """The stands that blocks need, built when they are, and renewed now and then."""
+
+    def __init__(self, replaced: dict[str, Artifact] | None = None) -> None:
+        self._replaced = replaced
+        self._built: dict[Callable[..., Any], tuple[Stand, int]] = {}
+
+    def of(self, build: Callable[..., Any]) -> Stand:
+        """A stand, for one more block."""
+        stand, used = self._built.get(build, (None, RENEW))
+        if stand is None or used >= RENEW:
+            self._built.pop(build, None)
+            stand, used = build(self._replaced), 0
+        self._built[build] = (stand, used + 1)
+        return stand
+
+
+def family_of(block: int, kinds: Collection[str]) -> tuple[Callable[..., Any], list[Kind]]:
+    """Which stand a block is for, and which kinds of cases it holds."""
+    return world.Floor, [kind for kind in world.KINDS if kind.name in kinds]
+
+
+def chosen(source: Source, kinds: list[Kind]) -> Kind:
+    """One of several kinds, by weight."""
+    left = source.integer(0, sum(kind.weight for kind in kinds) - 1)
+    for kind in kinds:
+        left -= kind.weight
+        if left < 0:
+            return kind
+    raise AssertionError
+
+
+def bucket_of(size: int) -> int:
+    """The bucket that counts a size."""
+    return next(most for most in BUCKETS if size <= most)
+
+
+def cases_of(source: Source, stand: Stand, loaded: Any, kinds: list[Kind], count: int) -> Iterator[Case]:
+    """Cases in a scene."""
+    for _ in range(count):
+        yield chosen(source, kinds).draw(source, loaded)
+
+
+def run(
+    stands: Stands, seed: int, block: int, kinds: Collection[str], count: int = CASES, most: int = MOST_FINDINGS
+) -> Tally:
+    """The first `count` cases of a block on both, until `most` of them differ."""
+    build, known = family_of(block, kinds)
+    tally, source = Tally(scenes=1), Arrays(seed, block)
+    used, start = time.process_time(), time.perf_counter()
+    stand = stands.of(build)
+    with stand.load(stand.draw(source)) as loaded:
+        last = time.perf_counter()
+        tally.setting = last - start
+        for place, case in enumerate(cases_of(source, stand, loaded, known, count)):
+            row = tally.rows.setdefault(case.kind, Row())
+            row.drawing += time.perf_counter() - last
+            gas = stand.bytecode.gas
+            try:
+                seen = stand.check(case)
+            except Mismatch as mismatch:
+                tally.findings.append(Finding(block, place, case.kind, str(mismatch)))
+            else:
+                row.on_chain += seen.on_chain
+                row.in_spec += seen.in_spec
+                if seen.reason is not None:
+                    row.reverts += 1
+                    row.reasons[seen.reason] += 1
+            row.cases += 1
+            row.gas += stand.bytecode.gas - gas
+            row.sizes[bucket_of(case.size)] += 1
+            last = time.perf_counter()
+            if len(tally.findings) >= most:
+                break
+    tally.processor = time.process_time() - used
+    return tally

@@ -1,0 +1,77 @@
+"""How many cases have ever run: `docs/agreement.json`, a line for each run, and the sums.
+
+runs    date, commit (and whether the tree was as committed), seed, cases by kind, refused, positions by bucket,
+        mismatches, seconds (wall), processor_seconds
+totals  the same numbers summed over the runs
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from plimsoll.chain.artifacts import ROOT
+from tests.scale.engine import BUCKETS, Tally
+
+PATH = ROOT / "docs" / "agreement.json"
+LABELS = {0: "none", 1: "1", 8: "2-8", 32: "9-32", 126: "33-126", 127: "127"}
+WHAT_RUNS = ("contracts", "offchain/plimsoll/spec", "tests/scale", "tests/strategies.py", "tests/agreement")
+
+
+def positions(sums: Tally) -> dict[str, int]:
+    """Cases by how many positions, or rows, they hold."""
+    sizes: Counter[int] = Counter()
+    for row in sums.rows.values():
+        sizes.update(row.sizes)
+    return {LABELS[bucket]: sizes[bucket] for bucket in BUCKETS}
+
+
+def run_of(sums: Tally, seed: int, seconds: float) -> dict[str, Any]:
+    """A run as the record holds it."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
+        "commit": _git("rev-parse", "--short=12", "HEAD"),
+        "as_committed": not _git("status", "--porcelain", "--", *WHAT_RUNS),
+        "seed": seed,
+        "cases": sums.cases,
+        "kinds": {name: row.cases for name, row in sorted(sums.rows.items())},
+        "refused": sum(row.reverts for row in sums.rows.values()),
+        "positions": positions(sums),
+        "mismatches": len(sums.findings),
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(sums.processor, 1),
+    }
+
+
+def totals(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sums over runs."""
+    kinds: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for run in runs:
+        kinds.update(run["kinds"])
+        sizes.update(run["positions"])
+    plain = {
+        name: round(sum(run[name] for run in runs), 1)
+        for name in ("cases", "refused", "mismatches", "seconds", "processor_seconds")
+    }
+    return {"runs": len(runs), **plain, "kinds": dict(sorted(kinds.items())), "positions": dict(sizes)}
+
+
+def append(run: dict[str, Any], path: Path = PATH) -> None:
+    """Add a run to the record, and renew its sums."""
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
+    runs.append(run)
+    path.write_text(json.dumps({"totals": totals(runs), "runs": runs}, indent=2) + "\n", encoding="utf-8")
+
+
+def _git(*args: str) -> str:
+    """What git says; nothing where there is no repository."""
+    try:
+        found = subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip()

@@ -1,0 +1,79 @@
+"""Many blocks over several processes; what they come to, as they come."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from tests.scale.engine import CASES, MOST_FINDINGS, Stands, Tally, run
+
+
+def blocks_of(cases: int) -> list[tuple[int, int]]:
+    """Blocks, and how many cases of each."""
+    whole, rest = divmod(cases, CASES)
+    return [(block, CASES) for block in range(whole)] + ([(whole, rest)] if rest else [])
+
+
+def _work(shard: int, jobs: int, seed: int, cases: int, kinds: Collection[str], results: Any) -> None:
+    stands = Stands()
+    try:
+        for block, count in blocks_of(cases)[shard::jobs]:
+            results.put(run(stands, seed, block, kinds, count))
+    except BaseException:
+        results.put(traceback.format_exc())
+        raise
+    results.put(None)
+
+
+def tallies(cases: int, seed: int, jobs: int, kinds: Collection[str]) -> Iterator[Tally]:
+    """What each block comes to, in no order; of too many findings, no more.
+
+    Raises
+    ------
+    RuntimeError
+        Where a shard breaks.
+    """
+    if jobs == 1:
+        stands, differ = Stands(), 0
+        for block, count in blocks_of(cases):
+            tally = run(stands, seed, block, kinds, count)
+            differ += len(tally.findings)
+            yield tally
+            if differ >= MOST_FINDINGS:
+                return
+        return
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    workers = [
+        context.Process(target=_work, args=(shard, jobs, seed, cases, kinds, results), daemon=True)
+        for shard in range(jobs)
+    ]
+    for worker in workers:
+        worker.start()
+    left, differ = jobs, 0
+    try:
+        while left and differ < MOST_FINDINGS:
+            found = results.get()
+            if found is None:
+                left -= 1
+            elif isinstance(found, str):
+                raise RuntimeError(f"a shard broke:\n{found}")
+            else:
+                differ += len(found.findings)
+                yield found
+    finally:
+        for worker in workers:
+            if differ or left:
+                worker.terminate()
+            worker.join()
+
+
+def total(found: Iterator[Tally], progress: Callable[[int], None]) -> Tally:
+    """All of them in one; `progress` is told how many cases came."""
+    sums = Tally()
+    for tally in found:
+        sums.add(tally)
+        progress(tally.cases)
+    return sums

@@ -1,0 +1,110 @@
+"""Agreement at scale, a little of it: a few thousand cases, a planted fault, the record, and the cases once kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from plimsoll.spec.liquidator import discount_of
+from tests.counts import record as count
+from tests.pairs import Mismatch
+from tests.scale import record
+from tests.scale.__main__ import main
+from tests.scale.bytecode import Answer, reason_of, revert_data
+from tests.scale.engine import CASES, KINDS, Finding, Stands, Tally, run
+from tests.scale.kept import FOLDER, Kept, drawn_again, kept_cases, replay, shrunk
+from tests.scale.shards import blocks_of
+
+SEED = 20_26
+
+
+@pytest.fixture(scope="module")
+def stands() -> Stands:
+    return Stands()
+
+
+def test_drawn_cases_agree(stands: Stands) -> None:
+    sums = Tally()
+    for block in range(4):
+        sums.add(run(stands, SEED, block, KINDS))
+    count(scale_cases=sums.cases, scale_mismatches=len(sums.findings))
+    assert sums.findings == []
+    assert sums.cases == 4 * CASES
+    assert sums.rows.keys() == KINDS.keys()
+    margin = sums.rows["margin"]
+    assert margin.cases > 500
+    assert 0 < margin.reverts < margin.cases // 4
+    assert sum(margin.sizes[bucket] for bucket in (126, 127)) > margin.cases // 100
+    assert all(row.gas > 20_000 * row.cases for row in sums.rows.values())  # each was a whole call
+
+
+def test_a_block_is_the_same_cases_wherever_it_is_run(stands: Stands) -> None:
+    again, _ = drawn_again(stands, SEED, Finding(3, 17, "", ""), KINDS)
+    other, _ = drawn_again(Stands(), SEED, Finding(3, 17, "", ""), KINDS)
+    assert again == other
+    assert again != drawn_again(stands, SEED + 1, Finding(3, 17, "", ""), KINDS)[0]
+
+
+@pytest.mark.parametrize("path", kept_cases(), ids=lambda path: path.stem)
+def test_a_case_once_kept_agrees(stands: Stands, path: Path) -> None:
+    replay(stands, Kept.read(path))
+
+
+def test_a_fault_is_found_shrunk_and_kept(stands: Stands, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A fault in the twin, which costs no compiling; `--planted` plants them in contracts."""
+    monkeypatch.setattr("plimsoll.spec.liquidator.discount_of", lambda found, share: discount_of(found, share) - 1)
+    findings: list[Finding] = []
+    blocks = iter(range(1, 20))
+    while not findings:
+        findings = run(stands, SEED, next(blocks), ["auction"], most=1).findings
+    kept = shrunk(stands, SEED, findings[0], ["auction"], patience=2.0)
+    again = Kept.read(kept.write(tmp_path))
+    assert again.case == kept.case
+    with pytest.raises(Mismatch):
+        replay(stands, again)
+    monkeypatch.undo()
+    replay(stands, again)
+    first, _ = drawn_again(stands, SEED, findings[0], ["auction"])
+    assert len(kept.text) < len(first.text)
+
+
+def test_blocks_are_all_the_cases() -> None:
+    assert blocks_of(2 * CASES + 1) == [(0, CASES), (1, CASES), (2, 1)]
+    assert blocks_of(CASES) == [(0, CASES)]
+    assert sum(cases for _, cases in blocks_of(12_345)) == 12_345
+
+
+def test_a_reason_is_read_from_what_was_reverted_with() -> None:
+    for reason in ("", "feed: stale price", "x" * 33):
+        assert reason_of(Answer(revert_data(reason), True)) == reason
+    assert reason_of(Answer(bytes(32), False)) is None
+
+
+def test_the_record_sums_its_runs(tmp_path: Path) -> None:
+    path = tmp_path / "agreement.json"
+    sums = Tally()
+    sums.add(run(Stands(), SEED, 1, ["fees", "mark"], 20))
+    record.append(record.run_of(sums, SEED, 1.5), path)
+    record.append(record.run_of(sums, SEED, 2.0), path)
+    found = json.loads(path.read_text())
+    assert found["totals"]["cases"] == 40
+    assert found["totals"]["seconds"] == 3.5
+    assert sum(found["totals"]["kinds"].values()) == 40
+    assert [each["cases"] for each in found["runs"]] == [20, 20]
+
+
+def test_a_case_is_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", str(SEED), "--replay", "1:0", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["part"] == "scale"
+    assert said["ok"] is True
+    assert said["found"] == f"{SEED}:1:0"
+
+
+@pytest.mark.parametrize("wrong", [["--cases", "0"], ["--replay", "1"], ["--replay", "1:400"], ["--kinds", "luck"]])
+def test_what_cannot_be_is_refused(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(wrong)
+    assert refused.value.code == 2
