@@ -31,6 +31,7 @@ from eth_utils.crypto import keccak
 from plimsoll import __version__
 from plimsoll.keeper.errors import ArchiveError, CorruptArchiveError, NotArchivedError
 from plimsoll.market.errors import SnapshotError
+from plimsoll.market.plainfile import parse_json
 from plimsoll.market.snapshot import Snapshot
 from plimsoll.risk.engine import BuiltReport, Engine, EngineConfig
 from plimsoll.risk.models import State
@@ -96,7 +97,7 @@ class Record:
     @classmethod
     def parse(cls, content: bytes) -> Record:
         """Inverse of `content`; ValueError where the bytes are no record."""
-        data = json.loads(content)
+        data = parse_json(content)
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise ValueError(f"format {FORMAT} is right")
         inputs = data.pop("inputs", None)
@@ -362,7 +363,7 @@ def open_report(path: Path) -> tuple[Archive, Entry]:
 def _entry(path: Path) -> Entry:
     try:
         found = REPORT_FILE.fullmatch(path.name)
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise NotArchivedError(f"{path}: no such file") from error
     except OSError as error:

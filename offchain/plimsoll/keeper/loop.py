@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper.archive import Archive
+from plimsoll.keeper.batches import batches
 from plimsoll.keeper.errors import Halted, KeeperError, SettingsError
 from plimsoll.keeper.liquidation import LiquidationAgent, Taken
 from plimsoll.keeper.metrics import Metrics
@@ -24,12 +25,13 @@ from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.sources import Source
 from plimsoll.keeper.standing import Executed, StandingAgent
 from plimsoll.keeper.state import ChainReader, Held
-from plimsoll.keeper.triggers import Reason, TriggerConfig, due
+from plimsoll.keeper.triggers import Reason, TriggerConfig
 from plimsoll.keeper.upkeep import Done, Upkeep
 from plimsoll.keeper.watch import KIND, ResponsivenessWatch, line_of, observations
 from plimsoll.market.errors import MarketError
 from plimsoll.risk.engine import BuiltReport, Engine
 from plimsoll.risk.errors import RiskError
+from plimsoll.risk.report_parts import part
 from plimsoll.spec.margin import Assessment, state_of
 from plimsoll.spec.wad import PPM, WAD
 
@@ -154,6 +156,7 @@ class Keeper:
         self.held: Held | None = None  # what the chain held when it was looked at last
         self.last_post: Posted | None = None
         self.reasons: tuple[str, ...] = ()  # of it, or of the one that is under way
+        self.waiting = 0  # batches that are due behind it
 
     def run(
         self,
@@ -224,10 +227,15 @@ class Keeper:
         self.held = held
         self._observe(held)
         found = self.collect(held.time)
-        if found is not None:
-            return replace(found, held=held)
-        if self.poster.busy:
-            return Round(held.time, held)
+        if found is None:
+            return Round(held.time, held) if self.poster.busy else self._post_next(held)
+        posted = found.posted
+        if found.ok and self.waiting and posted is not None and posted.ok and held.sequence >= posted.sequence:
+            return replace(found, held=held, error=self._post_next(held).error)  # the batch behind it goes at once
+        return replace(found, held=held)
+
+    def _post_next(self, held: Held) -> Round:
+        """Post the first batch of what is due, if anything is."""
         built: BuiltReport | None = None
         reasons: tuple[Reason, ...] = ()
         try:
@@ -249,26 +257,34 @@ class Keeper:
             return Round(now, error=self.failed(problem, now))
 
     def assess(self, held: Held) -> tuple[BuiltReport | None, tuple[Reason, ...]]:
-        """The report the engine would post now and the reasons to; None where none can be: no time has passed."""
-        if held.sequence and held.time <= held.market_time:
+        """The report to post now and the reasons to; without reasons: what the engine would say of all that is here.
+
+        None where none can be: no time has passed since all of it was posted.
+        """
+        if held.sequence and held.time < held.market_time:
             return None, ()
         snapshot, previous = self.source.snapshot(held), held.risk_state
         number = self.poster.next_sequence(held.sequence)
         inputs: dict[str, Any] = {"rails": held.rails, "urgent": self.config.urgent}
-        built = self.engine.report(snapshot, previous, number, **inputs)
-        reasons = due(held, built, self.triggers)
-        if self.config.urgent:
-            reasons = (Reason("urgent", "asked for"), *reasons)
-        if reasons and self.archive is not None and not self.config.dry_run:
+        whole = self.engine.whole(snapshot, previous, number, **inputs)
+        going = batches(held, whole, previous, self.triggers, urgent=self.config.urgent, refused=self.poster.refused)
+        self.waiting = max(0, len(going) - 1)
+        if not going:
+            return (None if held.sequence and held.time == held.market_time else whole), ()
+        only = going[0].underlyings
+        built = part(whole, only, previous)
+        if self.archive is not None and not self.config.dry_run:
             system = self.reader.system
             where = system.chain.chain_id, system.oracle.address
-            self.archive.keep(built, self.engine, snapshot, previous, *where, **inputs)
-        return built, reasons
+            self.archive.keep(built, self.engine, snapshot, previous, *where, only=only, **inputs)
+        return built, going[0].reasons
 
     def _post(self, held: Held, built: BuiltReport, reasons: Sequence[Reason]) -> Posted | None:
         why = [str(reason) for reason in reasons]
         self.reasons = tuple(why)
-        self.recorder.record("post-due", held.time, reasons=why, dry_run=self.config.dry_run)
+        numbers = [scalars.underlying for scalars in built.scalars]
+        about: dict[str, Any] = {"underlyings": numbers, "waiting": self.waiting, "dry_run": self.config.dry_run}
+        self.recorder.record("post-due", held.time, reasons=why, **about)
         if self.config.dry_run:
             return None
         return self.poster.post(built)
@@ -373,7 +389,7 @@ class Keeper:
 
     def _observe(self, held: Held) -> None:
         self.metrics.sequence.set(held.sequence)
-        self.metrics.report_age.set(held.time - held.market_time if held.sequence else 0)
+        self.metrics.report_age.set(held.time - held.oldest if held.sequence else 0)
         for underlying, index in held.index.items():
             self.metrics.index.labels(str(underlying)).set(index.price / WAD)
         for (underlying, expiry), surface in held.surfaces.items():

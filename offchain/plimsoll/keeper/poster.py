@@ -6,8 +6,10 @@ Who signs is a `Signing`: keys that are here (`LocalKeys`), or other nodes that 
 A report of n surfaces takes n transactions: n - 1 stores, and a post that brings the last surface along. Where they are
 not waited for, the post is sent behind the stores at once, naming where their surfaces will stand, so that all are
 mined in one block; where a node's pending block does not show it to pass, it waits for the stores. Surfaces are kept by
-hash, so a post that failed does not store them again. What the chain refuses is recorded and counted; the next
-round builds anew, with a new sequence and a new time, because a report that was refused for its age stays refused.
+hash, so a post that failed does not store them again. A report may be of some underlyings only
+(`plimsoll.risk.report_parts`); what else is due waits until it is known what came of it. What the chain refuses is
+recorded and counted; the next round builds anew, with a new sequence and a new time, because a report that was refused
+for its age stays refused.
 """
 
 from __future__ import annotations
@@ -146,6 +148,7 @@ class Poster:
         self.recorder = recorder
         self.outbox = outbox or DirectOutbox()
         self.failures = 0  # in a row
+        self.refused: tuple[int, ...] = ()  # underlyings of the report that failed last, until one is believed
         self._stored: dict[bytes, str] = {}
         self._under_way: _UnderWay | None = None
         self._last = last
@@ -258,7 +261,7 @@ class Poster:
         return sum(ticket.receipt.gas_used for ticket in tickets if ticket.receipt is not None)
 
     def _posted(self, found: _UnderWay, receipt: Receipt) -> Posted:
-        self.failures = 0
+        self.failures, self.refused = 0, ()
         report, gas = found.built.report, self._gas(found)
         self.recorder.record(
             "posted", self.system.chain.now, sequence=report.sequence, gas=gas, block=receipt.block, hash=receipt.hash
@@ -274,6 +277,7 @@ class Poster:
 
     def _failed(self, built: BuiltReport, gas: int, error: Exception) -> Posted:
         self.failures += 1
+        self.refused = tuple(scalars.underlying for scalars in built.scalars)
         reason = str(error) or "reverted without a reason"
         self.recorder.record(
             "post-failed",

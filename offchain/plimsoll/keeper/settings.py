@@ -12,7 +12,8 @@
       - {underlying: 257, name: BTC, prices: data/btc.csv, expiries: [1798704000], depth: 1000,
          marks: data/btc_perp.csv, depths: data/btc_depth.csv}    # what may be left out: no funding, stated depth
     model: {name: har-fhs, parameters: {level: 0.99, damping: {buffer: 0.25}}}
-    triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8}
+    triggers: {heartbeat: 3600, threshold: 0.05, gate_share: 0.8,      # of each underlying by itself
+               thresholds: {psr: 0.02, im_factor: 0.1}, neighbours: 0.75, post_gas_limit: 15000000}
     liquidation: {account: 0, min_profit: 5, min_share: 0.1}
     upkeep: {every: 86400, least: 100}   # chores anyone may do, see plimsoll.keeper.upkeep
     standing: {orders: state/orders}     # orders that owners signed for the day they are called
@@ -39,13 +40,24 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from plimsoll.keeper.alerts import AlertSettings
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.keys import accounts_folder, key_from, key_of_keystore, passphrase_from
 from plimsoll.keeper.live import VenueSettings
 from plimsoll.keeper.standing import StandingSettings
+from plimsoll.keeper.triggers import MAX_GAS, NEIGHBOURS, PARAMETERS, POST_GAS
 from plimsoll.market.plainfile import wrong_fields
 from plimsoll.risk.errors import RiskError
 from plimsoll.risk.models import RiskModel
@@ -105,6 +117,16 @@ def key_at(source: KeySource, environment: Mapping[str, str] | None = None) -> s
     return key_of_keystore(source.account, passphrase, accounts_folder(environment))
 
 
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def _known_parameter(name: str) -> str:
+    if name not in PARAMETERS:
+        raise ValueError(f"{name!r} is no parameter; one of {', '.join(PARAMETERS)} is right")
+    return name
+
+
+Parameter = Annotated[str, AfterValidator(_known_parameter)]
 Peer = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")]
 
 
@@ -160,9 +182,12 @@ class ModelSettings(Strict):
 class TriggerSettings(Strict):
     """When to post; see `plimsoll.keeper.triggers`."""
 
-    heartbeat: int = Field(default=3_600, gt=0, description="0 is refused: it would mean always")
-    threshold: float = Field(default=0.05, gt=0, le=1)
+    heartbeat: int = Field(default=3_600, gt=0, description="of each underlying; 0 is refused: it would mean always")
+    threshold: float = Field(default=0.05, gt=0, le=1, description="share of its value that a parameter may move")
+    thresholds: dict[Parameter, Share] = Field(default_factory=dict, description="by name, in place of `threshold`")
     gate_share: float = Field(default=0.8, gt=0, le=1)
+    neighbours: float = Field(default=NEIGHBOURS, ge=0, le=1, description="pressure from which others go along")
+    post_gas_limit: int = Field(default=POST_GAS, gt=0, le=MAX_GAS, description="of one report, stores included")
 
 
 class LiquidationSettings(Strict):

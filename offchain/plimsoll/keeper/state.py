@@ -56,6 +56,17 @@ class Held:
         """The surfaces of expiries that have not passed: the others are never posted again."""
         return {key: surface for key, surface in self.surfaces.items() if key[1] == 0 or key[1] > self.time}
 
+    def posted_at(self, underlying: int) -> int | None:
+        """Market time of what stands of an underlying [unix s]; None: nothing does, or all of it has expired."""
+        return max((surface.time for (u, _), surface in self.live.items() if u == underlying), default=None)
+
+    @property
+    def oldest(self) -> int:
+        """Market time of the underlying that was posted longest ago [unix s]; the last report's where none stands."""
+        return min(
+            (at for u in {u for u, _ in self.live} if (at := self.posted_at(u)) is not None), default=self.market_time
+        )
+
     @property
     def risk_state(self) -> RiskState | None:
         """The same as the engine glides from; None before the first report."""

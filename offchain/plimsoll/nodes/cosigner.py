@@ -5,6 +5,9 @@
     numbers     this node's own engine on its own snapshot finds the same, see `plimsoll.nodes.tolerance`
     promise     on disk, then the signature
 
+A proposal may leave underlyings out, never a part of one (`plimsoll.risk.report_parts`): what it leaves out stands as
+it is on chain, ages there for all to see, and may be proposed by anybody else.
+
 Who asks does not matter: what is false is not signed for anybody, and what is true may be posted by anybody. Chain and
 oracle are this node's own settings; a request names neither.
 """
@@ -157,9 +160,12 @@ class CoSigner:
         wrong = observe(sight.now, own, proposed, self.tolerance)
         if wrong:
             return wrong, signed
-        own = carry(own, references_of(proposed))
-        made = self.engine.report(own, sight.previous, report.sequence, rails=sight.rails, urgent=report.urgent)
-        return compare(made, proposed, self.tolerance, lambda: self.engine.report(own)), signed
+        references = references_of(proposed)
+        own, only = carry(own, references), tuple(references)
+        made = self.engine.report(
+            own, sight.previous, report.sequence, rails=sight.rails, urgent=report.urgent, only=only
+        )
+        return compare(made, proposed, self.tolerance, lambda: self.engine.report(own, only=only)), signed
 
     def _near(self, time: int, now: int) -> bool:
         return -self.tolerance.behind <= time - now <= self.tolerance.ahead

@@ -138,14 +138,15 @@ def observe(now: int, own: Snapshot, proposed: Proposal, tolerance: Tolerance = 
     own
         One's own snapshot.
     proposed
-        The proposal; of its surfaces the first of each underlying is looked at, `compare` holds the others to it.
+        The proposal, of some of the underlyings that one sees, or all; of its surfaces the first of each underlying is
+        looked at, `compare` holds the others to it.
     tolerance
         The room.
     """
     found = list(_time(now, proposed.report, tolerance))
     references = references_of(proposed)
     mine = {market.underlying: market.reference for market in own.markets}
-    if mine.keys() != references.keys():
+    if not references or references.keys() - mine.keys():
         found.append(Disagreement("underlyings", _said(sorted(mine)), _said(sorted(references))))
         return tuple(found)
     for underlying, reference in references.items():

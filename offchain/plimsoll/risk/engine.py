@@ -105,6 +105,34 @@ class BuiltReport:
         raise ReportError(f"no surface of underlying {underlying}, expiry {expiry}")
 
 
+def check_size(built: BuiltReport) -> None:
+    """Whether a report fits one post.
+
+    Raises
+    ------
+    ReportError
+        It holds more surfaces, underlyings or classes than the oracle takes.
+    """
+    for what, items, most in (
+        ("surfaces", built.surfaces, MAX_SURFACES),
+        ("underlyings", built.scalars, MAX_SCALARS),
+        ("classes", built.classes, MAX_CLASSES),
+    ):
+        if len(items) > most:
+            raise ReportError(f"{len(items)} {what}; a report holds {most}")
+
+
+def _check_time(snapshot: Snapshot, previous: State | None, wanted: frozenset[int]) -> None:
+    """Time has passed since each of these was posted: the oracle takes none back, and limits an hour need an hour."""
+    now = snapshot.market_time
+    if previous is None or now > previous.market_time:
+        return
+    # another report of this very moment may stand: of other underlyings, each of which has a clock of its own
+    again = [u for u in wanted if u in previous.posted and previous.time_of(u) >= now]
+    if now < previous.market_time or again or not wanted:
+        raise ReportError(f"market time {now} is not after the last, {previous.market_time}")
+
+
 def canonical(value: Any) -> bytes:
     """Plain values as JSON with one form: sorted keys, no blanks, shortest exact floats.
 
@@ -144,6 +172,7 @@ class Engine:
         *,
         rails: Rails | None = None,
         urgent: bool = False,
+        only: tuple[int, ...] | None = None,
     ) -> BuiltReport:
         """The report of a snapshot.
 
@@ -159,16 +188,50 @@ class Engine:
             What the chain's guardrails allow: the report stays inside them. None leaves the model's answer as it is.
         urgent
             For the urgent quorum to sign, which lets scalars move further.
+        only
+            Underlyings that the report is of, each with all its expiries and its class, see
+            `plimsoll.risk.report_parts`; the rest of the snapshot is looked at and left out. None: all of it.
 
         Raises
         ------
         ReportError
-            The market time is not after the last report's, the sequence not above, or there is too much for one post.
+            The market time is before the last report's, or not after what was last said of an underlying of this one;
+            the sequence is not above; `only` names none, or one that the snapshot lacks; or there is too much for one
+            post.
         RiskError
             As model, scenarios and arrays.
         """
-        if previous is not None and snapshot.market_time <= previous.market_time:
+        wanted = frozenset(market.underlying for market in snapshot.markets) if only is None else frozenset(only)
+        _check_time(snapshot, previous, wanted)
+        found = self.whole(snapshot, previous, sequence, rails=rails, urgent=urgent, only=only)
+        check_size(found)
+        return found
+
+    def whole(
+        self,
+        snapshot: Snapshot,
+        previous: State | None = None,
+        sequence: int | None = None,
+        *,
+        rails: Rails | None = None,
+        urgent: bool = False,
+        only: tuple[int, ...] | None = None,
+    ) -> BuiltReport:
+        """As `report`, be it too much for one post, or of underlyings that were posted at this very time.
+
+        For who decides what of it to post; `plimsoll.risk.report_parts.part` makes reports of it.
+
+        Raises
+        ------
+        ReportError, RiskError
+            As `report`, but for size and equal times.
+        """
+        if previous is not None and snapshot.market_time < previous.market_time:
             raise ReportError(f"market time {snapshot.market_time} is not after the last, {previous.market_time}")
+        known = {market.underlying for market in snapshot.markets}
+        wanted = known if only is None else set(only)
+        if only is not None and (not wanted or wanted - known):
+            raise ReportError(f"a report of {sorted(wanted) or 'no underlyings'}; some of {sorted(known)} are right")
         number = sequence if sequence is not None else (previous.sequence + 1 if previous else 1)
         if number <= (previous.sequence if previous else 0):
             raise ReportError(f"sequence {number} is not above the last")
@@ -177,6 +240,8 @@ class Engine:
         surfaces: list[Surface] = []
         scalars: list[Scalars] = []
         for market in snapshot.markets:
+            if market.underlying not in wanted:
+                continue
             if market.underlying not in forecasts:
                 raise ModelError(f"model {self.model.name} says nothing of underlying {market.underlying}")
             forecast, held, posted = forecasts[market.underlying], market, None
@@ -187,16 +252,11 @@ class Engine:
             made = self._surfaces(held, forecast, now)
             surfaces += made if rails is None else [rails.hold_rows(surface, now, urgent=urgent) for surface in made]
             scalars.append(posted or forecast.scalars)
-        classes = self._classes(snapshot, previous)
+        named = {underlying >> 8 for underlying in wanted}
+        classes = tuple(offset for offset in self._classes(snapshot, previous) if offset.klass in named)
         if rails is not None:
             classes = tuple(rails.hold_class(offset, now, urgent=urgent) for offset in classes)
-        for what, count, most in (
-            ("surfaces", len(surfaces), MAX_SURFACES),
-            ("underlyings", len(scalars), MAX_SCALARS),
-            ("classes", len(classes), MAX_CLASSES),
-        ):
-            if count > most:
-                raise ReportError(f"{count} {what}; a report holds {most}")
+        forecasts = {key: forecast for key, forecast in forecasts.items() if key in wanted}
         codes = tuple(encode(surface) for surface in surfaces)
         report = Report(
             sequence=number,
@@ -222,7 +282,7 @@ class Engine:
                 number,
                 snapshot.market_time,
                 {
-                    **(previous.posted if previous else {}),
+                    **(previous.aged() if previous else {}),
                     **{key: Posted(f.psr, f.vol_up, f.vol_down, f.depth) for key, f in forecasts.items()},
                 },
                 {**(previous.offsets if previous else {}), **{c.klass: c.offset for c in classes}},
@@ -283,7 +343,11 @@ def _summary(
 ) -> dict[int, MarginRate]:
     found = {}
     perpetual = {s.underlying: s for s in surfaces if s.expiry == 0}
-    for market, posted in zip(snapshot.markets, scalars, strict=True):
+    by_number = {s.underlying: s for s in scalars}
+    for market in snapshot.markets:
+        posted = by_number.get(market.underlying)
+        if posted is None:
+            continue
         item = next((i for i in market.listed if i.kind == PERP), None)
         if item is None:
             continue

@@ -44,13 +44,15 @@ REMEMBERED: Final = 64  # paths of volatility, a megabyte for each eight years o
 class Posted:
     """What the last report said of one underlying and the next one glides from [ppm].
 
-    `depth` [wad contracts]; None where it is not known: it does not glide then.
+    `depth` [wad contracts]; None where it is not known: it does not glide then. `time`: market time when it was said
+    [unix s], where the last report left the underlying out; None: it came with the last report.
     """
 
     psr: int
     vol_up: int
     vol_down: int
     depth: int | None = None
+    time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +78,22 @@ class State:
     ) -> State:
         """The state behind posted surfaces, classes and scalars, as read from a chain."""
         depths = {s.underlying: s.depth for s in scalars}
-        posted = {s.underlying: Posted(s.psr, s.vol_up, s.vol_down, depths.get(s.underlying)) for s in surfaces}
+        posted = {
+            s.underlying: Posted(
+                s.psr, s.vol_up, s.vol_down, depths.get(s.underlying), None if s.time == market_time else s.time
+            )
+            for s in sorted(surfaces, key=lambda s: s.time)  # what was said last of an underlying is what stands
+        }
         return cls(sequence, market_time, posted, {c.klass: c.offset for c in classes})
+
+    def time_of(self, underlying: int) -> int:
+        """Market time of what an underlying glides from [unix s]; the last report's where nothing was said of it."""
+        found = self.posted.get(underlying)
+        return self.market_time if found is None or found.time is None else found.time
+
+    def aged(self) -> dict[int, Posted]:
+        """What was posted, each with its time: as a later report finds what it leaves out."""
+        return {u: replace(found, time=self.time_of(u)) for u, found in self.posted.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,7 +440,7 @@ class EwmaFhs:
         found = closing(market, now, wanted, config.horizon, config.closing)
         target = config.bounded(found.range)
         last = previous.posted.get(market.underlying) if previous else None
-        seconds = now - previous.market_time if previous else 0
+        seconds = now - previous.time_of(market.underlying) if previous else 0
         psr = glide(target, last.psr if last else None, seconds, config.glide)
         depth = max(MIN_DEPTH, decimal_down(found.depth.posted, 6) * 10**12)
         return Forecast(

@@ -20,6 +20,7 @@ from plimsoll.risk.errors import ModelError
 from plimsoll.risk.limits import Rails
 from plimsoll.risk.models import EwmaFhs, EwmaFhsConfig, GlideConfig
 from plimsoll.risk.named import OWN
+from plimsoll.risk.report_parts import part
 from plimsoll.spec.guardrails import PSR, Limit, Scenarios
 from plimsoll.spec.instruments import CALL, PERP, PUT, SPOT, Instrument
 from plimsoll.spec.report import digest
@@ -75,9 +76,9 @@ def second(first):
     return ENGINE.report(LATER, first.state, rails=RAILS)
 
 
-def keep(archive, built, previous=None, rails=None, *, urgent=False):
+def keep(archive, built, previous=None, rails=None, *, urgent=False, only=None):
     snapshot = SNAPSHOT if built.report.market_time == NOW else LATER
-    return archive.keep(built, ENGINE, snapshot, previous, CHAIN, ORACLE, rails=rails, urgent=urgent)
+    return archive.keep(built, ENGINE, snapshot, previous, CHAIN, ORACLE, rails=rails, urgent=urgent, only=only)
 
 
 def files(archive):
@@ -91,7 +92,7 @@ def test_what_is_kept_comes_back_and_recomputes_to_the_byte(archive, first, seco
     assert record.digest == signed == digest(second.report, CHAIN, ORACLE)
     assert (record.report, record.codes) == (second.report, second.codes)
     assert record.previous == first.state
-    assert record.inputs == {"rails": RAILS, "urgent": False}
+    assert record.inputs == {"rails": RAILS, "urgent": False, "only": None}
     assert record.engine().config == ENGINE.config
     assert record.engine().model.parameters == ENGINE.model.parameters
     again = record.recompute(archive.snapshot(record.report.snapshot))
@@ -108,8 +109,45 @@ def test_an_urgent_report_replays_as_one(archive, first):
     assert record.report.urgent
 
 
+def test_a_report_of_some_underlyings_comes_back_and_recomputes_to_the_byte(archive, first):
+    whole = ENGINE.whole(LATER, first.state, rails=RAILS)
+    built = part(whole, (257,), first.state)
+    signed = keep(archive, built, first.state, rails=RAILS, only=(257,))
+    record = archive.load(archive.find("2"))
+    assert record.digest == signed
+    assert record.inputs["only"] == (257,)
+    again = record.recompute(archive.snapshot(record.report.snapshot))
+    assert (again.report, again.codes, again.state) == (built.report, built.codes, built.state)
+    assert {surface.underlying for surface in again.surfaces} == {257}
+    # a third report glides each underlying from when it was said, and replays so
+    snapshot = replace(LATER, market_time=LATER.market_time + 1_800)
+    third = ENGINE.report(snapshot, built.state, rails=RAILS)
+    archive.keep(third, ENGINE, snapshot, built.state, CHAIN, ORACLE, rails=RAILS, urgent=False, only=None)
+    record = archive.load(archive.find("3"))
+    assert record.previous == built.state
+    assert record.recompute(snapshot).report == third.report
+
+
+def test_a_record_of_before_reports_by_underlying_replays(archive, first):
+    keep(archive, first)
+    entry = archive.find("1")
+    content = archive.load(entry).content.replace(b'"only":null,', b"")
+    record = archive.load(put(archive, content, entry))
+    assert record.recompute(SNAPSHOT).report == first.report
+
+
+def test_a_file_of_brackets_is_named_and_brings_nobody_down(archive, first):
+    keep(archive, first)
+    entry = archive.find("1")
+    with pytest.raises(CorruptArchiveError, match="brackets nested 200000 deep"):
+        archive.load(put(archive, b"[" * 200_000, entry))
+    entry.path.write_bytes(b"[" * 200_000)
+    with pytest.raises(CorruptArchiveError, match="no archived report: brackets nested 200000 deep"):
+        archive.find("1")
+
+
 def test_an_input_that_is_left_out_is_refused_and_nothing_is_kept(archive, first):
-    with pytest.raises(ArchiveError, match="inputs rails to archive; rails, urgent is right"):
+    with pytest.raises(ArchiveError, match="inputs rails to archive; rails, urgent, only is right"):
         archive.keep(first, ENGINE, SNAPSHOT, None, CHAIN, ORACLE, rails=None)
     assert files(archive) == []
 
@@ -218,8 +256,8 @@ def put(archive, content, entry):
         (b'"market_time":1735689600', b'"market_time":1735689601', "the record of another report"),
         (b'"codes":["0x00', b'"codes":["0x01', "codes that are not the report's"),
         (b'"format":1', b'"format":2', "format 1 is right"),
-        (b'"inputs":{"rails":null', b'"inputs":{"mood":1', "inputs mood are unknown here; rails, urgent is right"),
-        (b'"inputs":{"rails":null,"urgent":false}', b'"inputs":7', "no inputs"),
+        (b'"inputs":{"only":null', b'"inputs":{"mood":1', "inputs mood are unknown here; rails, urgent, only is right"),
+        (b'"inputs":{"only":null,"rails":null,"urgent":false}', b'"inputs":7', "no inputs"),
         (b'"oracle":', b'"orakel":', "orakel is unknown here"),
         (b'"chain_id":1337', b'"chain_id":"1337"', "record.chain_id: '1337'; int is right"),
         (b'"look_ahead":86400', b'"look_ahead":null', "record.config.look_ahead"),
@@ -275,7 +313,7 @@ def test_a_model_of_ones_own_replays_once_it_is_named(archive, monkeypatch):
 
     engine = Engine(Mine())
     built = engine.report(SNAPSHOT)
-    archive.keep(built, engine, SNAPSHOT, None, CHAIN, ORACLE, rails=None, urgent=False)
+    archive.keep(built, engine, SNAPSHOT, None, CHAIN, ORACLE, rails=None, urgent=False, only=None)
     record = archive.load(archive.find("1"))
     with pytest.raises(ModelError, match="'mine' is unknown here"):
         record.engine()

@@ -147,7 +147,9 @@ def test_state_carries_the_glide(snapshot, make_returns, make_market):
 def test_state_keeps_what_a_report_leaves_out(built, snapshot):
     part = Snapshot(snapshot.market_time + 60, (snapshot.market(256),))
     second = Engine(EwmaFhs()).report(part, built.state)
-    assert second.state.posted[257] == built.state.posted[257]
+    assert second.state.posted[257] == replace(built.state.posted[257], time=snapshot.market_time)
+    assert second.state.posted[256].time is None
+    assert (second.state.time_of(256), second.state.time_of(257)) == (part.market_time, snapshot.market_time)
     assert [s.underlying for s in second.scalars] == [256]
 
 

@@ -1,0 +1,67 @@
+"""Gas of a report, before it is posted: a sum over what it holds.
+
+The numbers are fitted to reports of many shapes that were posted on the embedded chain, base cost and calldata
+included; `python -m tests.bench.report_gas` makes them anew and says how far off they are, and
+`tests/bench/test_report_gas.py` holds them to `BAND` of what is used, on other shapes than those they were fitted to. A
+change of the contracts moves them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from plimsoll.keeper.state import Held
+from plimsoll.risk.engine import BuiltReport
+from plimsoll.spec.instruments import CALL, PUT
+
+BAND: Final = 0.05  # estimate and gas used differ by less than this share of it
+SIGNATURES: Final = 3
+
+COSTS: Final[Mapping[str, int]] = {
+    "report": 98_970,
+    "signature": 7_900,
+    "store": 34_350,
+    "surface": 133_310,
+    "first surface": 8_320,
+    "option": 26_200,
+    "other row": 42_440,
+    "underlying": 14_250,
+    "first underlying": 63_000,
+    "class": 3_350,
+    "first class": 60_430,
+}
+
+
+def counts(built: BuiltReport, held: Held, signatures: int = SIGNATURES) -> dict[str, int]:
+    """What a report holds, by the names of `COSTS`.
+
+    Parameters
+    ----------
+    built
+        The report.
+    held
+        What the chain holds: a slot that is written for the first time costs more.
+    signatures
+        Of how many signers.
+    """
+    rows = [row for surface in built.surfaces for row in surface.rows]
+    options = sum(row.kind in {CALL, PUT} for row in rows)
+    return {
+        "report": 1,
+        "signature": signatures,
+        "store": len(built.surfaces) - 1,  # a transaction each, the last surface goes with the post
+        "surface": len(built.surfaces),
+        "first surface": sum((s.underlying, s.expiry) not in held.surfaces for s in built.surfaces),
+        "option": options,
+        "other row": len(rows) - options,
+        "underlying": len(built.scalars),
+        "first underlying": sum(s.underlying not in held.scalars for s in built.scalars),
+        "class": len(built.classes),
+        "first class": sum(c.klass not in held.classes for c in built.classes),
+    }
+
+
+def estimate(built: BuiltReport, held: Held, signatures: int = SIGNATURES) -> int:
+    """Gas of all transactions of a report, its stores and its post; parameters as `counts`."""
+    return sum(COSTS[name] * number for name, number in counts(built, held, signatures).items())
