@@ -170,7 +170,7 @@ class Teller:
                 report=ReportStatus(
                     held.sequence,
                     held.market_time,
-                    max(0, now - held.market_time) if held.sequence else 0,
+                    max(0, now - held.oldest) if held.sequence else 0,
                     keeper.triggers.heartbeat,
                     held.params.max_age,
                     last.built.report.market_time if last is not None and last.ok and last.built else 0,
