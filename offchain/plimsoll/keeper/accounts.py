@@ -12,11 +12,11 @@ from plimsoll.chain.contract import Contract, Event, events_of
 from plimsoll.chain.deployment import System
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.index.decode import named_accounts
+from plimsoll.keeper.index.state import Series
 from plimsoll.spec.instruments import unpack
 
 REACH_BACK: Final = 64  # blocks read again each time, so that a short reorganisation loses no account
 STRIDE: Final = 2_000  # blocks asked for at once; many nodes refuse more
-Series = tuple[int, int]  # underlying, expiry [unix s]
 
 
 def logs_of(system: System, contracts: Sequence[Contract], first: int, last: int) -> Iterator[Event]:

@@ -16,7 +16,7 @@ from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper import rescue
 from plimsoll.keeper.errors import KeeperError, SettingsError
-from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket
+from plimsoll.keeper.outbox import Awaited, DirectOutbox, Outbox, Ticket
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.state import read_margins
 from plimsoll.spec.errors import Refused
@@ -225,7 +225,7 @@ class LiquidationAgent:
         self.outbox = outbox or DirectOutbox()
         self.failures = 0  # in a row
         self._scale: int | None = None
-        self._sent: list[tuple[int, Step, Ticket]] = []  # and not known yet what came of it
+        self._sent: Awaited[tuple[int, Step]] = Awaited()
 
     def watch(self, accounts: Sequence[int]) -> Mapping[int, Assessment]:
         """Where the accounts stand; those that the chain cannot assess are recorded and left out."""
@@ -350,15 +350,13 @@ class LiquidationAgent:
         except (Refused, ChainError, KeeperError) as error:
             return self._refused(account, step, error)
         if not ticket.done:
-            self._sent.append((account, step, ticket))
+            self._sent.add((account, step), ticket)
             return Taken(account, step, bidder=self.bidder or 0, under_way=True)
         return self._settled(account, step, ticket)
 
     def collect(self) -> list[Taken]:
         """What came of steps that were under way."""
-        done = [item for item in self._sent if item[2].done]
-        self._sent = [item for item in self._sent if not item[2].done]
-        return [self._settled(*item) for item in done]
+        return [self._settled(*about, ticket) for about, ticket in self._sent.collect()]
 
     def _settled(self, account: int, step: Step, ticket: Ticket) -> Taken:
         receipt = ticket.receipt

@@ -6,9 +6,9 @@ transaction keeps nobody from sending the next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import rlp
 from eth_utils.address import to_canonical_address, to_checksum_address
@@ -37,6 +37,29 @@ class Ticket:
     def done(self) -> bool:
         """Whether it is known what came of it."""
         return self.receipt is not None or self.error is not None
+
+
+About = TypeVar("About")
+
+
+class Awaited(Generic[About]):
+    """Tickets of which it is not known yet what came of them, each with what it is about."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[About, Ticket]] = []
+
+    def add(self, about: About, ticket: Ticket) -> None:
+        """Hold one."""
+        self._held.append((about, ticket))
+
+    def collect(self) -> Iterator[tuple[About, Ticket]]:
+        """Those that are done, each held until it was dealt with: what fails over one leaves it for the next time.
+
+        A ticket is asked once, as another thread may finish it meanwhile.
+        """
+        for item in [item for item in self._held if item[1].done]:
+            yield item
+            self._held = [other for other in self._held if other is not item]
 
 
 class Outbox(Protocol):

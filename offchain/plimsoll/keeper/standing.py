@@ -29,7 +29,7 @@ from plimsoll.chain.errors import ChainError
 from plimsoll.keeper.errors import KeeperError, SettingsError
 from plimsoll.keeper.liquidation import TOO_MUCH
 from plimsoll.keeper.order_file import OrderFiles, SignedOrder
-from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket
+from plimsoll.keeper.outbox import Awaited, DirectOutbox, Outbox, Ticket
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.instruments import unpack
@@ -193,7 +193,7 @@ class StandingAgent:
         self._swept: tuple[int, Mapping[bytes, SignedOrder]] = (0, {})  # when, and what was there
         self._paused: dict[bytes, int] = {}  # by digest, until [unix s]
         self._idle = False
-        self._sent: list[tuple[SignedOrder, Ticket]] = []  # and not known yet what came of it
+        self._sent: Awaited[SignedOrder] = Awaited()
 
     def plan(self, accounts: Collection[int] | None = None) -> list[Fill]:
         """What is due and worth taking, the most profitable first.
@@ -244,7 +244,7 @@ class StandingAgent:
         except (Refused, ChainError, KeeperError) as error:
             return self._refused(signed, str(error))
         if not ticket.done:
-            self._sent.append((signed, ticket))
+            self._sent.add(signed, ticket)
             return Executed(signed.ref, order.account, quantity, under_way=True)
         return self._settled(signed, ticket)
 
@@ -263,9 +263,7 @@ class StandingAgent:
 
     def collect(self) -> list[Executed]:
         """What came of fills that were under way."""
-        done = [item for item in self._sent if item[1].done]
-        self._sent = [item for item in self._sent if not item[1].done]
-        return [self._settled(*item) for item in done]
+        return [self._settled(*item) for item in self._sent.collect()]
 
     # ------------------------------------------------------------------------------------------------------- reads
 

@@ -23,9 +23,9 @@ from plimsoll.chain.artifacts import load
 from plimsoll.chain.contract import Contract, batch
 from plimsoll.chain.deployment import System
 from plimsoll.chain.errors import ChainError
-from plimsoll.keeper.accounts import Series
 from plimsoll.keeper.errors import KeeperError, SettingsError
-from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket
+from plimsoll.keeper.index.state import Series
+from plimsoll.keeper.outbox import Awaited, DirectOutbox, Outbox, Ticket
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.history import BUCKET, MIN_BUCKETS
@@ -142,7 +142,7 @@ class Upkeep:
         self.holders = {} if holders is None else holders
         self.config = config or UpkeepConfig()
         self.outbox = outbox or DirectOutbox()
-        self._sent: list[tuple[Chore, Ticket]] = []  # and not known yet what came of it
+        self._sent: Awaited[Chore] = Awaited()
         self.unsettled: Callable[[], Sequence[int]] | None = None  # whom alone to ask about settling; None: everyone
         self._looked = 0  # when money was looked at last [unix s]
         self._lag: int | None = None
@@ -173,15 +173,13 @@ class Upkeep:
         except (Refused, ChainError, KeeperError) as error:
             return self._refused(chore, str(error))
         if not ticket.done:
-            self._sent.append((chore, ticket))
+            self._sent.add(chore, ticket)
             return Done(chore.name, under_way=True)
         return self._settled(chore, ticket)
 
     def collect(self) -> list[Done]:
         """What came of chores that were under way."""
-        done = [item for item in self._sent if item[1].done]
-        self._sent = [item for item in self._sent if not item[1].done]
-        return [self._settled(*item) for item in done]
+        return [self._settled(*item) for item in self._sent.collect()]
 
     def _settled(self, chore: Chore, ticket: Ticket) -> Done:
         receipt = ticket.receipt

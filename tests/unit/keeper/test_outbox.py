@@ -2,8 +2,8 @@
 
 import pytest
 
-from plimsoll.keeper.errors import SettingsError
-from plimsoll.keeper.outbox import QueuedOutbox, Ticket, created_at
+from plimsoll.keeper.errors import JournalError, SettingsError
+from plimsoll.keeper.outbox import Awaited, QueuedOutbox, Ticket, created_at
 from plimsoll.keeper.poster import LocalKeys, Poster
 from plimsoll.simulate.market import Party
 from plimsoll.spec.errors import Refused
@@ -193,3 +193,40 @@ def test_a_chore_under_way_is_not_done_twice(world, slow):
 def test_a_key_that_is_not_here(world):
     with pytest.raises(SettingsError, match="no key of 0xab is here"):
         QueuedOutbox({}).busy("0xab")
+
+
+class Flickering(Ticket):
+    """Finished by another thread between two looks at it."""
+
+    @property
+    def done(self):
+        looked, self.tx = self.tx, self.tx + 1
+        return looked > 0
+
+
+def test_what_is_finished_while_it_is_looked_for_is_collected_the_next_time():
+    awaited = Awaited()
+    awaited.add("a", Flickering(0, "bid", "0x1"))
+    assert list(awaited.collect()) == []
+    assert [about for about, _ in awaited.collect()] == ["a"]
+    assert list(awaited.collect()) == []
+
+
+def test_what_fails_over_one_leaves_it_and_those_behind_it():
+    awaited, seen = Awaited(), []
+    for name in "abc":
+        awaited.add(name, Ticket(1, "bid", name, error="reverted"))
+
+    def look(fails_at):
+        for about, _ in awaited.collect():
+            if about == fails_at:
+                raise JournalError("the disk is full")
+            seen.append(about)
+
+    with pytest.raises(JournalError):
+        look("b")
+    assert seen == ["a"]
+    look(None)
+    assert seen == ["a", "b", "c"]
+    look(None)
+    assert seen == ["a", "b", "c"]
