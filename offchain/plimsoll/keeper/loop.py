@@ -23,7 +23,7 @@ from plimsoll.keeper.metrics import Metrics
 from plimsoll.keeper.poster import Posted, Poster
 from plimsoll.keeper.recorder import Recorder
 from plimsoll.keeper.sources import Source
-from plimsoll.keeper.standing import Executed, StandingAgent
+from plimsoll.keeper.standing import PURPOSE, Executed, StandingAgent
 from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.keeper.triggers import Reason, TriggerConfig
 from plimsoll.keeper.upkeep import Done, Upkeep
@@ -331,13 +331,7 @@ class Keeper:
             return ()
         done = (*self.upkeep.collect(), *self.upkeep.round(accounts))
         for item in done:
-            if item.under_way:
-                continue
-            if item.error is None:
-                self.metrics.chores.labels(item.name).inc()
-                self.metrics.gas.labels(item.name).inc(item.gas)
-            else:
-                self.metrics.failures.labels(item.name).inc()
+            self.metrics.count(self.metrics.chores, item.name, item)
         return done
 
     def enforce(self, accounts: Sequence[int]) -> tuple[tuple[Taken, ...], tuple[tuple[int, str], ...]]:
@@ -357,13 +351,7 @@ class Keeper:
             return (), tuple((item.account, item.step.value) for item in plan)
         taken += [done for item in plan if (done := self.agent.act(item, margins[item.account]))]
         for done in taken:
-            if done.under_way:
-                continue
-            if done.error is None:
-                self.metrics.steps.labels(done.step.value).inc()
-                self.metrics.gas.labels(done.step.value).inc(done.gas)
-            else:
-                self.metrics.failures.labels(done.step.value).inc()
+            self.metrics.count(self.metrics.steps, done.step.value, done)
         return tuple(taken), ()
 
     def take_orders(self) -> tuple[Executed, ...]:
@@ -378,13 +366,7 @@ class Keeper:
             return ()
         done = (*self.standing.collect(), *self.standing.round())
         for item in done:
-            if item.under_way:
-                continue
-            if item.error is None:
-                self.metrics.steps.labels("standing").inc()
-                self.metrics.gas.labels("standing").inc(item.gas)
-            else:
-                self.metrics.failures.labels("standing").inc()
+            self.metrics.count(self.metrics.steps, PURPOSE, item)
         return done
 
     def _observe(self, held: Held) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
@@ -18,6 +18,22 @@ from plimsoll.keeper.alerts import RULES, Limits, firing
 from plimsoll.keeper.status import LoopStatus, Status, StatusBoard
 
 Samples = Iterable[tuple[tuple[str, ...], float | None]]
+
+
+class Outcome(Protocol):
+    """What came of something that was sent."""
+
+    @property
+    def gas(self) -> int:
+        """Used."""
+
+    @property
+    def error(self) -> str | None:
+        """Why nothing came of it."""
+
+    @property
+    def under_way(self) -> bool:
+        """Sent, and not known yet what came of it."""
 
 
 class Metrics:
@@ -56,6 +72,16 @@ class Metrics:
         self.rounds.labels(loop).inc()
         self.last_round.labels(loop).set_to_current_time()
         self.healthy.labels(loop).set(ok)
+
+    def count(self, counter: Counter, name: str, done: Outcome) -> None:
+        """Count what came of something that was sent, by its name; nothing while that is not known yet."""
+        if done.under_way:
+            return
+        if done.error is not None:
+            self.failures.labels(name).inc()
+            return
+        counter.labels(name).inc()
+        self.gas.labels(name).inc(done.gas)
 
     def watch(self, board: StatusBoard, limits: Limits | None = None) -> None:
         """Have scrapes read the board too; the report's age is then what it is at the scrape."""
