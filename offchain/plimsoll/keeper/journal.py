@@ -25,7 +25,6 @@ from plimsoll.keeper.recorder import plain
 
 SCHEMA: Final = 1
 ACTIVE: Final = ("signed", "sent")  # may still be mined
-DONE: Final = ("final", "failed", "void")
 
 _TABLES: Final = """
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);

@@ -257,14 +257,13 @@ class Sender:
 
     def _attempt(self, entry: Entry, max_fee: int, tip: int, *, cancels: bool = False) -> None:
         """Sign a transaction at its nonce, write that down, send it."""
-        raw = self._sign(entry, max_fee, tip, cancels=cancels)
-        made = Attempt(entry.id, "0x" + keccak(raw).hex(), raw, max_fee, tip, int(self.clock()), cancels)
-        self.journal.signed(made)
+        made = self._sign(entry, max_fee, tip, cancels=cancels)
         self._since[entry.id] = self._block
         self.probe("signed")
         self._broadcast(entry, made)
 
-    def _sign(self, entry: Entry, max_fee: int, tip: int, *, cancels: bool) -> bytes:
+    def _sign(self, entry: Entry, max_fee: int, tip: int, *, cancels: bool) -> Attempt:
+        """Sign a transaction at its nonce; what was signed, and is written down."""
         fields: dict[str, Any] = {
             "type": 2,
             "chainId": self.chain.chain_id,
@@ -276,7 +275,10 @@ class Sender:
             "value": 0 if cancels else entry.value,
             "data": b"" if cancels else entry.data,
         }
-        return bytes(self.account.sign_transaction(fields).raw_transaction)
+        raw = bytes(self.account.sign_transaction(fields).raw_transaction)
+        made = Attempt(entry.id, "0x" + keccak(raw).hex(), raw, max_fee, tip, int(self.clock()), cancels)
+        self.journal.signed(made)
+        return made
 
     def _broadcast(self, entry: Entry, attempt: Attempt) -> None:
         """Hand an attempt over. Where that fails it stays signed, and the next tick tries again."""
@@ -286,11 +288,7 @@ class Sender:
             except RefusedByNodeError as error:
                 if is_underpriced(error) and bumped(attempt.max_fee) <= self.config.max_fee:
                     # a stranger's transaction has the nonce, or an earlier one of ours does
-                    max_fee, tip = bumped(attempt.max_fee), bumped(attempt.tip)
-                    raw = self._sign(entry, max_fee, tip, cancels=attempt.cancels)
-                    now = int(self.clock())
-                    attempt = Attempt(entry.id, "0x" + keccak(raw).hex(), raw, max_fee, tip, now, attempt.cancels)
-                    self.journal.signed(attempt)
+                    attempt = self._sign(entry, bumped(attempt.max_fee), bumped(attempt.tip), cancels=attempt.cancels)
                     continue
                 if not is_nonce_spent(error):
                     self._tell(entry, "not-taken", str(error))
