@@ -191,7 +191,7 @@ class AccountsStatus:
 
 @dataclass(frozen=True, slots=True)
 class AuctionStatus:
-    """An auction under way; `discount`, 1 is 100 %, of what is paid now."""
+    """An auction under way; `discount`: how much of the whole discount is given by now, 1 is all of it."""
 
     account: str = ""
     started: int = 0

@@ -1,6 +1,7 @@
 """What the runner tells of itself: parts of the status, at each look; see `plimsoll.keeper.status`.
 
-What is told is what the runner holds already. Balances and the disk are looked at every few seconds only.
+What is told is what the runner holds already. The journal is asked for accounts and auctions only where there is a new
+block or a worker has ended a round; balances and the disk are looked at every few seconds.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ from plimsoll.keeper.status import (
 from plimsoll.market.aggregate import LIVE_MINIMUM
 from plimsoll.nodes.proposer import Peers
 from plimsoll.risk.signing import address_of
+from plimsoll.spec.liquidator import share_at
 from plimsoll.spec.margin import Assessment, State, state_of
-from plimsoll.spec.wad import WAD
+from plimsoll.spec.wad import PPM, WAD
 
 SLOW: Final = 10.0  # [s] between looks at balances and disk
 NEAREST: Final = 20  # accounts that are shown
@@ -88,7 +90,7 @@ class Teller:
         self._block = -1
         self._reorganised: list[tuple[float, int]] = []
         self._dead: dict[int, int] = {}  # account -> block at which it was first seen dead, and nothing under way
-        self._bids: dict[str, int] = {}
+        self._told_at: tuple[int, ...] = ()  # block and rounds at which accounts were told of last
         self._keys: list[KeyStatus] = []
 
     def look(self, problem: str | None) -> None:
@@ -196,8 +198,10 @@ class Teller:
                 )
         if isinstance(keeper.source, LiveSource):
             self.board.update(sources=[SourceStatus(**asdict(row)) for row in keeper.source.sources()])
-        if self.lookout is not None and keeper.agent is not None:
+        at = (self._block, *(worker.beat.rounds for worker in self.runner.workers))
+        if self.lookout is not None and keeper.agent is not None and at != self._told_at:
             self._tell_accounts(self.lookout, now)
+            self._told_at = at
 
     def _tell_accounts(self, lookout: Lookout, now: int) -> None:
         margins = dict(self.runner.keeper.margins)
@@ -212,15 +216,15 @@ class Teller:
             accounts=AccountsStatus(
                 0 if found is None else found.accounts,
                 states,
-                tuple(self._near(margins)),
+                tuple(self._near(lookout, margins)),
                 index.state.bad_debt / WAD,
                 max(0, self._block - index.head),
                 lookout.mismatch,
             ),
-            auctions=self._auctions(margins, now),
+            auctions=self._auctions(lookout, margins, now),
         )
 
-    def _near(self, margins: dict[int, Assessment]) -> list[AccountStatus]:
+    def _near(self, lookout: Lookout, margins: dict[int, Assessment]) -> list[AccountStatus]:
         """The accounts nearest the edge, and since when nobody acts for those that are past it."""
         busy = {entry.ref for sender in self.runner.senders for entry in sender.under_way()}
         dead = {
@@ -228,7 +232,7 @@ class Teller:
             for account, margin in margins.items()
             if state_of(margin) in {State.LIQUIDATABLE, State.INSOLVENT} and hex(account) not in busy
         }
-        open_ones = set(self.lookout.last.open if self.lookout and self.lookout.last else ())
+        open_ones = set(lookout.last.open if lookout.last is not None else ())
         self._dead = {account: self._dead.get(account, self._block) for account in dead if account not in open_ones}
         worst = sorted(margins, key=lambda account: margins[account].equity_haircut - margins[account].mm)
         found = []
@@ -249,18 +253,21 @@ class Teller:
             )
         return found
 
-    def _auctions(self, margins: dict[int, Assessment], now: int) -> list[AuctionStatus]:
-        if self.lookout is None:
-            return []
-        with self.lookout.index.lock:
-            running = dict(self.lookout.index.state.auctions)
+    def _auctions(self, lookout: Lookout, margins: dict[int, Assessment], now: int) -> list[AuctionStatus]:
+        """The auctions under way; one that lapsed leaves no event, and is none any more."""
+        with lookout.index.lock:
+            known = dict(lookout.index.state.auctions)
         found = []
-        for account, (started, *_) in running.items():
+        for account, (started, ramp, start_discount) in known.items():
+            if now > started + 2 * ramp:
+                continue
             margin = margins.get(account)
             taken = self.runner.journal.transactions(("mined", "final"), purpose="bid", ref=hex(account), last=100)
             bids = sum(entry.error is None and entry.created >= started for entry in taken)
             equity = 0.0 if margin is None else margin.equity_full / WAD
-            found.append(AuctionStatus(hex(account), started, equity, 0.0, bids, max(0, now - started)))
+            age = max(0, now - started)
+            share = share_at(age, ramp, start_discount) / PPM
+            found.append(AuctionStatus(hex(account), started, equity, share, bids, age))
         return found
 
     # --------------------------------------------------------------------------------------------------------- slow
