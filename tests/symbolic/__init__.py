@@ -1,0 +1,17 @@
+"""Symbolic checks of the compiled contracts: access, conservation and boundaries, for all inputs at once.
+
+- `registry.py`: the checks, sentence by sentence, each with its bound and with a planted bug (its twin).
+- `*.vy`: the checks themselves, in Vyper; `cheats.vy` is what they share.
+- `build.py`: artifacts as halmos reads them; `run.py`: one check and its twin; `__main__.py`: all of them, a table.
+
+What is checked is the bytecode that is deployed, runtime with its immutables, in *any* storage: no constructor and no
+sequence of calls has to lead there. So what holds here holds in every state that can be reached, and a check may be
+refuted by a state that cannot: each says what it assumes. halmos walks every path of the bytecode and asks a solver for
+inputs that reach a failed assertion. It holds a check for true where there are none and no path was cut short; a
+timeout, a path it could not follow, or a check none of whose paths comes to its end counts as a failure here.
+
+A check could hold because nothing in it is ever reached. Therefore its twin: the contracts with one edit, a bug of the
+kind that the sentence excludes. It must be refuted, with inputs that show how.
+
+halmos cannot share an environment with eth-ape: `make symbolic` gives it one of its own, `.venv-symbolic`.
+"""
