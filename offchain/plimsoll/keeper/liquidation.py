@@ -7,7 +7,7 @@ to anyone on chain, so a step that somebody else took first is refused there, re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -59,6 +59,9 @@ class Standing:
         Bad debt on record [wad].
     ran_dry
         Whether its last auction lapsed so lately that another may begin without a call.
+    until
+        When the last stop of liquidations, or the grace after the last outage, ends [s]: nothing starts before, and an
+        auction that began before takes no bid, and starts anew.
     """
 
     ripe: int = 0
@@ -66,6 +69,12 @@ class Standing:
     started: int = 0
     recorded: int = 0
     ran_dry: bool = False
+    until: int = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether its auction was interrupted: the discount grew while nobody could bid."""
+        return 0 < self.started < self.until
 
 
 class Due(NamedTuple):
@@ -142,21 +151,27 @@ def step_for(margin: Assessment, standing: Standing, now: int) -> Step | None:
     """The step that is due for an account: at most one a round, the most urgent.
 
     No account is auctioned that was not called, but one whose whole equity is negative; a call is ripe once its notice
-    has passed, for accounts under maintenance margin, and runs out for all others at its deadline.
+    has passed, for accounts under maintenance margin, and runs out for all others at its deadline. While liquidations
+    are stopped nothing starts; an auction that a stop interrupted starts anew behind it, where the account is still
+    under maintenance margin.
     """
+    state, start = state_of(margin), Step.START if now >= standing.until else None
     if standing.started:
-        return Step.CLOSE if margin.equity_haircut >= margin.im else Step.BID
-    state = state_of(margin)
+        if margin.equity_haircut >= margin.im:
+            return Step.CLOSE
+        if not standing.stopped:
+            return Step.BID
+        return start if state in {State.LIQUIDATABLE, State.INSOLVENT} else None
     if state is State.INSOLVENT:
-        return Step.START
+        return start
     if state is State.LIQUIDATABLE:
         if standing.ran_dry or 0 < standing.ripe < now:
-            return Step.START
+            return start
         return None if standing.deadline else Step.CALL
     if state is State.CALLED:
         if not standing.deadline:
             return Step.CALL
-        return Step.START if standing.deadline < now else None
+        return start if standing.deadline < now else None
     return Step.CURE if standing.deadline else None
 
 
@@ -279,15 +294,23 @@ class LiquidationAgent:
 
     def _standings(self, accounts: Sequence[int], margins: Mapping[int, Assessment]) -> dict[int, Standing]:
         """What the Liquidator holds of accounts, in one batch; another asks which auctions ran dry."""
+        if not accounts:
+            return {}
         liquidator = self.system.liquidator
         names = ("ripe", "deadline", "auction", "recorded")
-        answers = batch(
-            self.system.chain, [liquidator.request(name, account) for account in accounts for name in names]
+        stops, grace, *answers = batch(
+            self.system.chain,
+            [
+                self.system.registry.request("stops"),
+                self.system.feed.request("grace_until"),
+                *(liquidator.request(name, account) for account in accounts for name in names),
+            ],
         )
+        until = max(stops >> 128, grace)  # as the Liquidator has it: its level is the third of three
         found: dict[int, Standing] = {}
         for k, account in enumerate(accounts):
             ripe, deadline, started, recorded = map(int, answers[4 * k : 4 * k + 4])
-            found[account] = Standing(ripe, deadline, started, recorded)
+            found[account] = Standing(ripe, deadline, started, recorded, until=until)
         asked = [
             account
             for account, standing in found.items()
@@ -297,7 +320,7 @@ class LiquidationAgent:
         tried = batch(self.system.chain, [liquidator.request("start", account) for account in asked])
         for account, answer in zip(asked, tried, strict=True):
             if not isinstance(answer, Refused):
-                found[account] = Standing(recorded=found[account].recorded, ran_dry=True)
+                found[account] = replace(found[account], ran_dry=True)
         return found
 
     def _rescues(self, weak: Mapping[int, Assessment]) -> list[Due]:

@@ -22,6 +22,7 @@ from plimsoll.simulate.market import UNLIMITED
 from plimsoll.spec.margin import Assessment, State, state_of
 from plimsoll.spec.wad import PPM, WAD
 
+LIQUIDATION = 4  # level of a stop
 MM = 100 * WAD
 CALL_LINE = 110 * WAD
 IM = 130 * WAD
@@ -54,6 +55,21 @@ def at(equity, full=None):
         (at(99), Standing(started=50), Step.BID),
         (at(129), Standing(started=50), Step.BID),
         (at(130), Standing(started=50), Step.CLOSE),
+        # liquidations are stopped until 101, or were until 100: what began before takes no bid
+        (at(99), Standing(99, 500, until=101), None),
+        (at(109), Standing(10, 99, until=101), None),
+        (at(99), Standing(ran_dry=True, until=101), None),
+        (at(-5, -5), Standing(until=101), None),
+        (at(99), Standing(until=101), Step.CALL),
+        (at(99), Standing(99, 500, until=100), Step.START),
+        (at(99), Standing(started=50, until=101), None),
+        (at(130), Standing(started=50, until=101), Step.CLOSE),
+        (at(99), Standing(started=50, until=100), Step.START),
+        (at(-5, -5), Standing(started=50, until=100), Step.START),
+        (at(109), Standing(started=50, until=100), None),
+        (at(129), Standing(started=50, until=100), None),
+        (at(130), Standing(started=50, until=100), Step.CLOSE),
+        (at(99), Standing(started=50, until=50), Step.BID),
     ],
 )
 def test_the_step_that_is_due(margin, standing, step):
@@ -229,6 +245,31 @@ def test_an_auction_that_ran_dry_begins_anew_without_a_call(world, trade):
     assert [taken.step for taken in agent.round([long.account])] == [Step.START]
     world.chain.advance(7_201 + 3_601)
     assert [taken.step for taken in agent.round([long.account])] == [Step.CALL]
+
+
+def test_an_auction_that_a_stop_interrupted_starts_anew_behind_it(world, trade):
+    _, long, bidder = trade
+    liquidator = world.system.liquidator
+    caller, buyer = world.agent(), world.agent(bidder, min_profit=0, min_share=0)
+    world.chain.advance(60)
+    _equity_to(world, long, 0.8)
+    caller.round([long.account])
+    world.chain.advance(121)
+    assert [taken.step for taken in caller.round([long.account])] == [Step.START]
+    first = liquidator.call("auction", long.account)
+    world.chain.advance(600)
+    until = world.chain.now + 300
+    world.system.registry.transact("stop", LIQUIDATION, until, sender=world.admin)
+    seen = len(world.kinds())
+    assert caller.round([long.account]) == buyer.round([long.account]) == []
+    assert world.kinds()[seen:] == []  # nothing is tried that the chain would refuse
+    world.chain.set_time(until)
+    (again,) = buyer.round([long.account])
+    assert (again.step, again.error) == (Step.START, None)
+    assert liquidator.call("auction", long.account) > first
+    world.chain.advance(1_800)
+    (taken,) = buyer.round([long.account])
+    assert (taken.step, taken.error) == (Step.BID, None)
 
 
 def test_a_loss_is_on_record_until_it_is_paid(world, trade):
