@@ -499,7 +499,7 @@ def book_of(source: Source, known: World, size_of: Size = size_of) -> tuple[int,
     hedged = chance(source, 20)  # long against short, so that lanes cancel
     size = quantity(source, SPOT)
     found = []
-    for at, instrument in enumerate(sorted(chosen)):
+    for at, instrument in enumerate(sorted(chosen, key=Instrument.pack)):
         held = size * (-1) ** at if hedged and instrument.kind != SPOT else quantity(source, instrument.kind)
         found.append(word(instrument.pack(), held))
     return tuple(found)

@@ -55,14 +55,14 @@ MARGIN_FAULTS = {
     "one lane too many nets": ("strict=True)][:common]", "strict=True)][: common + 1]"),
     "a debt of nothing is risky": ("risky = ledger < 0", "risky = ledger <= 0"),
     "fade up": ("mul_div_down(x, left, WINDOW)", "mul_div_up(x, left, WINDOW)"),
-    "losses fade": ("if x > 0 and left < WINDOW", "if left < WINDOW"),
+    "losses fade": ("left, WINDOW) if x > 0 else x", "left, WINDOW)"),
     "a window one second short": (
         "min(max(0, expiry - view.now), WINDOW)",
         "min(max(0, expiry - view.now + 1), WINDOW)",
     ),
     "expiries fade as the first": (
-        "by_expiry.setdefault(instrument.expiry,",
-        "by_expiry.setdefault(next(iter(by_expiry), instrument.expiry),",
+        "by_expiry.items():\n",
+        "by_expiry.items():\n        expiry = next(iter(by_expiry))\n",
     ),
     "funding of every kind": ("if instrument.kind == PERP else 0", "if instrument.kind <= PERP + 1 else 0"),
     "funding taken for given": ("surface, index) - paid)", "surface, index) + paid)"),

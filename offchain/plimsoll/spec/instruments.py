@@ -40,16 +40,17 @@ class Instrument:
 
     def pack(self) -> int:
         """The id of this instrument [u128]."""
-        for name, value, bits in (
-            ("underlying", self.underlying, 16),
-            ("expiry", self.expiry, 40),
-            ("kind", self.kind, 8),
-            ("strike", self.strike, 48),
-            ("row", self.row, 16),
-        ):
-            if not 0 <= value < 2**bits:
-                msg = f"instrument: {name} {value} does not fit {bits} bits"
-                raise FormatError(msg)
+        if self.underlying >> 16 | self.expiry >> 40 | self.kind >> 8 | self.strike >> 48 | self.row >> 16:
+            for name, value, bits in (  # which of them is at fault
+                ("underlying", self.underlying, 16),
+                ("expiry", self.expiry, 40),
+                ("kind", self.kind, 8),
+                ("strike", self.strike, 48),
+                ("row", self.row, 16),
+            ):
+                if not 0 <= value < 2**bits:
+                    msg = f"instrument: {name} {value} does not fit {bits} bits"
+                    raise FormatError(msg)
         return self.underlying << 112 | self.expiry << 72 | self.kind << 64 | self.strike << 16 | self.row
 
     @property

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import groupby
 from typing import Final
 
 from plimsoll.spec.errors import require
@@ -56,6 +57,7 @@ from plimsoll.spec.wad import (
     mul_div_up,
 )
 
+NO_LANES: Final = (0,) * LANES
 LIFE: Final = 86_400  # [s] a funding rate that nobody renews stops: a dead engine moves no money
 
 
@@ -233,9 +235,11 @@ def unpack_funding(word: int) -> tuple[int, int, int]:
     )
 
 
-def faded(lanes: Sequence[int], left: int) -> list[int]:
+def faded(lanes: Sequence[int], left: int) -> Sequence[int]:
     """Lane sums of one expiry `left` seconds before it, at most WINDOW: losses whole, gains x left / WINDOW, down."""
-    return [mul_div_down(x, left, WINDOW) if x > 0 and left < WINDOW else x for x in lanes]
+    if left == WINDOW:
+        return lanes
+    return [mul_div_down(x, left, WINDOW) if x > 0 else x for x in lanes]
 
 
 def gross_floor(params: Params, kind: int, tenor: int) -> int:
@@ -254,20 +258,24 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
     value = full = haircut = gross = short = net_delta = size = legs = 0
     set_id = None
     oldest = view.now
+    surface = None
+    key = None  # of the surface under way: sorted words come to each once
     for word in words:
         instrument = unpack(id_of(word))
         quantity = quantity_of(word)
         require(abs(quantity) <= MAX_QUANTITY, "oracle: quantity over the maximum")
-        surface = view.surfaces.get((instrument.underlying, instrument.expiry))
-        if surface is not None:
-            result.common = min(result.common, surface.common)
-            oldest = min(oldest, surface.time)
-            late = view.now > surface.time + params.max_age
-            far = abs(price - surface.reference) * PPM > params.move_gate * surface.reference
-            mixed = set_id is not None and set_id != surface.set_id
-            set_id = surface.set_id
-            if late or far or mixed:
-                result.fresh = False
+        if instrument.expiry != key:
+            key = instrument.expiry
+            surface = view.surfaces.get((first.underlying, key))
+            if surface is not None:
+                result.common = min(result.common, surface.common)
+                oldest = min(oldest, surface.time)
+                late = view.now > surface.time + params.max_age
+                far = abs(price - surface.reference) * PPM > params.move_gate * surface.reference
+                mixed = set_id is not None and set_id != surface.set_id
+                set_id = surface.set_id
+                if late or far or mixed:
+                    result.fresh = False
         row = row_of(surface, instrument)
         paid = view.funding.get(first.underlying, 0) if instrument.kind == PERP else 0
         worth = quantity * (mark(instrument, row, surface, index) - paid)
@@ -278,9 +286,9 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
         else:
             charge = row.gross
             delta = row.delta
-            sums = by_expiry.setdefault(instrument.expiry, [0] * LANES)
-            for lane in range(LANES):
-                sums[lane] += quantity * surface.scale * row.lanes[lane]
+            weight = quantity * surface.scale
+            sums = by_expiry.get(key, NO_LANES)
+            by_expiry[key] = [total + weight * lane for total, lane in zip(sums, row.lanes, strict=True)]
         net_delta += quantity * delta
         if instrument.kind == SPOT:
             full += worth
@@ -301,11 +309,11 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
     im_factor = scalars.im_factor + widening if scalars else 2 * PPM
     result.fresh = result.fresh and scalars is not None
 
-    acc = [0] * LANES
+    acc: Sequence[int] = NO_LANES
     for expiry, sums in by_expiry.items():
         left = min(max(0, expiry - view.now), WINDOW) if expiry else WINDOW
         acc = [a + x for a, x in zip(acc, faded(sums, left), strict=True)]
-    worst = min(range(LANES), key=lambda lane: acc[lane])  # the first of equals
+    worst = acc.index(min(acc))  # the first of equals
     result.worst_lane = worst
     result.scan = mul_div_up(price, max(0, -acc[worst]), LANE_UNIT * WAD)
     result.value = div_floor(value, WAD)
@@ -328,13 +336,7 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
 
 def groups(words: Sequence[int]) -> list[list[int]]:
     """The words of a sorted book, split by underlying."""
-    split: list[list[int]] = []
-    for word in words:
-        if split and unpack(id_of(split[-1][0])).underlying == unpack(id_of(word)).underlying:
-            split[-1].append(word)
-        else:
-            split.append([word])
-    return split
+    return [list(group) for _, group in groupby(words, key=lambda word: unpack(id_of(word)).underlying)]
 
 
 def portfolio_scan(scans: Sequence[int], pnl: Sequence[Sequence[int]], common: int, offset: ClassOffset | None) -> int:

@@ -8,7 +8,7 @@ integers; `sender` and `now` stand for `msg.sender` and `block.timestamp`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from eth_utils.crypto import keccak
 
@@ -32,6 +32,8 @@ from plimsoll.spec.report import (
 from plimsoll.spec.signatures import HALF_ORDER, signer_of
 from plimsoll.spec.surface import LANES, MAX_ROWS, Surface, decode
 from plimsoll.spec.wad import MAX_PRICE, PPM, div_floor
+
+T = TypeVar("T")
 
 NAME: Final = "RiskOracle"
 MAX_SURFACES: Final = 64
@@ -191,6 +193,23 @@ class _Prices(Mapping[int, Index]):
 
     def __len__(self) -> int:
         return 0
+
+
+class _Read(Mapping[int, T]):
+    """Stored words, each read when it is asked for."""
+
+    def __init__(self, words: Mapping[int, int], read: Callable[[int], T]) -> None:
+        self._words = words
+        self._read = read
+
+    def __getitem__(self, key: int) -> T:
+        return self._read(self._words[key])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
 
 
 class _Surfaces(Mapping[tuple[int, int], Surface]):
@@ -483,10 +502,10 @@ class Oracle:
             now=now,
             index=_Prices(self.feed, now),
             surfaces=_Surfaces(self),
-            scalars={underlying: unpack_scalars(word) for underlying, word in self.scalars.items()},
-            classes={klass: unpack_class(word) for klass, word in self.classes.items()},
+            scalars=_Read(self.scalars, unpack_scalars),
+            classes=_Read(self.classes, unpack_class),
             open_interest=_Interest(self),
-            funding={underlying: self.funding(underlying, now) for underlying in self.fundings},
+            funding=_Read(self.fundings, lambda word: margin.funding(word, now)),
         )
 
     def assess(self, words: Sequence[int], ledger: int, now: int) -> Assessment:
