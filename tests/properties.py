@@ -1,205 +1,342 @@
-"""The numbered properties, each with the tests that hold it: file, and name of a test, a rule or a check there."""
+"""The numbered properties and their tests: list them, run them, tell from a run's report which ones it held.
+
+    python -m tests.properties                     # every property: number and sentence
+    python -m tests.properties I-23 I-24           # these, with what holds them
+    python -m tests.properties --run I-23          # run the tests of I-23
+    python -m tests.properties --results run.xml   # of a run with `pytest --junitxml run.xml`: held, failed, not run
+    python -m tests.properties --write             # renew docs/INVARIANTS.md; --check says whether it is the registry's
+    python -m tests.properties --json              # all of it as one JSON object
+
+Exit codes: 0 good, 1 a finding (a property that failed or was not run, a document that differs), 2 bad input.
+
+The JSON object: ``part`` "properties", ``ok``, ``seconds``, ``counts`` (properties, tests, proofs; and held, failed,
+not_run where a run is looked at), ``findings`` (a sentence each), ``properties`` (by number: sentence, held_by, tests,
+proofs, and result where there is one).
+
+The registry itself is `tests.invariants`.
+"""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import argparse
+import ast
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree as ET
 
+from tests.invariants import PROPERTIES, SECTIONS, Property
 
-class Property(NamedTuple):
-    """A sentence, and where it is held."""
+TESTS: Final = Path(__file__).resolve().parent
+ROOT: Final = TESTS.parent
+DOCUMENT: Final = ROOT / "docs" / "INVARIANTS.md"
 
-    sentence: str
-    held_by: tuple[str, ...]  # path from `tests`, ::, a name in that file
+HELD: Final = "held"
+FAILED: Final = "failed"
+NOT_RUN: Final = "not run"
 
-
-PROTOCOL: Final = "stateful/test_protocol.py::"
-WATCH: Final = "stateful/watch.py::"
-ORACLE: Final = "unit/oracle/test_post.py::"
-BIND: Final = "unit/feed/test_bind.py::"
-PROFIT: Final = "stateful/test_profit.py::"
-
-PROPERTIES: Final[dict[str, Property]] = {
-    "I-01": Property(
-        "The book holds the tokens that it owes.",
-        (WATCH + "check_conservation", PROTOCOL + "attacker_donates"),
-    ),
-    "I-02": Property(
-        "Cash of all accounts, the system's among them, sums to what was brought in less what was taken out, and linear"
-        " to zero; dust goes to account 0 alone, a unit a trade at most; interest is paid by who owes it.",
-        (WATCH + "check_conservation", PROTOCOL + "check_books"),
-    ),
-    "I-03": Property("Bad debt is zero or on record.", (PROTOCOL + "check_books",)),
-    "I-04": Property(
-        "Quantities of an instrument sum to zero until it is settled; open interest is what all accounts are long.",
-        (WATCH + "check_quantities",),
-    ),
-    "I-10": Property(
-        "Only price, time, a report or a parameter makes a healthy account liquidatable; collateral past a market's"
-        " depth aside, which caps keep out.",
-        (PROTOCOL + "check_change",),
-    ),
-    "I-11": Property("What an account that is not healthy does reduces its risk.", (PROTOCOL + "check_change",)),
-    "I-12": Property(
-        "An action moves the equities and the maintenance margin of its parties alone; losses shared by all aside.",
-        (PROTOCOL + "check_change",),
-    ),
-    "I-13": Property(
-        "Maintenance margin covers the worst lane of each class.",
-        (WATCH + "check_requirements",),
-    ),
-    "I-14": Property(
-        "IM >= MM, and no book of positive gross size has zero MM.",
-        (WATCH + "check_requirements",),
-    ),
-    "I-15": Property(
-        "Less of what is held alone needs less, and nothing needs nothing.",
-        (PROTOCOL + "owner_closes_a_part", WATCH + "check_requirements"),
-    ),
-    "I-20": Property(
-        "An auction starts only after a call that is ripe, or past its deadline, or where E_m is negative.",
-        (WATCH + "check_start",),
-    ),
-    "I-21": Property(
-        "A bid improves the ratio of equity to maintenance margin, lessens a debt in proportion, or empties the"
-        " account.",
-        (WATCH + "check_bid",),
-    ),
-    "I-22": Property(
-        "What the parties of a bid or a trade gain and lose sums to what the fund pays.",
-        (WATCH + "check_bid", PROTOCOL + "attacker_trades_with_himself"),
-    ),
-    "I-23": Property(
-        "No owner profits by liquidating himself through other accounts.",
-        (PROFIT + "test_nobody_gains_at_others_expense",),
-    ),
-    "I-24": Property(
-        "The price of an auction only falls, and never past nothing while there is equity.",
-        (WATCH + "check_auctions", WATCH + "check_bid"),
-    ),
-    "I-25": Property(
-        "What remains once an auction is over is nothing, or large enough to be worth liquidating.",
-        (WATCH + "check_bid",),
-    ),
-    "I-26": Property(
-        "Dust bids, deposits and restarts do not block an auction.",
-        (PROTOCOL + "attacker_blocks_an_auction",),
-    ),
-    "I-27": Property(
-        "A sick account cannot hand value to another by trading away from the mark.",
-        (
-            "unit/clearinghouse/test_trade.py::test_price_worse_than_allowed",
-            "regression/test_mango.py::test_late_profit_cannot_be_traded_away",
-            PROFIT + "test_nobody_gains_at_others_expense",
-        ),
-    ),
-    "I-28": Property(
-        "Splitting a book over accounts gains nothing.",
-        (PROFIT + "test_nobody_gains_at_others_expense",),
-    ),
-    "I-30": Property(
-        "No value moves on a price that is stale, zero or negative.",
-        (PROTOCOL + "attacker_meets_a_dead_feed",),
-    ),
-    "I-31": Property(
-        "A token that calls back finds every door locked.",
-        (PROTOCOL + "attacker_reenters",),
-    ),
-    "I-32": Property(
-        "A signature counts once, for one chain, one contract, one sequence; malleable and zero ones never.",
-        (
-            ORACLE + "test_a_replayed_report",
-            ORACLE + "test_a_duplicate_or_descending_signer",
-            ORACLE + "test_a_malleable_signature_of_each",
-            ORACLE + "test_signatures_that_recover_to_nobody",
-            ORACLE + "test_a_signature_for_another_chain",
-            ORACLE + "test_a_signature_for_another_contract",
-        ),
-    ),
-    "I-33": Property(
-        "The first price of a new route lies within a band of an independent one before it binds; where there is none,"
-        " the route waits in the open.",
-        (
-            BIND + "test_in_the_band",
-            BIND + "test_outside_the_band_the_old_price_stays",
-            BIND + "test_the_signed_reference_stops_it_and_never_takes_its_place",
-            BIND + "test_where_nothing_was_signed_a_dead_feeds_successor_waits_three_days",
-            "regression/test_moonwell.py::test_the_factor_is_lost_and_the_change_refused",
-        ),
-    ),
-    "I-34": Property(
-        "Fewer than a quorum, or one stolen key, change nothing.",
-        (ORACLE + "test_below_quorum", ORACLE + "test_one_stolen_key_is_no_quorum_however_it_is_written"),
-    ),
-    "I-40": Property(
-        "Parameters move in bounded steps, and ramp: posted ones by their limits an hour, governance's by a quarter an"
-        " hour.",
-        (
-            "unit/oracle/test_params.py::test_a_step_at_its_edge_and_past_it",
-            "unit/oracle/test_params.py::test_steps_are_an_hour_apart",
-            "unit/oracle/test_params.py::test_far_is_a_ramp",
-            "unit/guardrails/test_admit.py::test_as_far_as_a_limit_lets_it_and_one_further",
-            "unit/guardrails/test_admit.py::test_many_small_steps_go_no_further_than_the_rate",
-        ),
-    ),
-    "I-41": Property(
-        "With index, marks and time held no report makes an account auctionable that was not called; after a call and"
-        " its wait what it tightened arrives.",
-        (PROTOCOL + "reporter_alone_liquidates_nobody",),
-    ),
-    "I-42": Property(
-        "Stop levels stop exactly what they list, and end by themselves; an account without positions can always"
-        " withdraw.",
-        (
-            "unit/stops/test_matrix.py::test_stops_stop_exactly_what_they_list",
-            "unit/stops/test_matrix.py::test_no_function_that_changes_state_asks_for_stops_besides",
-            "unit/registry/test_stops.py::",
-            PROTOCOL + "attacker_goes_in_and_out",
-            PROTOCOL + "guardian_stops",
-        ),
-    ),
-    "I-43": Property(
-        "Tightening is immediate, loosening waits; what lists collateral, changes a feed or who signs, or hands a"
-        " contract over waits longest.",
-        (
-            "unit/timelock/test_loosening.py::test_tightening_is_immediate_loosening_waits",
-            "unit/timelock/test_loosening.py::test_listing_collateral_and_changing_a_feed_wait_longest",
-            "unit/timelock/test_schedule.py::test_each_function_waits_its_least",
-            "unit/registry/test_tightening.py::",
-            "regression/test_drift.py::test_it_is_announced_waits_longest_and_is_cancelled",
-        ),
-    ),
-    "I-50": Property(
-        "A deposit reads no price.",
-        (PROTOCOL + "book_deposit", PROTOCOL + "attacker_goes_in_and_out"),
-    ),
-    "I-51": Property(
-        "The margin check at the most positions there may be fits a bound of gas, and what it costs is kept.",
-        (
-            "bench/test_gas.py::test_the_bounds_that_the_design_states",
-            "bench/test_gas.py::test_nothing_drifted",
-        ),
-    ),
-    "I-52": Property(
-        "A deposit and its withdrawal return what went in.",
-        (PROTOCOL + "attacker_goes_in_and_out",),
-    ),
-    "I-60": Property(
-        "Contract and twin answer alike, refusals among it.",
-        (
-            "agreement/test_sequences.py::test_chain_and_twin_go_the_same_way",
-            "agreement/test_margin.py::",
-            PROTOCOL + "what_holds_of_all",
-        ),
-    ),
-    "I-61": Property(
-        "The event log, replayed through the spec, gives the chain's state.",
-        (
-            "agreement/test_replay.py::test_the_log_alone_gives_the_state",
-            "agreement/test_sequences.py::test_chain_and_twin_go_the_same_way",
-        ),
-    ),
-    "I-62": Property(
-        "Small steps never beat a large one.",
-        (PROTOCOL + "attacker_takes_small_steps", PROFIT + "test_nobody_gains_at_others_expense"),
-    ),
+# Rules and checks of a state machine run within the one test that drives it.
+MACHINES: Final = {
+    "stateful/test_protocol.py": "stateful/test_protocol.py::test_properties_hold_in_any_order",
+    "stateful/watch.py": "stateful/test_protocol.py::test_properties_hold_in_any_order",
 }
+
+PROOFS: Final = {"L": "../tests/proofs/registry.py", "S": "../tests/symbolic/registry.py"}
+
+
+class PropertyError(Exception):
+    """A number, a place or a report that is none."""
+
+
+@cache
+def known_tests(file: str) -> dict[str, tuple[str, ...]]:
+    """Every test of a file by its bare name: where it stands, from `tests`, without parameters.
+
+    Raises
+    ------
+    PropertyError
+        Where there is no such file.
+
+    """
+    path = TESTS / file
+    if not path.is_file():
+        msg = f"tests/{file}: no such file; name one under tests/"
+        raise PropertyError(msg)
+    found: dict[str, tuple[str, ...]] = {}
+    for node in ast.parse(path.read_text()).body:
+        inside = node.body if isinstance(node, ast.ClassDef) and node.name.startswith("Test") else [node]
+        middle = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+        for test in inside:
+            if isinstance(test, ast.FunctionDef) and test.name.startswith("test_"):
+                found[test.name] = (*found.get(test.name, ()), f"{file}::{middle}{test.name}")
+    return found
+
+
+@cache
+def _defined(file: str) -> frozenset[str]:
+    return frozenset(n.name for n in ast.walk(ast.parse((TESTS / file).read_text())) if isinstance(n, ast.FunctionDef))
+
+
+@cache
+def runs_of(place: str) -> tuple[str, ...]:
+    """The tests that run what a place names: file::test, or file::Class::test, from `tests`, without parameters.
+
+    Raises
+    ------
+    PropertyError
+        Where the place names nothing that any test runs.
+
+    """
+    file, _, name = place.partition("::")
+    known = known_tests(file)
+    if not name:
+        found = tuple(node for nodes in known.values() for node in nodes)
+    elif name in known:
+        found = known[name]
+    elif file in MACHINES and name in _defined(file):
+        found = (MACHINES[file],)
+    else:
+        found = ()
+    if not found:
+        msg = f"tests/{place}: no test there; name a test of that file, or a rule or check of a state machine"
+        raise PropertyError(msg)
+    return found
+
+
+def all_tests_of(held: Property) -> tuple[str, ...]:
+    """All tests that hold a property, each once, in the registry's order."""
+    return tuple(dict.fromkeys(test for place in held.held_by for test in runs_of(place)))
+
+
+def outcomes(report: Path) -> dict[str, set[str]]:
+    """What became of every case of every test in a JUnit report: passed, failed or skipped, by test.
+
+    Raises
+    ------
+    PropertyError
+        Where the file is not there or is no report.
+
+    """
+    try:
+        # written by our own test run, not by a stranger
+        root = ET.parse(report).getroot()  # noqa: S314
+    except (OSError, ET.ParseError) as error:
+        msg = f"{report}: no JUnit report ({error}); make one with pytest --junitxml"
+        raise PropertyError(msg) from error
+    found: dict[str, set[str]] = {}
+    for case in root.iter("testcase"):
+        test = f"{case.get('classname', '')}.{case.get('name', '').partition('[')[0]}"
+        kinds = {child.tag for child in case}
+        state = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        found.setdefault(test, set()).add(state)
+    return found
+
+
+def _in_report(test: str) -> str:
+    file, _, inside = test.partition("::")
+    return ".".join(("tests", *Path(file).with_suffix("").parts, *inside.split("::")))
+
+
+def results(junit_path: str | Path) -> dict[str, str]:
+    """Of each property, by a JUnit report of a test run: ``held``, ``failed`` or ``not run``.
+
+    A property is held where each of its tests ran, in one case at least, and none of the cases failed or was left out;
+    it failed where any case of any of its tests did.
+
+    Raises
+    ------
+    PropertyError
+        Where the report is none.
+
+    """
+    found = outcomes(Path(junit_path))
+    said = {}
+    for number, held in PROPERTIES.items():
+        states = [found.get(_in_report(test), {"skipped"}) for test in all_tests_of(held)]
+        if any("failed" in state for state in states):
+            said[number] = FAILED
+        else:
+            said[number] = NOT_RUN if any("skipped" in state for state in states) else HELD
+    return said
+
+
+def section_of(number: str) -> int:
+    """The ten that a number is in."""
+    return int(number.removeprefix("I-")) // 10
+
+
+def _held_by(held: Property) -> str:
+    """The places of a property, by file, as links."""
+    names: dict[str, list[str]] = {}
+    for place in held.held_by:
+        file, _, name = place.partition("::")
+        names.setdefault(file, []).append(name)
+    return "\n".join(
+        f"- [{file}](../tests/{file}): " + ", ".join(f"`{name}`" if name else "every test of it" for name in inside)
+        for file, inside in names.items()
+    )
+
+
+def document() -> str:
+    """What `docs/INVARIANTS.md` must be."""
+    lines = [
+        "# What always holds",
+        "",
+        "<!-- Written by `python -m tests.properties --write` from tests/invariants.py: change that. -->",
+        "",
+        f"{len(PROPERTIES)} properties, each with the tests that hold it; where one has a proof it is named.",
+        "`python -m tests.properties --run I-23` runs the tests of one; `--results run.xml` tells from a whole run's",
+        "report (`pytest --junitxml run.xml`) which were held, failed, or not run. A test fails when a number has no",
+        "test, when a named test is not there or not collected by `make test`, or when this page and",
+        "[the registry](../tests/invariants.py) differ.",
+        "",
+        "A name that is no test is a rule or a check of the state machine of",
+        "[stateful/test_protocol.py](../tests/stateful/test_protocol.py), which calls every external function in drawn",
+        f"order and is looked at after every step. `L-..` are lemmas of [tests/proofs]({PROOFS['L']}), `S-..` symbolic",
+        f"checks of [tests/symbolic]({PROOFS['S']}); [ARITHMETIC.md](ARITHMETIC.md) has the derivations. A test shows",
+        "that a property was not broken in what it tried; a proof, that it cannot be, under the assumptions that it",
+        "states. What neither says is in [AUDIT.md](AUDIT.md).",
+        "",
+    ]
+    for section, title in SECTIONS.items():
+        lines += [f"## {title}", ""]
+        for number, held in PROPERTIES.items():
+            if section_of(number) != section:
+                continue
+            lines += [f"### {number}", "", held.sentence, "", _held_by(held)]
+            if held.proofs:
+                lines.append("- proof: " + ", ".join(f"[{name}]({PROOFS[name[0]]})" for name in held.proofs))
+            lines.append("")
+    return "\n".join(lines)
+
+
+def run_tests(tests: Iterable[str], report: Path, *, is_quiet: bool) -> int:
+    """Run tests in a process of their own, with a JUnit report; pytest's exit code."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    command += [f"tests/{test}" for test in tests]
+    out = sys.stderr if is_quiet else None
+    return subprocess.run(command, cwd=ROOT, stdout=out, check=False).returncode
+
+
+def summary(said: Mapping[str, str] | None, findings: Sequence[str], seconds: float) -> dict[str, Any]:
+    """The JSON object of the module's docstring."""
+    counts = {
+        "properties": len(PROPERTIES),
+        "tests": len({test for held in PROPERTIES.values() for test in all_tests_of(held)}),
+        "proofs": len({proof for held in PROPERTIES.values() for proof in held.proofs}),
+    }
+    if said is not None:
+        states = list(said.values())
+        counts |= {"held": states.count(HELD), "failed": states.count(FAILED), "not_run": states.count(NOT_RUN)}
+    return {
+        "part": "properties",
+        "ok": not findings,
+        "seconds": round(seconds, 3),
+        "counts": counts,
+        "findings": list(findings),
+        "properties": {
+            number: {
+                "sentence": held.sentence,
+                "held_by": held.held_by,
+                "tests": all_tests_of(held),
+                "proofs": held.proofs,
+                **({"result": said[number]} if said and number in said else {}),
+            }
+            for number, held in PROPERTIES.items()
+        },
+    }
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments."""
+    made = argparse.ArgumentParser(
+        prog="python -m tests.properties",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("numbers", nargs="*", metavar="I-..", help="properties; all where none is named")
+    what = made.add_mutually_exclusive_group()
+    what.add_argument("--run", action="store_true", help="run their tests")
+    what.add_argument("--results", metavar="XML", help="judge a run by its JUnit report")
+    what.add_argument("--write", action="store_true", help="write docs/INVARIANTS.md")
+    what.add_argument("--check", action="store_true", help="whether docs/INVARIANTS.md is what --write would write")
+    made.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    return made
+
+
+def check_known(numbers: Sequence[str]) -> None:
+    """Refuse a number that is no property's.
+
+    Raises
+    ------
+    PropertyError
+        Where there is one.
+
+    """
+    unknown = [number for number in numbers if number not in PROPERTIES]
+    if unknown:
+        msg = f"{', '.join(unknown)}: no such property; I-01 .. {list(PROPERTIES)[-1]}, with gaps"
+        raise PropertyError(msg)
+
+
+def judged(arguments: argparse.Namespace, chosen: Sequence[str]) -> dict[str, str] | None:
+    """Results by number of what was asked for, or None where no run is looked at."""
+    if arguments.results:
+        found = results(arguments.results)
+    elif arguments.run:
+        tests = dict.fromkeys(test for number in chosen for test in all_tests_of(PROPERTIES[number]))
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "run.xml"
+            run_tests(tests, report, is_quiet=arguments.json)
+            found = results(report)
+    else:
+        return None
+    return {number: found[number] for number in chosen}
+
+
+def show(chosen: Sequence[str], said: Mapping[str, str] | None, *, is_whole: bool) -> None:
+    """Properties for the terminal: with what holds them where they were asked for by number."""
+    for number in chosen:
+        state = f" [{said[number]}]" if said else ""
+        print(f"{number}{state}  {PROPERTIES[number].sentence}")  # noqa: T201
+        if is_whole:
+            for place in (*PROPERTIES[number].held_by, *PROPERTIES[number].proofs):
+                print(f"    {place}")  # noqa: T201
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; its exit code."""
+    start = time.monotonic()
+    arguments = parser().parse_args(argv)
+    chosen = arguments.numbers or list(PROPERTIES)
+    findings: list[str] = []
+    try:
+        check_known(chosen)
+        if arguments.write:
+            DOCUMENT.write_text(document())
+        if arguments.check and (not DOCUMENT.is_file() or DOCUMENT.read_text() != document()):
+            findings.append("docs/INVARIANTS.md differs from the registry; python -m tests.properties --write")
+        said = judged(arguments, chosen)
+    except PropertyError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    findings += [f"{number}: {state}" for number, state in (said or {}).items() if state != HELD]
+    if arguments.json:
+        json.dump(summary(said, findings, time.monotonic() - start), sys.stdout, indent=2)
+        print()  # noqa: T201
+    else:
+        if not (arguments.write or arguments.check):
+            show(chosen, said, is_whole=bool(arguments.numbers))
+        for finding in findings:
+            print(finding, file=sys.stderr)  # noqa: T201
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
