@@ -69,7 +69,7 @@ class Bytecode:
 
 def _bare(log: Any) -> Log:
     """A log as pyrevm has it, in bytes."""
-    return log.address, tuple(bytes.fromhex(topic.removeprefix("0x")) for topic in log.data[0]), bytes(log.data[1])
+    return log.address, tuple(log.data[0]), bytes(log.data[1])
 
 
 def answer_of(ask: Any) -> Answer:

@@ -14,16 +14,17 @@ from typing import Any
 
 from plimsoll.chain.artifacts import Artifact
 from tests.pairs import Mismatch
-from tests.scale import world
+from tests.scale import posting, world
 from tests.scale.kind import Case, Kind, Stand
 from tests.strategies import Arrays, Source
 
 CASES = 400  # in a block
+POSTING = 16  # of so many blocks one is about what is posted
 RENEW = 100  # blocks that a stand is used for: what its EVM remembers stays bounded
 MOST_FINDINGS = 10
 BUCKETS = (0, 1, 8, 32, 126, 127)  # positions of a case, at most
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in world.KINDS}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (*world.KINDS, *posting.KINDS)}
 
 
 @dataclass
@@ -100,8 +101,12 @@ class Stands:
 
 
 def family_of(block: int, kinds: Collection[str]) -> tuple[Callable[..., Any], list[Kind]]:
-    """Which stand a block is for, and which kinds of cases it holds."""
-    return world.Floor, [kind for kind in world.KINDS if kind.name in kinds]
+    """Which stand a block is for, and which kinds of cases it holds: one in sixteen is of what is posted."""
+    of_worlds = [kind for kind in world.KINDS if kind.name in kinds]
+    of_posting = [kind for kind in posting.KINDS if kind.name in kinds]
+    if of_posting and (block % POSTING == 0 or not of_worlds):
+        return posting.Desk, of_posting
+    return world.Floor, of_worlds
 
 
 def chosen(source: Source, kinds: list[Kind]) -> Kind:

@@ -13,11 +13,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
 from hypothesis.errors import NoSuchExample
+from hypothesis.internal.conjecture import engine as conjecture
 from pydantic import TypeAdapter
 
 from plimsoll.spec.errors import PlimsollError
@@ -161,6 +163,7 @@ def shrunk(stands: Stands, seed: int, finding: Finding, kinds: Collection[str], 
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    with contextlib.suppress(_Enough, NoSuchExample):
+    # a scene takes more choices than Hypothesis allows an example, and takes care not to draw
+    with patch.object(conjecture, "BUFFER_SIZE", 2**24), contextlib.suppress(_Enough, NoSuchExample):
         find(st.data(), differs, settings=told, database_key=KEY)
     return min(best, key=lambda kept: len(kept.text))

@@ -14,7 +14,7 @@ from tests.scale import record
 from tests.scale.__main__ import main
 from tests.scale.bytecode import Answer, reason_of, revert_data
 from tests.scale.engine import CASES, KINDS, Finding, Stands, Tally, run
-from tests.scale.kept import FOLDER, Kept, drawn_again, kept_cases, replay, shrunk
+from tests.scale.kept import Kept, drawn_again, kept_cases, replay, shrunk
 from tests.scale.shards import blocks_of
 
 SEED = 20_26
