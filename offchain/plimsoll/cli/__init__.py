@@ -14,6 +14,7 @@ import click
 from plimsoll.chain.errors import ChainError, DeploymentError
 from plimsoll.cli import (
     account,
+    audit,
     automate,
     backtest,
     calibrate,
@@ -37,6 +38,7 @@ from plimsoll.spec.errors import PlimsollError, Refused
 
 __all__ = [
     "account",
+    "audit",
     "automate",
     "backtest",
     "calibrate",

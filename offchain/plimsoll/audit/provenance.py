@@ -1,0 +1,96 @@
+"""What was audited: the commit, the versions, and hashes of sources and of code, so that a reader can say which."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from eth_utils.crypto import keccak
+
+from plimsoll import __version__
+from plimsoll.chain import artifacts
+from plimsoll.chain.artifacts import ROOT
+
+PACKAGES: Final = ("vyper", "snekmate", "pyrevm", "eth-ape", "web3", "eth-abi", "numpy", "hypothesis", "z3-solver")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which code, on what.
+
+    Parameters
+    ----------
+    time
+        When the audit began [unix s].
+    commit, changed
+        The commit, and the files that differ from it: an audit of a changed tree is of no commit.
+    versions
+        Of Plimsoll, the interpreter and the packages that decide what is compiled, run and proven.
+    sources
+        SHA-256 of every contract's file, by path.
+    locks
+        SHA-256 of every lock file, by path.
+    code
+        Keccak-256 of each contract's runtime code as compiled, immutables not filled in, and its size [byte].
+    """
+
+    time: int
+    commit: str
+    changed: tuple[str, ...]
+    versions: dict[str, str]
+    sources: dict[str, str]
+    locks: dict[str, str]
+    code: dict[str, tuple[str, int]]
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"date": datetime.fromtimestamp(self.time, UTC).strftime("%Y-%m-%d %H:%M")}
+
+
+def gather(now: int, root: Path = ROOT) -> Provenance:
+    """Read it off the checkout."""
+    return Provenance(
+        time=now,
+        commit=_git(root, "rev-parse", "HEAD") or "not a checkout",
+        changed=tuple(line[3:] for line in _git(root, "status", "--porcelain").splitlines()),
+        versions={"plimsoll": __version__, "python": platform.python_version(), **dict(_versions())},
+        sources={str(path.relative_to(root)): _sha256(path) for path in sorted((root / "contracts").rglob("*.vy*"))},
+        locks={str(path.relative_to(root)): _sha256(path) for path in sorted(root.glob("requirements/*.lock"))},
+        code=dict(_code()),
+    )
+
+
+def _git(root: Path, *words: str) -> str:
+    done = subprocess.run(  # noqa: S603 - git, by name
+        ["git", *words],  # noqa: S607
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.rstrip() if done.returncode == 0 else ""
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        try:
+            yield name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield name, "not installed"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _code() -> Iterator[tuple[str, tuple[str, int]]]:
+    for path in sorted((ROOT / "contracts").glob("*.vy")):
+        runtime = artifacts.load(path.stem).runtime
+        yield path.stem, ("0x" + keccak(runtime).hex(), len(runtime))
