@@ -7,6 +7,7 @@ import pytest
 
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.rig import checks
+from plimsoll.simulate.rig.devnet import Devnet
 from plimsoll.simulate.rig.journal import Entry, read_attempts, read_entries, read_lines
 from plimsoll.simulate.rig.latency import first_blocks
 from plimsoll.simulate.rig.watch import Mined, Stand, due_step
@@ -207,3 +208,14 @@ def test_reports_of_times_at_which_too_few_sources_were_good():
     assert checks.thin({4: 100, 5: 110}, [(100, 110), (120, 130)]) == []
     (said,) = checks.thin({4: 100, 5: 101}, [(100, 110)])
     assert said.startswith("report 5 ")
+
+
+def test_a_report_s_time_is_taken_back_to_the_wall_s_clock():
+    """A chain 20 s ahead makes reports of times that have not come yet: what counts is when it came to them."""
+    net = Devnet.__new__(Devnet)
+    net._walls = [(100, 100.2), (121, 101.3), (122, 102.3), (122, 103.3)]
+    assert [net.wall_of(at) for at in (99, 100, 101, 121, 122)] == [100.2, 100.2, 101.3, 101.3, 102.3]
+    assert net.wall_of(123) == 123.0
+    window = [(119.0, 125.0)]
+    assert checks.thin({1: 122}, window)
+    assert checks.thin({1: net.wall_of(122)}, window) == []

@@ -118,13 +118,13 @@ def overspent(mined: Iterable[Mined], cap: float) -> list[str]:
     ]
 
 
-def thin(made: Mapping[int, int], times: Iterable[tuple[float, float]]) -> list[str]:
+def thin(made: Mapping[int, float], times: Iterable[tuple[float, float]]) -> list[str]:
     """Reports of a time at which too few sources were good.
 
     Parameters
     ----------
     made
-        Sequence -> the report's market time [unix s].
+        Sequence -> when the chain came to the report's market time [unix s, by the wall's clock].
     times
         From and until when so few were [unix s].
     """

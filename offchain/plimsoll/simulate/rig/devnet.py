@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from plimsoll.chain.anvil import NO_ANVIL, find_anvil, free_port
 from plimsoll.chain.errors import ChainError
 from plimsoll.chain.rpc import HttpRpc
 from plimsoll.simulate.errors import SimulationError
-from plimsoll.simulate.rig.process import Program, Stage, find_anvil, free_port
+from plimsoll.simulate.rig.process import Program, Stage
 
 CHAIN_ID: Final = 31_337
 BASE_FEE: Final = 10**9  # [wei] held, block after block: an idle chain's falls to nothing
@@ -36,6 +38,9 @@ class Devnet:
     def __init__(self, stage: Stage, block_time: float = 1.0) -> None:
         if block_time <= 0:
             raise SimulationError(f"block_time {block_time} s; above 0 is right")
+        anvil = find_anvil()
+        if anvil is None:
+            raise SimulationError(NO_ANVIL)
         self.block_time = block_time
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -45,7 +50,7 @@ class Devnet:
         self._program: Program = stage.program(
             "anvil",
             [
-                *(find_anvil(), "--silent", "--port", str(self.port), "--chain-id", str(CHAIN_ID)),
+                *(anvil, "--silent", "--port", str(self.port), "--chain-id", str(CHAIN_ID)),
                 # prague's successor caps a transaction's gas below what a large post may take
                 *("--hardfork", "cancun", "--gas-limit", str(LOADING), "--base-fee", str(BASE_FEE)),
                 *("--max-persisted-states", str(HELD_STATES), "--cache-path", str(stage.folder / "states")),
@@ -58,6 +63,7 @@ class Devnet:
         self._stop = threading.Event()
         self._lock = threading.Lock()  # a reorganisation and a new block take turns
         self._clock = 0.0  # [unix s] of our last block, fraction included
+        self._walls: list[tuple[int, float]] = []  # our blocks' times, and the wall's when each was mined
 
     # ---------------------------------------------------------------------------------------------------- requests
 
@@ -123,6 +129,12 @@ class Devnet:
         self.ask("anvil_setNextBlockBaseFeePerGas", hex(BASE_FEE * self.fee_factor))
         self.ask("evm_setNextBlockTimestamp", hex(int(self._clock)))
         self.ask("evm_mine")
+        self._walls.append((int(self._clock), time.time()))
+
+    def wall_of(self, at: int) -> float:
+        """When, by the wall's clock, the chain's came to `at` [unix s]; `at` itself where no block of ours says."""
+        found = bisect_left(self._walls, (at, 0.0))
+        return self._walls[found][1] if found < len(self._walls) else float(at)
 
     def strand(self, raw: str) -> str:
         """Put a signed transaction of `STRANDED` gas into the pool, where it stays until it is replaced; its hash.

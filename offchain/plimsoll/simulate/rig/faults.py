@@ -317,9 +317,10 @@ class Rig:
         begun = time.time()
 
         def end() -> None:
+            ended = time.time()
             venues.mend()
             if what == "gone":
-                self.thin.append((begun + MAX_AGE + 2 * EVERY, time.time()))
+                self.thin.append((begun + MAX_AGE + 2 * EVERY, ended))
 
         return end
 
@@ -540,7 +541,10 @@ class Rig:
         else:
             result.left_out.append("journal against chain: the journal is no database")
         if town.venues is not None:
-            made = {item.args.sequence: int(item.args.market_time) for item in watch.of("ReportPosted")}
+            # a report is of the chain's time, which a skewed clock has put before the wall's
+            made = {
+                item.args.sequence: self.net.wall_of(int(item.args.market_time)) for item in watch.of("ReportPosted")
+            }
             result.wrong["thin"] = checks.thin(made, self.thin)
         else:
             result.left_out.append("sources: the keeper has no venues")
