@@ -101,7 +101,7 @@ class Part:
         words = [sys.executable, "-m", *self.command(task)]
         log = task.out / "logs" / f"{self.name}.txt"
         log.parent.mkdir(parents=True, exist_ok=True)
-        limit = max(600.0, 4 * 60 * self.minutes)
+        limit = max(1_800.0, 8 * 60 * self.minutes)
         try:
             with log.open("w", encoding="utf-8") as errors:
                 done = subprocess.run(  # noqa: S603 - our own commands
