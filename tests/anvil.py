@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import time
 
-from plimsoll.simulate.rig.process import free_port, listens
+from plimsoll.chain.anvil import free_port, listens
 
 
 @contextlib.contextmanager

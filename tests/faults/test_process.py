@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.chain.anvil import free_port, listens
 from plimsoll.simulate.errors import SimulationError
-from plimsoll.simulate.rig.process import Stage, free_port, listens
+from plimsoll.simulate.rig.process import Stage
 
 SLEEP = [sys.executable, "-I", "-S", "-c", "import time; print('up', flush=True); time.sleep(600)"]
 # ignores being asked, and has a child of its own

@@ -10,8 +10,6 @@ fork can reach the chain it was forked from.
 from __future__ import annotations
 
 import json
-import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -24,7 +22,7 @@ from typing import Any, Final, Self
 
 import requests
 
-from plimsoll.chain.artifacts import ROOT
+from plimsoll.chain.anvil import NO_ANVIL, find_anvil, free_port
 from plimsoll.chain.errors import NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.keeper.errors import KeeperError
@@ -198,13 +196,13 @@ def forked(nodes: Sequence[str]) -> Iterator[Fork]:
     NodeError
         No node answers.
     """
-    anvil = _anvil()
+    anvil = find_anvil()
+    if anvil is None:
+        raise ForkError(NO_ANVIL)
     with ReadGate(nodes) as gate:
         real = NodeChain(gate.url)
         block, now = real.block, real.now
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         command = [anvil, "--silent", "--port", str(port), "--fork-url", gate.url, "--fork-block-number", str(block)]
         node = subprocess.Popen(  # noqa: S603 - a program of ours, and numbers
             [*command, "--no-storage-caching", "--no-rate-limit"],
@@ -224,14 +222,6 @@ def forked(nodes: Sequence[str]) -> Iterator[Fork]:
             except subprocess.TimeoutExpired:
                 node.kill()
                 node.wait(10)
-
-
-def _anvil() -> str:
-    beside = ROOT / "node_modules" / ".bin" / "anvil"
-    found = shutil.which("anvil") or (str(beside) if beside.exists() else None)
-    if found is None:
-        raise ForkError("no anvil: neither on the path nor in node_modules; `make setup` with Node.js fetches it")
-    return found
 
 
 def _wait(node: subprocess.Popen[bytes], url: str) -> None:

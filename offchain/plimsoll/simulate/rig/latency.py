@@ -31,9 +31,10 @@ from urllib.request import urlopen
 
 import numpy as np
 
+from plimsoll.chain.anvil import free_port
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.rig.faults import BACK, GAP, SHALLOW, STEP, THIN, wait_for_keeper
-from plimsoll.simulate.rig.process import Stage, free_port
+from plimsoll.simulate.rig.process import Stage
 from plimsoll.simulate.rig.town import Town, TownConfig
 from plimsoll.simulate.rig.watch import Stand, Watch
 from plimsoll.spec.errors import PlimsollError

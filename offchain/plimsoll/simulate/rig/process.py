@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
+from plimsoll.chain.anvil import listens
 from plimsoll.simulate.errors import SimulationError
 
 PATIENCE: Final = 5.0  # [s] between being asked to end and being made to
@@ -39,35 +38,6 @@ for group in groups:
     except OSError:
         pass
 """
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    """Whether somebody listens on a port of this machine."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def find_anvil() -> str:
-    """The program of the development node: beside this checkout, or on the path.
-
-    Raises
-    ------
-    SimulationError
-        There is none.
-    """
-    root = Path(__file__).resolve().parents[4]
-    beside = root / "node_modules" / ".bin" / "anvil"
-    found = str(beside.resolve()) if beside.exists() else shutil.which("anvil")
-    if found is None:
-        raise SimulationError("no anvil: `make setup` with Node.js fetches it")
-    return found
 
 
 class Leash:

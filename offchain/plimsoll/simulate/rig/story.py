@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from plimsoll.chain.anvil import free_port
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.rig import checks
 from plimsoll.simulate.rig.faults import wait_for_keeper
-from plimsoll.simulate.rig.process import Stage, free_port
+from plimsoll.simulate.rig.process import Stage
 from plimsoll.simulate.rig.town import ETHER, SIGNERS, Town, TownConfig
 from plimsoll.simulate.rig.venues import available
 from plimsoll.simulate.rig.watch import Happened, Watch

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import yaml
 
+from plimsoll.chain.anvil import free_port
 from plimsoll.chain.contract import Contract
 from plimsoll.chain.deployment import FeedConfig, System, SystemConfig, account_id, deploy_system, save_book
 from plimsoll.chain.node import NodeChain
@@ -30,7 +31,7 @@ from plimsoll.risk.signing import address_of, sign, sign_all
 from plimsoll.simulate.errors import SimulationError
 from plimsoll.simulate.market import FEED_DECIMALS, FOREVER, UNLIMITED, Party, key_of
 from plimsoll.simulate.rig.devnet import PART, Devnet
-from plimsoll.simulate.rig.process import Program, Stage, free_port
+from plimsoll.simulate.rig.process import Program, Stage
 from plimsoll.simulate.rig.proxy import Proxy
 from plimsoll.simulate.rig.venues import TownVenues
 from plimsoll.spec.errors import Refused
