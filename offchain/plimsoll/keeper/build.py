@@ -98,6 +98,7 @@ def build_keeper(
     environment: Mapping[str, str] | None = None,
     outbox: Outbox | None = None,
     past: Journal | None = None,
+    keys: Keys | None = None,
 ) -> Keeper:
     """A keeper as the settings say; everything that can be wrong is met here, before the first round.
 
@@ -115,13 +116,15 @@ def build_keeper(
         Where transactions go; None: they are waited for.
     past
         What earlier runs did, where `recorder` is given.
+    keys
+        The settings' keys, where they were read already: a keystore is slow to open, on purpose.
 
     Raises
     ------
     SettingsError, SourceError, DeploymentError, NodeError, JournalError
         By what is wrong.
     """
-    keys = Keys.of(settings, environment)
+    keys = keys or Keys.of(settings, environment)
     used = chain or NodeChain(settings.node[0], [keys.poster, *([keys.liquidator] if keys.liquidator else [])])
     system = load_book(settings.book, used)
     _check_signers(system, keys.signers, len(settings.nodes.peers) if settings.nodes else 0)
@@ -233,9 +236,9 @@ def build_service(
         urgent=urgent,
         chain=chain,
         recorder=recorder,
-        environment=environment,
         outbox=QueuedOutbox({sender.address: sender for sender in senders}),
         past=journal,
+        keys=keys,
     )
     system = keeper.reader.system
     lookout = None
