@@ -4,8 +4,12 @@ import sys
 
 import pytest
 
-from plimsoll import figures
-from plimsoll.figures import ROOT, ROWS, FigureError, Row, Sources, main, run
+from plimsoll.chain.artifacts import ROOT
+from plimsoll.figures import main, table
+from plimsoll.figures.commands import FigureError, run
+from plimsoll.figures.row import Row
+from plimsoll.figures.rows import ROWS
+from plimsoll.figures.sources import Sources
 
 
 @pytest.fixture
@@ -16,9 +20,9 @@ def rows(monkeypatch, tmp_path):
         Row("quick.zero", "cases", ("=", 0), lambda _: 1),
         Row("long.one", "s", ("<=", 5), lambda _: 5, long=True),
     )
-    monkeypatch.setattr(figures, "ROWS", known)
-    monkeypatch.setattr(figures, "BUILD", tmp_path)
-    monkeypatch.setattr(figures, "KEPT", tmp_path / "kept.json")
+    monkeypatch.setattr(table, "ROWS", known)
+    monkeypatch.setattr(table, "BUILD", tmp_path)
+    monkeypatch.setattr(table, "KEPT", tmp_path / "kept.json")
     return tmp_path
 
 
@@ -70,7 +74,7 @@ def test_an_unknown_row_is_refused_and_nothing_is_written(rows, capsys):
 def test_rows_of_recorded_prices_are_left_out_by_name_without_them(rows, monkeypatch, capsys):
     monkeypatch.delenv("PLIMSOLL_DATA", raising=False)
     recorded = Row("recorded", "s", ("<", 1), lambda _: 0.5, data=True)
-    monkeypatch.setattr(figures, "ROWS", (recorded, Row("other", "s", ("<", 1), lambda _: 0.5)))
+    monkeypatch.setattr(table, "ROWS", (recorded, Row("other", "s", ("<", 1), lambda _: 0.5)))
     assert main([]) == 0
     assert "left out, as PLIMSOLL_DATA is unset: recorded" in capsys.readouterr().err
     assert "recorded" not in (rows / "figures.json").read_text()
@@ -88,7 +92,7 @@ def test_a_figure_that_cannot_be_measured_makes_the_command_fail(rows, monkeypat
     def broken(_):
         raise FigureError("the demo did not run")
 
-    monkeypatch.setattr(figures, "ROWS", (Row("broken", "s", ("<", 1), broken),))
+    monkeypatch.setattr(table, "ROWS", (Row("broken", "s", ("<", 1), broken),))
     assert main([]) == 1
     assert "the demo did not run" in capsys.readouterr().err
     assert not (rows / "figures.json").exists()
