@@ -13,6 +13,7 @@ import requests
 import yaml
 from click.testing import CliRunner
 
+from plimsoll.chain.anvil import free_port
 from plimsoll.chain.contract import Contract
 from plimsoll.chain.deployment import FeedConfig, SystemConfig, TokenConfig, deploy_system, save_book
 from plimsoll.chain.node import NodeChain
@@ -29,7 +30,6 @@ from plimsoll.risk.engine import Engine
 from plimsoll.risk.models import EwmaFhs
 from plimsoll.risk.signing import address_of
 from plimsoll.simulate.market import Party, Venue, key_of
-from plimsoll.simulate.rig.process import free_port
 from plimsoll.spec.instruments import MASK_ID, PERP
 from plimsoll.spec.wad import WAD
 from tests.anvil import anvil
@@ -308,8 +308,9 @@ def test_a_rule_under_which_no_bid_is_worth_it(on_fork):
 def test_liquidations_that_are_stopped_are_told(on_fork, town, fork):
     chain = fork.chain()
     registry = Contract(chain, town.system.registry.address, town.system.registry.artifact)
-    registry.transact("stop", 4, chain.now + 3_600, sender=town.admin)
-    assert on_fork().rows[0].stopped == ["start: liquidator: liquidations are stopped"]
+    until = chain.now + 3_600
+    registry.transact("stop", 4, until, sender=town.admin)
+    assert on_fork().rows[0].stopped == [f"start: liquidations are stopped until {until}"]
 
 
 def test_an_account_that_holds_nothing(on_fork):
@@ -367,14 +368,14 @@ def test_a_fork_goes_on_from_the_real_chains_clock(town, fork):
 
 
 def test_without_anvil_there_is_no_fork(town, monkeypatch):
-    monkeypatch.setattr("plimsoll.keeper.fork.shutil.which", lambda _: None)
-    monkeypatch.setattr("plimsoll.keeper.fork.ROOT", town.folder)
+    monkeypatch.setattr("plimsoll.chain.anvil.shutil.which", lambda _: None)
+    monkeypatch.setattr("plimsoll.chain.anvil.ROOT", town.folder)
     with pytest.raises(ForkError, match="no anvil"), forked([town.proxy.url]):
         pass
     script = town.folder / "anvil"
     script.write_text("#!/bin/sh\nexit 3\n")
     script.chmod(0o755)
-    monkeypatch.setattr("plimsoll.keeper.fork.shutil.which", lambda _: os.fspath(script))
+    monkeypatch.setattr("plimsoll.chain.anvil.shutil.which", lambda _: os.fspath(script))
     with pytest.raises(ForkError, match="left with code 3"), forked([town.proxy.url]):
         pass
 

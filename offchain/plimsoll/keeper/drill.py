@@ -360,6 +360,8 @@ class _Run:
                 row.stopped.append(
                     "nobody bids"
                     if agent.bidder is None
+                    else f"start: liquidations are stopped until {agent.stopped_until}"
+                    if agent.stopped_until
                     else "no bid was worth it under liquidation.min_profit, min_share or max_payment"
                 )
 

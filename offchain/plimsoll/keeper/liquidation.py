@@ -239,6 +239,7 @@ class LiquidationAgent:
         self.config = config or BidConfig()
         self.outbox = outbox or DirectOutbox()
         self.failures = 0  # in a row
+        self.stopped_until = 0  # [unix s] where liquidations were stopped, or held off, at the last look; else 0
         self._scale: int | None = None
         self._sent: Awaited[tuple[int, Step]] = Awaited()
 
@@ -277,7 +278,13 @@ class LiquidationAgent:
         return [*self._rescues(weak), *steps]
 
     def act(self, due: Due, margin: Assessment) -> Taken | None:
-        """Carry out one step; None where a bid is not worth it now."""
+        """Carry out one step; None where a bid is not worth it now. What the chain refuses holds up no other."""
+        try:
+            return self._act(due, margin)
+        except Refused as refused:  # of a view: its feed died between two looks, say
+            return self._refused(due.account, due.step, refused)
+
+    def _act(self, due: Due, margin: Assessment) -> Taken | None:
         account, step, args = due
         if step is Step.BID:
             taken = self._bid(account, margin)
@@ -307,6 +314,7 @@ class LiquidationAgent:
             ],
         )
         until = max(stops >> 128, grace)  # as the Liquidator has it: its level is the third of three
+        self._tell_stop(until)
         found: dict[int, Standing] = {}
         for k, account in enumerate(accounts):
             ripe, deadline, started, recorded = map(int, answers[4 * k : 4 * k + 4])
@@ -322,6 +330,13 @@ class LiquidationAgent:
             if not isinstance(answer, Refused):
                 found[account] = replace(found[account], ran_dry=True)
         return found
+
+    def _tell_stop(self, until: int) -> None:
+        """Put on record, once, that nothing starts."""
+        now = self.system.chain.now
+        if until > now and not self.stopped_until:
+            self.recorder.record("liquidations-stopped", now, until=until)
+        self.stopped_until = until if until > now else 0
 
     def _rescues(self, weak: Mapping[int, Assessment]) -> list[Due]:
         """Top-ups and draws that owners mandated, one an account."""

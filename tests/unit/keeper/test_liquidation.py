@@ -19,6 +19,7 @@ from plimsoll.keeper.liquidation import (
 )
 from plimsoll.keeper.rescue import draw_for, needed
 from plimsoll.simulate.market import UNLIMITED
+from plimsoll.spec.errors import Refused
 from plimsoll.spec.margin import Assessment, State, state_of
 from plimsoll.spec.wad import PPM, WAD
 
@@ -262,11 +263,15 @@ def test_an_auction_that_a_stop_interrupted_starts_anew_behind_it(world, trade):
     world.system.registry.transact("stop", LIQUIDATION, until, sender=world.admin)
     seen = len(world.kinds())
     assert caller.round([long.account]) == buyer.round([long.account]) == []
-    assert world.kinds()[seen:] == []  # nothing is tried that the chain would refuse
+    assert caller.round([long.account]) == []
+    # said once by each, and nothing is tried that the chain would refuse
+    assert world.kinds()[seen:] == ["liquidations-stopped"] * 2
+    assert (caller.stopped_until, buyer.stopped_until) == (until, until)
     world.chain.set_time(until)
     (again,) = buyer.round([long.account])
     assert (again.step, again.error) == (Step.START, None)
     assert liquidator.call("auction", long.account) > first
+    assert buyer.stopped_until == 0
     world.chain.advance(1_800)
     (taken,) = buyer.round([long.account])
     assert (taken.step, taken.error) == (Step.BID, None)
@@ -334,6 +339,23 @@ def test_a_bidder_too_poor_for_all_takes_a_part(world, trade):
     (taken,) = world.agent(poor, min_profit=0).round([long.account])
     assert taken.error is None
     assert 0 < taken.fraction < WAD // 2
+
+
+def test_an_account_whose_views_are_refused_holds_up_no_other(world, trade, monkeypatch):
+    _, long, bidder = trade
+    agent = world.agent(bidder)
+    margin = agent.watch([long.account])[long.account]
+    call = type(world.system.liquidator).call
+
+    def refuses(contract, name, *args, **more):
+        if contract is world.system.liquidator and name in {"bid", "quote"}:
+            raise Refused("clearinghouse: below initial margin" if name == "bid" else "feed: stale")
+        return call(contract, name, *args, **more)
+
+    monkeypatch.setattr(type(world.system.liquidator), "call", refuses)
+    taken = agent.act(Due(long.account, Step.BID), margin)
+    assert (taken.step, taken.error) == (Step.BID, "feed: stale")
+    assert world.kinds()[-1] == "bid-failed"
 
 
 def test_what_somebody_else_did_first_is_no_harm(world, trade):
