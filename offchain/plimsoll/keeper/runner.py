@@ -191,7 +191,10 @@ class Runner:
             worker.start()
         try:
             while not stop.is_set():
-                self.look()
+                try:
+                    self.look()
+                except Exception as error:  # noqa: BLE001 - an answer that nobody foresaw must not end the keeper
+                    self._crashed("main", error)
                 stop.wait(self.interval)
         finally:
             for worker in self.workers:
@@ -268,6 +271,8 @@ class Runner:
                 sender.reconcile(head)
             except FAILURES as error:
                 self._record("reconcile-failed", error=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - of one key; the others, and the workers, go on
+                self._crashed("main", error)
 
     def _tick(self, head: Head) -> None:
         for sender in self.senders:
@@ -275,6 +280,8 @@ class Runner:
                 sender.tick(head)
             except FAILURES as error:
                 self._record("tick-failed", error=f"{type(error).__name__}: {error}")
+            except Exception as error:  # noqa: BLE001 - of one key; the others, and the workers, go on
+                self._crashed("main", error)
 
     # -------------------------------------------------------------------------------------------------------- works
 

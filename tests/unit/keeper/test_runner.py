@@ -251,6 +251,21 @@ def test_a_sender_that_fails_is_written_down_and_work_goes_on(stage):
     assert stage.kinds.count("tick-failed") == 1
 
 
+@pytest.mark.parametrize("answer", [TypeError("int() of None"), KeyError("status")])
+def test_an_answer_that_nobody_foresaw_ends_neither_the_keeper_nor_a_round(stage, answer):
+    stage.sender.fails = answer
+    stage.advance()
+    stage.until(lambda: len(stage.keeper.posted) == len(stage.keeper.enforced) == 2)
+    stage.sender.fails = None
+    refresh, stage.endpoints.refresh = stage.endpoints.refresh, lambda: int(None)
+    stage.until(lambda: stage.kinds.count("crashed") >= 2)
+    stage.endpoints.refresh = refresh
+    stage.advance()
+    stage.until(lambda: len(stage.keeper.posted) == len(stage.keeper.enforced) == 3)
+    assert {line["worker"] for line in stage.journal.lines("crashed")} == {"main"}
+    assert stage.thread.is_alive()
+
+
 def test_a_journal_that_takes_nothing_is_told_and_work_goes_on(stage):
     def full(*_, **__):
         raise JournalError("journal keeper.db cannot be written: disk I/O error")
