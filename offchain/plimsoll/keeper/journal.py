@@ -43,6 +43,11 @@ CREATE TABLE attempts(
 );
 CREATE INDEX attempts_by_tx ON attempts(tx);
 """
+# of files that have them not yet, too: what a day cost, and the bids of an auction, are asked for at every look
+_INDEXES: Final = (
+    "CREATE INDEX IF NOT EXISTS transactions_by_time ON transactions(sender, created)",
+    "CREATE INDEX IF NOT EXISTS transactions_by_ref ON transactions(ref)",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class Journal:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._make()
+            self._index()
         except (OSError, sqlite3.Error) as error:
             raise JournalError(f"journal {path}: {error}") from error
 
@@ -129,6 +135,11 @@ class Journal:
         if row is None or row[0] != str(SCHEMA):
             was = "none" if row is None else row[0]
             raise JournalError(f"{self.path} has schema {was}; this release reads {SCHEMA}: start it with the old one")
+
+    def _index(self) -> None:
+        """Indexes are no part of the schema: an older release reads a file that has them."""
+        for statement in _INDEXES:
+            self._db.execute(statement)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -200,3 +200,23 @@ def test_a_disk_that_takes_nothing_is_an_error_and_passes(path):
     assert first.startswith("refused: journal ")
     assert "cannot be written" in first
     assert second == "['before', 'after']"
+
+
+def test_what_is_asked_for_at_every_look_has_an_index_in_older_files_too(tmp_path):
+    path = tmp_path / "keeper.db"
+    Journal(path).close()
+    base = sqlite3.connect(path)
+    for name in ("transactions_by_time", "transactions_by_ref"):
+        base.execute(f"DROP INDEX {name}")
+    base.close()
+    Journal(path).close()
+    base = sqlite3.connect(path)
+
+    def plan(query):
+        return " ".join(row[3] for row in base.execute(f"EXPLAIN QUERY PLAN {query}"))
+
+    spent = "SELECT gas_used, price FROM transactions WHERE sender = 'a' AND created >= 5 AND gas_used IS NOT NULL"
+    assert "transactions_by_time" in plan(spent)
+    bids = "SELECT id FROM transactions WHERE state IN ('mined', 'final') AND purpose = 'bid' AND ref = '0x1'"
+    assert "transactions_by_ref" in plan(f"{bids} ORDER BY id DESC LIMIT 100")
+    base.close()
