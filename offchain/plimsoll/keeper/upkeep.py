@@ -154,9 +154,9 @@ class Upkeep:
         chores = [*self._trips(), *self._touches(), *self._series()]
         now = self.system.chain.now
         if now - self._looked >= self.config.every:
-            self._looked = now
             asked = accounts if self.unsettled is None else self.unsettled()
             chores += [*self._settlements(asked), *self._income()]
+            self._looked = now  # where the node failed, the next block looks again
         busy = self.outbox.busy(self.sender)
         return [chore for chore in chores if (chore.name, chore.ref) not in busy]
 

@@ -4,6 +4,7 @@ import pytest
 
 from plimsoll.chain.artifacts import load
 from plimsoll.chain.contract import deploy
+from plimsoll.chain.errors import NodeError
 from plimsoll.keeper.accounts import AccountWatcher
 from plimsoll.keeper.errors import SettingsError
 from plimsoll.keeper.upkeep import UpkeepConfig, bucket_due, note_due, proposal_due, settlement_due, touch_due
@@ -137,6 +138,24 @@ def test_losers_settle_before_winners_and_fees_reach_the_fund(world):
     world.chain.advance(DAY)
     upkeep.round(accounts)
     assert world.system.fund.call("cover") == 39 * WAD  # 0.04 % of 100,000, less the coin that is never paid out
+
+
+def test_money_is_looked_at_again_where_the_node_failed(world):
+    upkeep = world.upkeep(every=DAY, least=WAD)
+    looked = []
+
+    def unsettled():
+        looked.append(world.chain.now)
+        if len(looked) == 1:
+            raise NodeError("the node does not answer")
+        return []
+
+    upkeep.unsettled = unsettled
+    with pytest.raises(NodeError):
+        upkeep.round([])
+    upkeep.round([])
+    upkeep.round([])
+    assert len(looked) == 2  # once more, and then not before another day
 
 
 def test_an_expiry_is_observed_proposed_and_booked(world):
