@@ -148,6 +148,7 @@ class ChainReader:
             self._scopes = wanted
             limits = self._limits_of(wanted, iter(batch(chain, self._limits_asked(wanted))))
         surfaces = {key: self._surface(pointer >> 96) for key, pointer in pointers.items() if pointer}
+        self._surfaces = {pointers[key] >> 96: found for key, found in surfaces.items()}  # no post points to the others
         posted = {u: unpack_scalars(word) for u, word in scalars.items() if word}
         known = {k: unpack_class(word) for k, word in offsets.items() if word}
         rails = Rails(

@@ -31,6 +31,15 @@ def test_it_posts_first_and_then_only_when_due(world):
     assert world.system.oracle.call("sequence") == 2
 
 
+def test_a_reader_keeps_no_surface_that_is_posted_no_more(world):
+    keeper = world.keeper()
+    for _ in range(3):
+        assert keeper.round().posted.ok
+        world.chain.advance(3_600)
+    held = world.reader.read()
+    assert len(world.reader._surfaces) == len(held.surfaces) == 1
+
+
 def test_a_moved_index_brings_a_report_at_once(world):
     keeper = world.keeper()
     keeper.round()
