@@ -338,18 +338,18 @@ def test_a_chain_that_holds_another_lane_than_the_snapshot_says(world, post, cap
     keeper, receipts = post
     entry = keeper.archive.find("2")
     snapshot = keeper.archive.snapshot(keeper.archive.load(entry).report.snapshot)
-    real = Engine.report
+    real = Engine.whole
 
     def lying(self, *args, **kwargs):
         found = real(self, *args, **kwargs)
         said = changed(found, 0, row(0, gross=found.surfaces[0].rows[0].gross + 7))
         return replace(found, report=said.report, codes=said.codes, surfaces=tuple(map(decode, said.codes)))
 
-    monkeypatch.setattr(Engine, "report", lying)
+    monkeypatch.setattr(Engine, "whole", lying)
     world.chain.advance(7_200)
     world.index(100.9)
     assert keeper.round().posted.ok
-    monkeypatch.setattr(Engine, "report", real)
+    monkeypatch.setattr(Engine, "whole", real)
     assert snapshot.content_hash != keeper.archive.load(keeper.archive.find("3")).report.snapshot
     chain = node.NodeChain("")
     chain.receipts.update({receipt.hash: receipt for receipt in receipts})
