@@ -7,6 +7,7 @@ chain itself.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from plimsoll.keeper.state import ChainReader, Held
 from plimsoll.risk.probability import Outlook
 
 VERIFY_EVERY: Final = 300  # blocks
+TOLD: Final = 64  # reorganisations that are kept for who tells of them
 SAMPLE: Final = 50  # accounts that are held to the chain
 
 
@@ -53,6 +55,7 @@ class Lookout:
         self.outlook = outlook
         self.screener = Screener(index)
         self.last: Screening | None = None
+        self.taken_back: deque[int] = deque(maxlen=TOLD)  # blocks of each reorganisation that nobody was told of yet
         self.mismatch = ""  # what the index and the chain differ in, since it was read anew
         self._verified = 0
 
@@ -64,7 +67,8 @@ class Lookout:
         NodeError, KeeperError
             As `AccountIndex.update`.
         """
-        self.index.update()
+        if blocks := self.index.update().taken_back:
+            self.taken_back.append(blocks)
         return list(dict.fromkeys([*self.index.accounts(), *self.extra]))
 
     def due(self) -> list[int]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from plimsoll.chain.errors import ChainError
+from plimsoll.chain.head import Head
 from plimsoll.keeper.errors import KeeperError
 from plimsoll.keeper.live import LiveSource
 from plimsoll.keeper.lookout import Lookout
@@ -87,7 +88,7 @@ class Teller:
         self.minimum = minimum
         self.clock = clock
         self._slow = 0.0
-        self._block = -1
+        self._block, self._hash = -1, ""
         self._reorganised: list[tuple[float, int]] = []
         self._dead: dict[int, int] = {}  # account -> block at which it was first seen dead, and nothing under way
         self._told_at: tuple[int, ...] = ()  # block and rounds at which accounts were told of last
@@ -104,10 +105,9 @@ class Teller:
             return
         now = self.clock()
         board.update(skew=min(0.0, now - head.time) if problem is None else None)
-        if head.number != self._block:
-            if self._block > head.number:
-                self._reorganised.append((now, self._block - head.number + 1))
-            self._block = head.number
+        if (head.number, head.hash) != (self._block, self._hash):
+            self._reorganise(head, now)
+            self._block, self._hash = head.number, head.hash
             self._reorganised = [item for item in self._reorganised if item[0] > now - HOUR]
             deepest = max((depth for _, depth in self._reorganised), default=0)
             age = max(0.0, now - head.time)
@@ -120,6 +120,13 @@ class Teller:
         if now - self._slow >= SLOW:
             self._slow = now
             self._tell_slow()
+
+    def _reorganise(self, head: Head, now: float) -> None:
+        """What blocks were taken back: as deep as the index says, which knows every hash; else as the heads show it."""
+        if self._block >= head.number:
+            self._reorganised.append((now, self._block - head.number + 1))
+        while self.lookout is not None and self.lookout.taken_back:
+            self._reorganised.append((now, self.lookout.taken_back.popleft()))
 
     def _endpoints(self) -> list[EndpointStatus]:
         return [
