@@ -44,36 +44,41 @@ class Rig:
     def load(self, world: World) -> Iterator[None]:
         """A world, for as long as the context lasts."""
         pair = self.pair
+        seats, known = list(pair.aggregators.values()), pair.aggregators
         with pair.isolated():
-            seats = list(self.pair.aggregators.values())
-            known, pair.aggregators = pair.aggregators, dict(zip(world.price, seats, strict=False))
-            pair.must("oracle", "set_params", pack_rates(world.params), pack_floors(world.params), sender=pair.owner)
-            assert unpack_params(pack_rates(world.params), pack_floors(world.params)) == world.params
-            pair.twin.oracle.interest = lambda underlying: world.interest.get(underlying, 0)
-            for underlying, interest in world.interest.items():
-                data = bytes(4) + underlying.to_bytes(32, "big") + interest.to_bytes(32, "big")
-                pair.chain.transact(self.stub, data, sender=text(pair.owner))
-            for underlying, price in world.price.items():
-                at = pair.aggregators[underlying]
-                pair.price(underlying, price)
-                pair.must("feed", "set_feed", underlying, at, FEED_AGE, world.exponent[underlying], sender=pair.owner)
-                pair.price(underlying, price, NOW - FEED_AGE - (underlying in world.dead))
-            # what a report of rates carries comes before a surface of the same second, which stays
-            steps = sorted([*world.funded, *world.surfaces], key=lambda step: step.time)
-            self.until(min([step.time for step in steps], default=NOW))
-            words = [pack_scalars(s) for s in world.scalars], [pack_class(c) for c in world.classes]
-            pair.post([], *words)
-            for step in steps:
-                self.until(step.time)
-                if isinstance(step, Funded):
-                    pair.post([step.surface] if step.surface else [], [pack_scalars(step.scalars)])
-                else:
-                    pair.post([step])
-            self.until(NOW)
+            pair.aggregators = dict(zip(world.price, seats, strict=False))
             try:
+                self._set(world)
                 yield
             finally:
                 pair.aggregators = known
+
+    def _set(self, world: World) -> None:
+        """Governance, feeds, open interest, then the reports in order of time."""
+        pair = self.pair
+        pair.must("oracle", "set_params", pack_rates(world.params), pack_floors(world.params), sender=pair.owner)
+        assert unpack_params(pack_rates(world.params), pack_floors(world.params)) == world.params
+        pair.twin.oracle.interest = lambda underlying: world.interest.get(underlying, 0)
+        for underlying, interest in world.interest.items():
+            data = bytes(4) + underlying.to_bytes(32, "big") + interest.to_bytes(32, "big")
+            pair.chain.transact(self.stub, data, sender=text(pair.owner))
+        for underlying, price in world.price.items():
+            at = pair.aggregators[underlying]
+            pair.price(underlying, price)
+            pair.must("feed", "set_feed", underlying, at, FEED_AGE, world.exponent[underlying], sender=pair.owner)
+            pair.price(underlying, price, NOW - FEED_AGE - (underlying in world.dead))
+        # what a report of rates carries comes before a surface of the same second, which stays
+        steps = sorted([*world.funded, *world.surfaces], key=lambda step: step.time)
+        self.until(min([step.time for step in steps], default=NOW))
+        words = [pack_scalars(s) for s in world.scalars], [pack_class(c) for c in world.classes]
+        pair.post([], *words)
+        for step in steps:
+            self.until(step.time)
+            if isinstance(step, Funded):
+                pair.post([step.surface] if step.surface else [], [pack_scalars(step.scalars)])
+            else:
+                pair.post([step])
+        self.until(NOW)
 
     def until(self, time: int) -> None:
         """Let time pass on both."""

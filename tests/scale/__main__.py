@@ -33,7 +33,7 @@ from rich.table import Table
 
 from tests.pairs import Mismatch
 from tests.scale import record
-from tests.scale.engine import CASES, KINDS, Finding, Stands, Tally
+from tests.scale.engine import CASES, KINDS, SCENE, Finding, Stands, Tally
 from tests.scale.kept import drawn_again, replay, shrunk
 from tests.scale.planted import FAULTS, PATIENCE, Hunt, hunt
 from tests.scale.shards import tallies, total
@@ -70,8 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
             block, place = map(int, chosen.replay.split(":"))
         except ValueError:
             made.error(f"--replay wants BLOCK:PLACE, two numbers, not {chosen.replay!r}")
-        if block < 0 or not 0 <= place < CASES:
-            made.error(f"--replay: a block is 0 or more, a place under {CASES}")
+        if block < 0 or not SCENE <= place < CASES:
+            made.error(f"--replay: a block is 0 or more, a place under {CASES}, or {SCENE} for its scene")
         return one(chosen, block, place)
     return many(chosen)
 

@@ -109,7 +109,7 @@ def packed(value: Any) -> bytes:
     if value is None:
         return b""
     if is_dataclass(value):
-        return b"".join(packed(getattr(value, name)) for name in _names(type(value)))
+        return b"".join(packed(getattr(value, name)) for name in _names(value.__class__))
     return b"".join(map(packed, value))
 
 

@@ -27,6 +27,11 @@ BUCKETS = (0, 1, 8, 32, 126, 127)  # positions of a case, at most
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (*world.KINDS, *posting.KINDS)}
 
 
+# a scene is set by calls on both as well, and may differ itself: a case of this kind, at this place of its block
+SCENES: Mapping[str, Callable[..., Any]] = {"world": world.Floor, "posting": posting.Desk}
+SCENE = -1
+
+
 @dataclass
 class Row:
     """What was counted of one kind."""
@@ -99,12 +104,21 @@ class Stands:
         self._built[build] = (stand, used + 1)
         return stand
 
+    def forget(self, build: Callable[..., Any]) -> None:
+        """Build this stand anew when it is wanted next."""
+        self._built.pop(build, None)
+
+
+def scene_of(build: Callable[..., Any]) -> str:
+    """The name of the scenes of a stand."""
+    return next(name for name, known in SCENES.items() if known is build)
+
 
 def family_of(block: int, kinds: Collection[str]) -> tuple[Callable[..., Any], list[Kind]]:
     """Which stand a block is for, and which kinds of cases it holds: one in sixteen is of what is posted."""
     of_worlds = [kind for kind in world.KINDS if kind.name in kinds]
     of_posting = [kind for kind in posting.KINDS if kind.name in kinds]
-    if of_posting and (block % POSTING == 0 or not of_worlds):
+    if of_posting and (block % POSTING == 1 or not of_worlds):
         return posting.Desk, of_posting
     return world.Floor, of_worlds
 
@@ -138,28 +152,37 @@ def run(
     tally, source = Tally(scenes=1), Arrays(seed, block)
     used, start = time.process_time(), time.perf_counter()
     stand = stands.of(build)
-    with stand.load(stand.draw(source)) as loaded:
-        last = time.perf_counter()
-        tally.setting = last - start
-        for place, case in enumerate(cases_of(source, stand, loaded, known, count)):
-            row = tally.rows.setdefault(case.kind, Row())
-            row.drawing += time.perf_counter() - last
-            gas = stand.bytecode.gas
-            try:
-                seen = stand.check(case)
-            except Mismatch as mismatch:
-                tally.findings.append(Finding(block, place, case.kind, str(mismatch)))
-            else:
-                row.on_chain += seen.on_chain
-                row.in_spec += seen.in_spec
-                if seen.reason is not None:
-                    row.reverts += 1
-                    row.reasons[seen.reason] += 1
-            row.cases += 1
-            row.gas += stand.bytecode.gas - gas
-            row.sizes[bucket_of(case.size)] += 1
-            last = time.perf_counter()
-            if len(tally.findings) >= most:
-                break
+    try:
+        with stand.load(stand.draw(source)) as loaded:
+            tally.setting = time.perf_counter() - start
+            _run_in(tally, stand, cases_of(source, stand, loaded, known, count), block, most)
+    except Mismatch as mismatch:  # of a case they are caught with it
+        tally.findings.append(Finding(block, SCENE, scene_of(build), str(mismatch)))
+        stands.forget(build)
     tally.processor = time.process_time() - used
     return tally
+
+
+def _run_in(tally: Tally, stand: Stand, cases: Iterator[Case], block: int, most: int) -> None:
+    """Cases of a scene on both."""
+    last = time.perf_counter()
+    for place, case in enumerate(cases):
+        row = tally.rows.setdefault(case.kind, Row())
+        row.drawing += time.perf_counter() - last
+        gas = stand.bytecode.gas
+        try:
+            seen = stand.check(case)
+        except Mismatch as mismatch:
+            tally.findings.append(Finding(block, place, case.kind, str(mismatch)))
+        else:
+            row.on_chain += seen.on_chain
+            row.in_spec += seen.in_spec
+            if seen.reason is not None:
+                row.reverts += 1
+                row.reasons[seen.reason] += 1
+        row.cases += 1
+        row.gas += stand.bytecode.gas - gas
+        row.sizes[bucket_of(case.size)] += 1
+        last = time.perf_counter()
+        if len(tally.findings) >= most:
+            break

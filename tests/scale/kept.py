@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from pydantic import TypeAdapter
 
 from plimsoll.spec.errors import PlimsollError
 from tests.pairs import Mismatch
-from tests.scale.engine import KINDS, Finding, Stands, chosen, family_of
-from tests.scale.kind import Case, Seen, Stand
+from tests.scale.engine import KINDS, SCENE, SCENES, Finding, Stands, chosen, family_of, scene_of
+from tests.scale.kind import Case, Kind, Seen, Stand
 from tests.strategies import Arrays, Drawn, Source
 
 FOLDER = Path(__file__).parent / "cases"
@@ -41,12 +41,14 @@ class Recorded:
         self.choices: list[int | bytes] = []
 
     def integer(self, low: int, high: int) -> int:
-        self.choices.append(self._source.integer(low, high))
-        return self.choices[-1]
+        found = self._source.integer(low, high)
+        self.choices.append(found)
+        return found
 
     def blob(self, size: int) -> bytes:
-        self.choices.append(self._source.blob(size))
-        return self.choices[-1]
+        found = self._source.blob(size)
+        self.choices.append(found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ def kept_cases(folder: Path = FOLDER) -> list[Path]:
 
 def replay(stands: Stands, kept: Kept) -> Seen:
     """A kept case on both; Mismatch where they differ."""
-    build, _ = family_of(0, [kept.case.kind])
-    stand = stands.of(build)
+    kind = kept.case.kind
+    stand = stands.of(SCENES[kind] if kind in SCENES else family_of(0, [kind])[0])
     with stand.load(TypeAdapter(stand.scene).validate_python(kept.scene)):
-        return stand.check(kept.case)
+        return Seen(None, 0.0, 0.0) if kind in SCENES else stand.check(kept.case)
 
 
 def drawn_again(stands: Stands, seed: int, finding: Finding, kinds: Collection[str]) -> tuple[Kept, list[int | bytes]]:
@@ -113,6 +115,9 @@ def drawn_again(stands: Stands, seed: int, finding: Finding, kinds: Collection[s
     source = Recorded(Arrays(seed, finding.block))
     scene = stand.draw(source)
     of_scene = source.choices
+    if finding.place == SCENE:
+        case = Case(scene_of(build), (), 0)
+        return _kept(stand, scene, case, finding.what, seed, finding), of_scene
     with stand.load(scene) as loaded:
         for _ in range(finding.place + 1):
             kind = chosen(source, known)
@@ -130,40 +135,109 @@ class _Enough(KeyboardInterrupt):
     """Patience is over; Hypothesis lets it through."""
 
 
-def shrunk(stands: Stands, seed: int, finding: Finding, kinds: Collection[str], patience: float = PATIENCE) -> Kept:
-    """The smallest case that still differs, of those that Hypothesis comes to from this one in some time."""
-    first, choices = drawn_again(stands, seed, finding, kinds)
-    build, _ = family_of(finding.block, kinds)
-    kind, stand = KINDS[first.case.kind], stands.of(build)
-    best = [first]
-    end = time.monotonic() + patience
+class _Hunt:
+    """Cases that still differ, of one kind; it remembers the smallest."""
 
-    def differs(data: st.DataObject) -> bool:
-        if time.monotonic() > end:
+    def __init__(self, stand: Stand, kind: Kind | None, seed: int, finding: Finding, first: Kept) -> None:
+        self.stand = stand
+        self.kind = kind
+        self.seed = seed
+        self.finding = finding
+        self.best = first
+        self.end = 0.0
+
+    def differs(self, scene: Any, draw: Callable[[Any], Any]) -> bool:
+        """Whether chain and twin differ on the case that is drawn in a scene."""
+        if time.monotonic() > self.end:
             raise _Enough
-        source = Drawn(data.draw)
+        case = Case(scene_of(type(self.stand)), (), 0)  # until there is another, the scene itself
         try:
-            scene = stand.draw(source)
-            with stand.load(scene) as loaded:
-                case = kind.draw(source, loaded)
-                stand.check(case)
+            with self.stand.load(scene) as loaded:
+                if self.kind is not None:
+                    case = draw(loaded)
+                    self.stand.check(case)
         except Mismatch as mismatch:
-            best.append(_kept(stand, scene, case, str(mismatch), seed, finding))
+            found = _kept(self.stand, scene, case, str(mismatch), self.seed, self.finding)
+            self.best = min(self.best, found, key=lambda kept: len(kept.text))
             return True
         except (PlimsollError, AssertionError):  # a scene that cannot be set, of choices that are no generator's
             return False
         return False
 
-    database = InMemoryExampleDatabase()
-    database.save(KEY, choices_to_bytes(choices))
-    told = settings(
-        database=database,
-        phases=(Phase.reuse, Phase.shrink),
-        max_examples=10,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    # a scene takes more choices than Hypothesis allows an example, and takes care not to draw
-    with patch.object(conjecture, "BUFFER_SIZE", 2**24), contextlib.suppress(_Enough, NoSuchExample):
-        find(st.data(), differs, settings=told, database_key=KEY)
-    return min(best, key=lambda kept: len(kept.text))
+    def through_hypothesis(self, choices: list[int | bytes], seconds: float, *, small: bool) -> None:
+        """Shrink from these choices; or find some in a small scene, and shrink those."""
+        self.end = time.monotonic() + seconds
+        database = InMemoryExampleDatabase()
+        database.save(KEY, choices_to_bytes(choices))
+        told = settings(
+            database=database,
+            phases=(Phase.reuse, Phase.shrink) if choices else (Phase.generate, Phase.shrink),
+            max_examples=10_000,
+            deadline=None,
+            derandomize=False,
+            suppress_health_check=list(HealthCheck),
+        )
+
+        def differs(data: st.DataObject) -> bool:
+            source = Drawn(data.draw)
+            scene = self.stand.draw(source, small=small)
+            return self.differs(scene, lambda loaded: self.kind.draw(source, loaded) if self.kind else None)
+
+        # a scene takes more choices than Hypothesis allows an example
+        with patch.object(conjecture, "BUFFER_SIZE", 2**24), contextlib.suppress(_Enough, NoSuchExample):
+            find(st.data(), differs, settings=told, database_key=KEY)
+
+    def without(self, seconds: float) -> None:
+        """Leave out of the best what it does not need: members of the scene's lists, words of the case."""
+        self.end = time.monotonic() + seconds
+        read = TypeAdapter(self.stand.scene).validate_python
+
+        def differs(scene: dict[str, Any], args: tuple[Any, ...]) -> bool:
+            size = len(args[0]) if args and isinstance(args[0], tuple) else self.best.case.size
+            return self.differs(read(scene), lambda _: Case(self.best.case.kind, args, size))
+
+        def without_args(place: int) -> Callable[[Any], bool]:
+            return lambda left: differs(self.best.scene, _with(self.best.case.args, place, left))
+
+        def without_scene(name: str) -> Callable[[Any], bool]:
+            return lambda left: differs(self.best.scene | {name: left}, self.best.case.args)
+
+        with contextlib.suppress(_Enough):
+            for place, value in enumerate(self.best.case.args):
+                _leave_out(value, without_args(place))
+            for name, value in self.best.scene.items():
+                _leave_out(value, without_scene(name))
+
+
+def _with(args: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
+    return (*args[:place], value, *args[place + 1 :])
+
+
+def _leave_out(value: Any, is_good: Callable[[Any], bool]) -> None:
+    """Offer a list or tuple without some of its members: half of them at once, then a quarter, then one by one."""
+    if not isinstance(value, list | tuple):
+        return
+    step = len(value)
+    while step:
+        at = 0
+        while at < len(value):
+            rest = type(value)([*value[:at], *value[at + step :]])
+            if is_good(rest):
+                value = rest
+            else:
+                at += step
+        step //= 2
+
+
+def shrunk(stands: Stands, seed: int, finding: Finding, kinds: Collection[str], patience: float = PATIENCE) -> Kept:
+    """The smallest case that still differs, of those that are come to from this one in some time.
+
+    What it does not need is left out; then Hypothesis shrinks it, and looks for one of its kind in small scenes.
+    """
+    first, choices = drawn_again(stands, seed, finding, kinds)
+    build, _ = family_of(finding.block, kinds)
+    hunt = _Hunt(stands.of(build), KINDS.get(first.case.kind), seed, finding, first)
+    hunt.through_hypothesis([], patience / 3, small=True)
+    hunt.through_hypothesis(choices, patience / 3, small=False)
+    hunt.without(patience / 3)
+    return hunt.best

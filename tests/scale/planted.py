@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.agreement.test_planted import faulty_contracts
@@ -49,11 +49,35 @@ FAULTS: Mapping[str, Fault] = {
         "fixed._div_floor(self._accrued",
         "fixed._div_ceil(self._accrued",
     ),
+    "funding slope down": Fault(
+        "RiskOracle",
+        "modules/margin.vy",
+        "fixed._div_truncate(rate * convert",
+        "fixed._div_floor(rate * convert",
+    ),
+    "bound of a scalar one less": Fault(
+        "Guardrails",
+        "Guardrails.vy",
+        "said <= (limit >> 64) & MASK_96",
+        "said < (limit >> 64) & MASK_96",
+    ),
+    "pace of a scalar one less": Fault(
+        "Guardrails",
+        "Guardrails.vy",
+        "step * (fixed.PPM * HOUR) <= was * pace * seconds",
+        "step * (fixed.PPM * HOUR) < was * pace * seconds",
+    ),
     "discount of an auction down": Fault(
         "Liquidator",
         "modules/dutch_auction.vy",
         "return fixed._mul_div_up(convert(full - haircut, uint256) + mm, share, fixed.PPM)",
         "return fixed._mul_div_down(convert(full - haircut, uint256) + mm, share, fixed.PPM)",
+    ),
+    "payment of a bid up": Fault(
+        "Liquidator",
+        "Liquidator.vy",
+        "offer.payment = fixed._mul_div_down(price, offer.fraction, fixed.WAD)",
+        "offer.payment = fixed._mul_div_up(price, offer.fraction, fixed.WAD)",
     ),
     "debts grow by one less": Fault(
         "BackOffice",
@@ -96,5 +120,6 @@ def hunt(name: str, seed: int = 1, blocks: int = 20, *, shrink: float = 0.0) -> 
         if tally.findings:
             found, seconds = tally.findings[0], time.perf_counter() - compiled
             kept = shrunk(stands, seed, found, KINDS, shrink) if shrink else None
+            kept = kept and replace(kept, found=f"{kept.found}, with a fault planted: {name}")
             return Hunt(name, found, cases, seconds, compiled - start, kept)
     return Hunt(name, None, cases, time.perf_counter() - compiled, compiled - start)

@@ -111,7 +111,8 @@ class Desk:
         checkpoint = evm.snapshot()
         try:
             with undone(twin.oracle, twin.guard):
-                return BY_NAME[case.kind].check(self, *case.args)
+                seen: Seen = BY_NAME[case.kind].check(self, *case.args)
+                return seen
         except RuntimeError as error:
             raise Mismatch(f"the chain halts: {error}") from error
         finally:
@@ -273,11 +274,11 @@ class Posted:
     @staticmethod
     def _state(desk: Desk, underlyings: list[int], klasses: list[int]) -> None:
         """What a report leaves that its log does not tell."""
-        twin = desk.pair.twin
+        twin, guard = desk.pair.twin, desk.yard.guard
         for part, name, key, expected in (
-            *(("guard", "scenarios", u, twin.guard.scenarios(u)) for u in underlyings),
+            *(("guard", "scenarios", u, guard.scenarios(u)) for u in underlyings),
             *(("oracle", "funding", u, twin.oracle.funding(u, desk.pair.now)) for u in underlyings),
-            *(("guard", "class_time", k, twin.guard.class_time(k)) for k in klasses),
+            *(("guard", "class_time", k, guard.class_time(k)) for k in klasses),
         ):
             contract = desk.pair.contracts[part]
             found = desk.bytecode.call(contract.address, contract.interface.function(name, 1).selector + packed(key))

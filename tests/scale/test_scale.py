@@ -15,9 +15,11 @@ from tests.scale.__main__ import main
 from tests.scale.bytecode import Answer, reason_of, revert_data
 from tests.scale.engine import CASES, KINDS, Finding, Stands, Tally, run
 from tests.scale.kept import Kept, drawn_again, kept_cases, replay, shrunk
+from tests.scale.planted import FAULTS, PATIENCE, hunt
 from tests.scale.shards import blocks_of
 
-SEED = 20_26
+SEED = 2_026
+BLOCKS = 6
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +29,16 @@ def stands() -> Stands:
 
 def test_drawn_cases_agree(stands: Stands) -> None:
     sums = Tally()
-    for block in range(4):
+    for block in range(BLOCKS):
         sums.add(run(stands, SEED, block, KINDS))
     count(scale_cases=sums.cases, scale_mismatches=len(sums.findings))
     assert sums.findings == []
-    assert sums.cases == 4 * CASES
+    assert sums.cases == BLOCKS * CASES
     assert sums.rows.keys() == KINDS.keys()
     margin = sums.rows["margin"]
-    assert margin.cases > 500
-    assert 0 < margin.reverts < margin.cases // 4
+    assert margin.cases > 1_000
     assert sum(margin.sizes[bucket] for bucket in (126, 127)) > margin.cases // 100
+    assert 0 < sum(row.reverts for row in sums.rows.values()) < sums.cases // 4
     assert all(row.gas > 20_000 * row.cases for row in sums.rows.values())  # each was a whole call
 
 
@@ -68,6 +70,14 @@ def test_a_fault_is_found_shrunk_and_kept(stands: Stands, monkeypatch: pytest.Mo
     replay(stands, again)
     first, _ = drawn_again(stands, SEED, findings[0], ["auction"])
     assert len(kept.text) < len(first.text)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_planted_in_a_contract_is_found_soon(fault: str) -> None:
+    found = hunt(fault)
+    assert found.finding is not None
+    assert found.seconds < PATIENCE
 
 
 def test_blocks_are_all_the_cases() -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from plimsoll.chain.artifacts import Artifact
 from plimsoll.spec import margin
-from plimsoll.spec.instruments import MAX_POSITIONS
+from plimsoll.spec.instruments import MAX_POSITIONS, unpack
 from plimsoll.spec.interest import MAX_INDEX, ONE, Pool
 from plimsoll.spec.liquidator import MAX_BONUS, MAX_REST, MAX_START, RAMP, Config
 from plimsoll.spec.margin import LIFE
@@ -71,7 +72,7 @@ class Floor:
                 name: book[name]["slot"]
                 for name in ("_ledgers", "_entries", "_positions", "_indexes", "_sums", "_kept")
             },
-            **{name: layouts["registry"][name]["slot"] for name in ("_rates", "curve")},
+            **{name: layouts["registry"][name]["slot"] for name in ("_rates", "curve", "venues", "_places")},
             **{name: layouts["liquidator"][name]["slot"] for name in ("_auctions", "config")},
             "_fundings": layouts["oracle"]["_fundings"]["slot"],
         }
@@ -84,12 +85,16 @@ class Floor:
                 ("book", "pool", 0),
                 ("book", "ledger", 1),
                 ("registry", "liquidation_fee", 2),
+                ("registry", "trade_terms", 3),
             )
         }
 
     def draw(self, source: Source, *, small: bool = False) -> World:
-        """A world; a small one shrinks better."""
-        return world(source, 4, 3) if small else world(source)
+        """A world, in which not every feed is dead; a small one shrinks better."""
+        known = world(source, 4, 3) if small else world(source)
+        if known.dead.issuperset(known.price):
+            known.dead.discard(min(known.price))
+        return known
 
     @contextmanager
     def load(self, known: World) -> Iterator[Loaded]:
@@ -101,7 +106,7 @@ class Floor:
 
     def check(self, case: Case) -> Seen:
         """One case on both; Mismatch where they differ."""
-        asked = BY_NAME[case.kind].question(self, *case.args)
+        asked: Question = BY_NAME[case.kind].question(self, *case.args)
         return compare(self.bytecode, asked)
 
     def words(self, name: str, *args: int) -> bytes:
@@ -420,5 +425,36 @@ class Fee:
         )
 
 
-KINDS: tuple[Kind, ...] = (Margin(), Terms(), Lanes(), Mark(), Funding(), Auction(), Interest(), Fee())
-BY_NAME = {kind.name: kind for kind in KINDS}
+class Trading:
+    """`Registry.trade_terms`: both fees of a trade by posted volatility; spot and what expired are refused."""
+
+    name, weight = "trading", 3
+
+    def draw(self, source: Source, loaded: Loaded) -> Case:
+        found = pick(source, loaded.world.listed)
+        used = edge(source, 0, PPM) if chance(source, 70) else edge(source, 0, 2**256 - 1)
+        cap = edge(source, 0, 2**128 - 1)
+        return Case(self.name, (found.pack(), int(not chance(source, 4)), fee_word(source), cap, used), 1)
+
+    def question(self, floor: Floor, instrument: int, listed: int, fees: int, cap: int, used: int) -> Question:
+        pair, at = floor.pair, floor.at["registry"]
+        registry, venue = pair.twin.registry, pair.twin.at.exchange
+        found = unpack(instrument)
+        registry.venues[venue] = True
+        registry.listings[found.underlying, found.expiry] = [0] * found.row + [instrument] * listed
+        registry.instrument_caps[instrument] = cap
+        writes = [
+            *floor.put_fees(fees),
+            (at, slot_of(floor.slots["venues"], venue), 1),
+            (at, slot_of(floor.slots["_places"], instrument >> 16), cap << 16 | found.row + 1 if listed else 0),
+        ]
+        return Question(
+            at,
+            floor.words("trade_terms", venue, instrument, used),
+            lambda: registry.trade_terms(venue, instrument, used, pair.now),
+            writes,
+        )
+
+
+KINDS: tuple[Kind, ...] = (Margin(), Terms(), Lanes(), Mark(), Funding(), Auction(), Interest(), Fee(), Trading())
+BY_NAME: dict[str, Any] = {kind.name: kind for kind in KINDS}
