@@ -51,7 +51,7 @@ SECTIONS: Final[dict[int, str]] = {
     3: "What is believed: index and reports",
     4: "Governance",
     5: "Liveness",
-    6: "Agreement",
+    6: "Agreement and code",
     7: "Accounts, mandates, venues, limits",
     8: "Fund, history, breakers, automation",
     9: "Nodes",
@@ -125,6 +125,9 @@ PROPERTIES: Final[dict[str, Property]] = {
             "odd_tokens.false_in_place_of_a_revert",
             "odd_tokens.a_revert",
             "odd_tokens.a_rebase",
+            "odd_tokens.a_pause",
+            "odd_tokens.a_block_list",
+            "odd_tokens.a_withdrawal_within_a_deposit_of_another_account",
             "withdraw.what_went_in_comes_out_exactly",
         ),
     ),
@@ -235,7 +238,7 @@ PROPERTIES: Final[dict[str, Property]] = {
         ("L-45",),
     ),
     "I-22": Property(
-        "What the parties of a bid or a trade gain and lose sums to what the fund pays.",
+        "What the parties of a bid or a trade gain and lose sums to what the fund pays them, less its fees.",
         (
             WATCH + "check_bid",
             PROTOCOL + "attacker_trades_with_himself",
@@ -576,8 +579,9 @@ PROPERTIES: Final[dict[str, Property]] = {
         ),
     ),
     "I-55": Property(
-        "Every function of the book and the liquidator fits a transaction at the largest account there may be.",
-        of("regression", "any_unbounded_loops.every_function_stays_within_a_transaction"),
+        "Withdrawals, transfers, trades, settling, calls and bids fit a transaction at the largest account there may be,"
+        " and one position more is refused.",
+        of("regression", "any_unbounded_loops."),
     ),
     "I-56": Property(
         "With the engine dead nobody takes new risk or leaves below initial margin, liquidation goes on, and IM widens"
@@ -668,6 +672,18 @@ PROPERTIES: Final[dict[str, Property]] = {
             "any_int_casts.what_does_not_fit_a_ledger_is_refused_before_it_spills",
         ),
         ("L-11", "L-24", "L-25", "L-51"),
+    ),
+    "I-68": Property(
+        "While a batch runs its account is neither assessed, called, auctioned, bid on nor seized, and no other batch"
+        " begins.",
+        unit(
+            "clearinghouse",
+            "multicall.it_is_not_assessed",
+            "multicall.it_is_neither_called_nor_auctioned_nor_marked_insolvent",
+            "multicall.it_is_not_bid_on",
+            "multicall.nor_is_anybody_seized",
+            "multicall.no_other_batch_begins",
+        ),
     ),
     "I-70": Property(
         "A delegate does only what his rights say, for that account, until that date; nobody else acts unasked.",
@@ -855,6 +871,9 @@ PROPERTIES: Final[dict[str, Property]] = {
             "trip.an_index_that_moves_further_than_the_limit",
             "trip.it_trips_again_only_while_the_condition_holds_and_half_is_gone",
             "trip.a_longer_stop_stays",
+            "trip.a_posted_volatility_over_the_limit",
+            "trip.a_fund_that_lost_more_than_the_limit",
+            "trip.an_outflow_that_uses_the_cap_up",
             "trip.a_dead_index_is_no_move",
         ),
     ),
@@ -891,7 +910,12 @@ PROPERTIES: Final[dict[str, Property]] = {
             "cosigner.a_lane_is_refused_with_both_numbers",
             "tolerance.lane",
             "tolerance.mark",
+            "tolerance.greeks_and_charges",
+            "tolerance.forward",
+            "tolerance.reference_against_one_s_own_prices",
             "tolerance.scalars",
+            "tolerance.funding",
+            "tolerance.class_offset_and_cross_haircut",
             "tolerance.what_is_exact",
             "tolerance.no_bit_of_a_code_is_free",
         ),
@@ -1079,6 +1103,28 @@ PROPERTIES: Final[dict[str, Property]] = {
             "replay.chain_and_spec_agree_and_money_is_conserved",
             "replay.a_node_that_lies_changes_nothing",
             "absent.six_hours_without_a_bid",
+        ),
+    ),
+    "I-115": Property(
+        "The engine moves what maintenance is made of no faster than the chain allows, however often it reports, and"
+        " puts what is urgent into the initial margin at once.",
+        (
+            *unit(
+                "risk",
+                "models.however_often_reports_come_the_rate_holds",
+                "models.urgency_goes_into_the_initial_margin_at_once",
+                "models.glide_by_hand",
+            ),
+            *unit("keeper", "loop.at_a_limit_it_posts_what_the_guardrails_allow_and_goes_on"),
+        ),
+    ),
+    "I-116": Property(
+        "No offset is granted for correlation that is negative, few data earn less, and it moves in steps.",
+        unit(
+            "risk",
+            "correlation.a_negative_correlation_earns_nothing",
+            "correlation.few_data_earn_less",
+            "correlation.steps_are_limited",
         ),
     ),
 }
