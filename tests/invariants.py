@@ -579,8 +579,8 @@ PROPERTIES: Final[dict[str, Property]] = {
         ),
     ),
     "I-55": Property(
-        "Withdrawals, transfers, trades, settling, calls and bids fit a transaction at the largest account there may be,"
-        " and one position more is refused.",
+        "Withdrawals, transfers, trades, settling, calls and bids fit a transaction at the largest account there may"
+        " be, and one position more is refused.",
         of("regression", "any_unbounded_loops."),
     ),
     "I-56": Property(
