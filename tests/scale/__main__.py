@@ -14,7 +14,8 @@ Hypothesis and kept in tests/scale/cases/, where an ordinary test replays it.
 With `--json` one object: `part`, `ok`, `seconds` (wall), `processor_seconds` (of all processes), `counts` (`cases`,
 `mismatches`, `scenes`, `gas`, `positions` by bucket; `kinds`: for each `cases`, `reverts`, `reasons`, `gas`, `sizes`,
 seconds of drawing, chain and spec), `findings` (a line each, with the command that replays it), `seed`, `jobs`.
-With `--planted`, `counts` has `planted` and `found`, and `plants` a row for each.
+With `--planted`, `counts` has `planted` and `found`, and `plants` a row for each: seconds from bare contracts to the
+finding, wall and processor, and those of compiling, which do not count.
 
 Exit code 0 where all agree, 1 where a case differs or a planted fault is not found in time, 2 on bad input.
 """
@@ -97,7 +98,7 @@ def many(chosen: argparse.Namespace) -> int:
     told = Console(stderr=True, highlight=False, soft_wrap=True)
     for shard in range(chosen.jobs):
         told.print(f"shard {shard}: seed {chosen.seed}, blocks {shard}, {shard + chosen.jobs}, ... of {CASES} cases")
-    start, own = time.perf_counter(), time.process_time()
+    code, start, own = record.code(), time.perf_counter(), time.process_time()
     with bar() as progress:
         task = progress.add_task("agreement", total=chosen.cases)
         found = tallies(chosen.cases, chosen.seed, chosen.jobs, chosen.kinds)
@@ -113,7 +114,7 @@ def many(chosen: argparse.Namespace) -> int:
         kept = shrunk(Stands(), chosen.seed, sums.findings[0], chosen.kinds)
         told.print(f"kept as {kept.write().name}: {kept.what}")
     if chosen.record:
-        record.append(record.run_of(sums, chosen.seed, seconds))
+        record.append(record.run_of(code, sums, chosen.seed, chosen.jobs, seconds))
     if chosen.json:
         print(json.dumps(as_json(chosen, sums, seconds, lines)))  # noqa: T201
     else:
@@ -236,6 +237,7 @@ def planted(chosen: argparse.Namespace) -> int:
                 "kind": each.finding.kind if each.finding else None,
                 "cases": each.cases,
                 "seconds": round(each.seconds, 2),
+                "processor_seconds": round(each.processor, 2),
                 "compiling": round(each.compiling, 1),
             }
             for each in hunts
@@ -253,10 +255,14 @@ def planted(chosen: argparse.Namespace) -> int:
             )
         )
         return 1 if lost else 0
-    table = Table("fault", "found by", "after cases", "seconds", "compiling", title="Planted faults of one unit")
+    table = Table(
+        "fault", "found by", "after cases", "seconds", "processor", "compiling", title="Planted faults of one unit"
+    )
     for each in hunts:
         kind = each.finding.kind if each.finding else "nothing"
-        table.add_row(each.fault, kind, f"{each.cases:,}", f"{each.seconds:.1f}", f"{each.compiling:.1f}")
+        table.add_row(
+            each.fault, kind, f"{each.cases:,}", *(f"{s:.1f}" for s in (each.seconds, each.processor, each.compiling))
+        )
     Console().print(table)
     return 1 if lost else 0
 

@@ -102,6 +102,7 @@ class Hunt:
     finding: Finding | None
     cases: int  # until it was
     seconds: float  # from bare contracts to the finding
+    processor: float  # [s] of them
     compiling: float  # [s]
     kept: Kept | None = None
 
@@ -112,14 +113,16 @@ def hunt(name: str, seed: int = 1, blocks: int = 20, *, shrink: float = 0.0) -> 
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         replaced = faulty_contracts(Path(folder), [fault.contract], fault.file, fault.old, fault.new)
-    compiled = time.perf_counter()
+    compiled, used = time.perf_counter(), time.process_time()
     stands, cases = Stands(replaced), 0
     for block in range(blocks):
         tally = run(stands, seed, block, KINDS, most=1)
         cases += tally.cases
         if tally.findings:
-            found, seconds = tally.findings[0], time.perf_counter() - compiled
+            found = tally.findings[0]
+            seconds, processor = time.perf_counter() - compiled, time.process_time() - used
             kept = shrunk(stands, seed, found, KINDS, shrink) if shrink else None
             kept = kept and replace(kept, found=f"{kept.found}, with a fault planted: {name}")
-            return Hunt(name, found, cases, seconds, compiled - start, kept)
-    return Hunt(name, None, cases, time.perf_counter() - compiled, compiled - start)
+            return Hunt(name, found, cases, seconds, processor, compiled - start, kept)
+    seconds, processor = time.perf_counter() - compiled, time.process_time() - used
+    return Hunt(name, None, cases, seconds, processor, compiled - start)

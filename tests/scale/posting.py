@@ -196,7 +196,10 @@ class Posted:
         now, urgent = yard.pair.now, chance(source, 25)
         said = yard.said[ETH]
         since = guard.seconds(urgent, now, unpack_scenarios(guard.scenarios(ETH)).time)
-        new = {**yard.said, ETH: replace(said, **move(source, guard, said, since))}  # type: ignore[arg-type]
+        changes = move(source, guard, said, since)  # type: ignore[arg-type]
+        if chance(source, 40):  # no round price: what is reckoned of it does not come out even
+            changes.setdefault("reference", said.reference + source.integer(-(10**6), 10**6))
+        new = {**yard.said, ETH: replace(said, **changes)}
         of = [key for key in new if key == ETH or chance(source, 50)]
         late = pick(source, (1, 60, 7_200, 7_201, -1)) if chance(source, 12) else 0  # [s]
         try:

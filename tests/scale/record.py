@@ -30,13 +30,21 @@ def positions(sums: Tally) -> dict[str, int]:
     return {LABELS[bucket]: sizes[bucket] for bucket in BUCKETS}
 
 
-def run_of(sums: Tally, seed: int, seconds: float) -> dict[str, Any]:
-    """A run as the record holds it."""
+def code() -> dict[str, Any]:
+    """What is run: asked before it is, as the tree may go on meanwhile."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
         "commit": _git("rev-parse", "--short=12", "HEAD"),
         "as_committed": not _git("status", "--porcelain", "--", *WHAT_RUNS),
+    }
+
+
+def run_of(of: dict[str, Any], sums: Tally, seed: int, jobs: int, seconds: float) -> dict[str, Any]:
+    """A run of some code as the record holds it."""
+    return {
+        **of,
         "seed": seed,
+        "jobs": jobs,
         "cases": sums.cases,
         "kinds": {name: row.cases for name, row in sorted(sums.rows.items())},
         "refused": sum(row.reverts for row in sums.rows.values()),

@@ -96,8 +96,9 @@ def test_the_record_sums_its_runs(tmp_path: Path) -> None:
     path = tmp_path / "agreement.json"
     sums = Tally()
     sums.add(run(Stands(), SEED, 1, ["fees", "mark"], 20))
-    record.append(record.run_of(sums, SEED, 1.5), path)
-    record.append(record.run_of(sums, SEED, 2.0), path)
+    code = record.code()
+    record.append(record.run_of(code, sums, SEED, 1, 1.5), path)
+    record.append(record.run_of(code, sums, SEED, 1, 2.0), path)
     found = json.loads(path.read_text())
     assert found["totals"]["cases"] == 40
     assert found["totals"]["seconds"] == 3.5
