@@ -116,7 +116,7 @@ def test_another_chain(site, compiled):
 
 
 def test_an_unknown_name():
-    with pytest.raises(build.UnknownContractError, match="unknown contract Clearinghuse; there are .*Clearinghouse"):
+    with pytest.raises(build.UnknownContractError, match=r"unknown contract Clearinghuse; there are .*Clearinghouse"):
         build.known(["Clearinghuse"])
 
 

@@ -1,0 +1,125 @@
+"""`python -m tests.coverage`: which lines and branches of the contracts, and of the package, the tests reach.
+
+Runs tests with contracts that carry probes (`tests.coverage.probes`) and with coverage.py, prints a table, and writes
+what is not reached, by file and line, into `build/coverage/uncovered.txt`.
+
+    --quick     the unit tests alone
+    --only ...  these tests instead
+    --again     no run: report what the last one saw
+    --jobs N    test processes
+    --record    keep the numbers in docs/coverage.json
+    --json      one object: part, ok, seconds, counts (tests passed, failed, skipped; lines, covered, branches, taken of
+                vyper and of python), units (the same of each), findings (kind, file, line, function, what, source)
+
+A finding is a line or branch of a contract that is neither reached nor in `tests/coverage/uncovered.yaml` with a
+reason, or a reason that no longer fits. Of Python the listing says what is not reached; it is no finding. Tests that
+measure gas, or that give a call a stipend, may fail with probes, which cost gas: they are counted, and no findings.
+
+Exit codes: 0 no finding; 1 findings; 2 the input is bad, or no test ran.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from plimsoll.chain.artifacts import ROOT
+from tests.coverage import report, settings
+
+
+def run(tests: Sequence[str], jobs: int) -> None:
+    """Run tests with everything that watches them."""
+    from tests.coverage import probes
+
+    probes.compile_all(jobs)
+    for folder in (settings.SEEN, settings.PYTHON):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    settings.OUTCOME.unlink(missing_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        str(jobs),
+        "--dist",
+        "worksteal",
+        "-p",
+        "tests.coverage.plugin",
+    ]
+    command += [f"--ignore={path}" for path in settings.LEFT_OUT]
+    environment = {**os.environ, "PLIMSOLL_PROFILE": os.environ.get("PLIMSOLL_PROFILE", "ci")}
+    subprocess.run([*command, *tests], cwd=ROOT, env=environment, stdout=sys.stderr, check=False)
+
+
+def result_of(seconds: float) -> tuple[dict[str, Any], list[report.Unit], list[report.Unit]]:
+    """The last run's numbers, and the units behind them."""
+    vyper, python = report.vyper_units(report.seen_of()), report.python_units()
+    outcome = json.loads(settings.OUTCOME.read_text(encoding="utf-8"))
+    findings = report.judged(vyper, report.reasons_of())
+    result = {
+        "part": "coverage",
+        "ok": not findings,
+        "seconds": round(seconds, 1),
+        "counts": {
+            "passed": outcome["passed"],
+            "failed": len(outcome["failed"]),
+            "skipped": outcome["skipped"],
+            "vyper": report.total("vyper", vyper).to_plain(),
+            "python": report.total("python", python).to_plain(),
+            "reasons": len(report.reasons_of()),
+        },
+        "failed": outcome["failed"],
+        "units": [unit.to_plain() for unit in [*vyper, *python]],
+        "findings": findings,
+    }
+    return result, vyper, python
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, and report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.coverage", description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--quick", action="store_true", help="the unit tests alone")
+    parser.add_argument("--only", nargs="+", metavar="PATH", help="these tests instead")
+    parser.add_argument("--again", action="store_true", help="no run: report what the last one saw")
+    parser.add_argument("--jobs", type=int, default=2, help="test processes")
+    parser.add_argument("--record", action="store_true", help="keep the numbers in docs/coverage.json")
+    parser.add_argument("--json", action="store_true", help="the result for programs")
+    asked = parser.parse_args(arguments)
+    begun = time.monotonic()
+    if not asked.again:
+        run(asked.only or (settings.QUICK if asked.quick else settings.USUAL), asked.jobs)
+    if not settings.OUTCOME.exists():
+        sys.stderr.write("coverage: no tests ran; run without --again\n")
+        return 2
+    result, vyper, python = result_of(time.monotonic() - begun)
+    text = "\n\n".join([report.listing(vyper), report.listing(python)])
+    (settings.FOLDER / "uncovered.txt").write_text(text + "\n", encoding="utf-8")
+    if asked.record:
+        kept = {key: value for key, value in result.items() if key != "findings"}
+        kept = {"date": dt.datetime.now(tz=dt.UTC).date().isoformat(), **kept}
+        settings.SUMMARY.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    if asked.json:
+        print(json.dumps(result))  # noqa: T201 - a command
+    else:
+        counts = result["counts"]
+        print(report.table(vyper, "contracts"))  # noqa: T201
+        print("\n" + report.table(python, "packages"))  # noqa: T201
+        print(f"\n{counts['passed']} tests passed, {counts['failed']} failed with probes, {counts['skipped']} left out")  # noqa: T201
+        print(f"{len(result['findings'])} findings; build/coverage/uncovered.txt lists what is not reached")  # noqa: T201
+        for item in result["findings"]:
+            print(f"  {item['kind']}: {item['file']}:{item.get('line', '')} {item['what']}\n      {item['source']}")  # noqa: T201
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
