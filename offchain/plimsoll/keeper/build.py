@@ -42,7 +42,7 @@ from plimsoll.keeper.status import StatusBoard
 from plimsoll.keeper.telling import Teller
 from plimsoll.keeper.triggers import TriggerConfig
 from plimsoll.keeper.upkeep import Upkeep, UpkeepConfig
-from plimsoll.keeper.watch import KIND, ResponsivenessWatch
+from plimsoll.keeper.watch import ResponsivenessWatch, recent
 from plimsoll.keeper.web import OperationsServer
 from plimsoll.market.aggregate import LIVE_MINIMUM
 from plimsoll.market.sources import load_bars, load_series
@@ -192,7 +192,7 @@ def build_keeper(
         triggers=TriggerConfig(**settings.triggers.model_dump()),
         config=LoopConfig(settings.loop.interval, settings.loop.max_failures, dry_run, urgent),
         archive=Archive(settings.archive) if settings.archive else None,
-        watch=ResponsivenessWatch(past.lines(KIND) if past else ()),
+        watch=ResponsivenessWatch(recent(past) if past else ()),
     )
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from plimsoll.keeper.journal import Journal
 from plimsoll.market.bars import DAY
 from plimsoll.risk.engine import BuiltReport
 from plimsoll.risk.plain import to_plain
@@ -49,6 +50,12 @@ class ResponsivenessWatch:
             posts.pop()
         posts.append(post)
         return posts
+
+
+def recent(journal: Journal) -> list[dict[str, Any]]:
+    """The lines that a watch takes up: a month back from the last of them, of however many years there are."""
+    newest = journal.lines(KIND, last=1)
+    return journal.lines(KIND, since=newest[0]["time"] - LONGEST) if newest else []
 
 
 def line_of(underlying: int, built: BuiltReport, found: Responsiveness) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from plimsoll.keeper.archive import Archive
+from plimsoll.keeper.journal import Journal
 from plimsoll.keeper.sources import FeedSource, MarketSource
-from plimsoll.keeper.watch import KIND, ResponsivenessWatch
+from plimsoll.keeper.watch import KIND, LONGEST, ResponsivenessWatch, recent
 from plimsoll.risk.errors import ModelError
 
 from .conftest import START, UNDERLYING
@@ -95,3 +96,13 @@ def test_a_watch_that_fails_takes_nothing_from_the_post(world):
     assert noted == [(found.posted.digest, found.posted.transaction)]
     assert found.error == "ModelError: out of order"
     assert world.reader.read().sequence == found.posted.sequence
+
+
+def test_of_years_of_lines_a_start_reads_a_month(tmp_path):
+    journal = Journal(tmp_path / "keeper.db")
+    assert recent(journal) == []
+    for days in (800, 31, 30, 1, 0):
+        fields = {"underlying": UNDERLYING, "psr": 1, "forecast": 1}
+        journal.record(KIND, START - days * DAY, **fields)
+        journal.record("posted", START - days * DAY)
+    assert [START - line["time"] for line in recent(journal)] == [LONGEST, DAY, 0]
