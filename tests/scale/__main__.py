@@ -40,6 +40,7 @@ from tests.scale.planted import FAULTS, PATIENCE, Hunt, hunt
 from tests.scale.shards import tallies, total
 
 DEFAULT = 10_000
+WIDTH = 110  # [columns] of the table
 
 
 def parser() -> argparse.ArgumentParser:
@@ -104,8 +105,7 @@ def many(chosen: argparse.Namespace) -> int:
         found = tallies(chosen.cases, chosen.seed, chosen.jobs, chosen.kinds)
         sums = total(found, lambda cases: progress.advance(task, cases))
     seconds = time.perf_counter() - start
-    if chosen.jobs > 1:
-        sums.processor += time.process_time() - own
+    sums.processor += time.process_time() - own
     lines = [f"{finding.kind}: {finding.what}  [{command(chosen, finding)}]" for finding in sums.findings]
     for line in lines:
         told.print(f"[red]{line}[/]")
@@ -119,6 +119,7 @@ def many(chosen: argparse.Namespace) -> int:
         print(json.dumps(as_json(chosen, sums, seconds, lines)))  # noqa: T201
     else:
         console = Console()
+        console.width = max(console.width, WIDTH)
         console.print(table_of(sums))
         rate = sums.cases / seconds
         console.print(

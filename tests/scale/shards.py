@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 import traceback
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -21,6 +22,7 @@ def _work(shard: int, jobs: int, seed: int, cases: int, kinds: Collection[str], 
     try:
         for block, count in blocks_of(cases)[shard::jobs]:
             results.put(run(stands, seed, block, kinds, count))
+        results.put(Tally(processor=time.process_time()))
     except BaseException:
         results.put(traceback.format_exc())
         raise

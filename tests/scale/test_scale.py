@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from plimsoll.spec.liquidator import discount_of
+from plimsoll.spec.margin import slope
 from tests.counts import record as count
 from tests.pairs import Mismatch
 from tests.scale import record
 from tests.scale.__main__ import main
 from tests.scale.bytecode import Answer, reason_of, revert_data
-from tests.scale.engine import CASES, KINDS, Finding, Stands, Tally, run
+from tests.scale.engine import CASES, KINDS, SCENE, Finding, Stands, Tally, run
 from tests.scale.kept import Kept, drawn_again, kept_cases, replay, shrunk
 from tests.scale.planted import FAULTS, PATIENCE, hunt
 from tests.scale.shards import blocks_of
@@ -70,6 +71,19 @@ def test_a_fault_is_found_shrunk_and_kept(stands: Stands, monkeypatch: pytest.Mo
     replay(stands, again)
     first, _ = drawn_again(stands, SEED, findings[0], ["auction"])
     assert len(kept.text) < len(first.text)
+
+
+def test_a_scene_that_differs_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plimsoll.spec.margin.slope", lambda rate, price: slope(rate, price) + 1)
+    stands, blocks, findings = Stands(), iter(range(2, 20)), []
+    while not findings:
+        findings = run(stands, SEED, next(blocks), ["fees"], 1).findings
+    assert (findings[0].place, findings[0].kind) == (SCENE, "world")
+    kept, _ = drawn_again(stands, SEED, findings[0], ["fees"])
+    with pytest.raises(Mismatch):
+        replay(stands, kept)
+    monkeypatch.undo()
+    replay(Stands(), kept)
 
 
 @pytest.mark.long
