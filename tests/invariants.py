@@ -579,9 +579,9 @@ PROPERTIES: Final[dict[str, Property]] = {
         ),
     ),
     "I-55": Property(
-        "Withdrawals, transfers, trades, settling, calls and bids fit a transaction at the largest account there may"
-        " be, and one position more is refused.",
-        of("regression", "any_unbounded_loops."),
+        "Withdrawals, transfers, trades, settling, expiries, calls and bids fit a transaction at the largest account"
+        " there may be, and one position more is refused.",
+        (*of("regression", "any_unbounded_loops."), *unit("clearinghouse", "full_expiry.")),
     ),
     "I-56": Property(
         "With the engine dead nobody takes new risk or leaves below initial margin, liquidation goes on, and IM widens"
