@@ -299,14 +299,31 @@ class Runner:
             return Round(head.time, error=f"{type(problem).__name__}: {problem}; {error}")
 
     def _enforce(self, head: Head) -> Round:
+        """Liquidate, take orders, do chores; what fails of these keeps none of the others from its turn."""
+        keeper = self.keeper
         try:
-            accounts = self.keeper.accounts()
-            steps, planned = self.keeper.enforce(accounts if self.due is None else self.due())
-            fills = self.keeper.take_orders()
-            chores = self.keeper.keep_up(accounts)
+            accounts = keeper.accounts()
         except FAILURES as problem:
             return self._failed(problem, head)
-        return Round(head.time, steps=steps, planned=planned, chores=chores, fills=fills)
+
+        def liquidate() -> dict[str, Any]:
+            steps, planned = keeper.enforce(accounts if self.due is None else self.due())
+            return {"steps": steps, "planned": planned}
+
+        done, wrong = Round(head.time), []
+        for part in (
+            liquidate,
+            lambda: {"fills": keeper.take_orders()},
+            lambda: {"chores": keeper.keep_up(accounts)},
+        ):
+            try:
+                done = replace(done, **part())
+            except FAILURES as problem:
+                wrong.append(self._failed(problem, head).error or "")
+            except Exception as error:  # noqa: BLE001 - a bug in one of them, too
+                self._crashed("enforcing", error)
+                wrong.append(f"{type(error).__name__}: {error}")
+        return replace(done, error="; ".join(dict.fromkeys(wrong)) or None)
 
     def _ended(self, name: str, done: Round) -> None:
         self.keeper.metrics.ended(name, ok=done.ok)

@@ -60,6 +60,7 @@ class FakeKeeper:
     def __init__(self, journal):
         self.journal = journal
         self.posted, self.enforced = [], []
+        self.kept_up = 0
         self.posts = self.enforces = lambda: None
         self.reader = SimpleNamespace(read=lambda: None)
         self.agent = self.upkeep = self.standing = SimpleNamespace(collect=list)
@@ -77,6 +78,7 @@ class FakeKeeper:
         return (), ()
 
     def keep_up(self, _accounts):
+        self.kept_up += 1
         return ()
 
     def take_orders(self):
@@ -232,6 +234,19 @@ def test_a_bug_is_written_down_with_its_trace_and_stops_nothing(stage):
     stage.advance()
     stage.until(lambda: stage.runner.workers[1].beat.failures_in_a_row == 0)
     assert len(stage.keeper.posted) >= 2
+
+
+@pytest.mark.parametrize("problem", [SourceDownError("no price"), ZeroDivisionError("nobody foresaw it")])
+def test_liquidations_that_fail_keep_no_chore_from_its_turn(stage, problem):
+    def fails():
+        raise problem
+
+    stage.keeper.enforces = fails
+    before = stage.keeper.kept_up
+    stage.advance()
+    stage.until(lambda: stage.runner.workers[1].beat.failures_in_a_row == 1)
+    assert stage.keeper.kept_up == before + 1
+    assert str(problem) in stage.runner.workers[1].beat.last_error
 
 
 def test_a_node_that_is_silent_is_said_once_and_waited_for(stage):
