@@ -7,6 +7,7 @@
 #   JOBS=2       test processes
 #   ARGS=...     more arguments for the command that a target runs: make test ARGS="-k margin"
 #   ROW=...      one row of the figures: make figures ROW=name
+#   N=... SEED=  cases of `make agree`, and from where they are drawn
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -23,6 +24,7 @@ PY := $(BIN)/python
 VENV := .venv/.installed
 PACKAGE := .venv/.package
 MAMUSHI := .venv-mamushi/.installed
+SYMBOLIC := .venv-symbolic/.installed
 ANVIL := node_modules/.installed
 CONTRACTS := $(sort $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null))
 COMPILED := .build/.compiled
@@ -48,7 +50,7 @@ endef
 
 .PHONY: help
 help: ## print this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(PACKAGE) anvil ## make .venv and fetch anvil; the other targets do so by themselves
@@ -95,6 +97,40 @@ format: $(PACKAGE) $(MAMUSHI) ## rewrite what `lint` would complain about, where
 	$(BIN)/ruff format .
 	@$(if $(CONTRACTS),$(FORMAT_VYPER) $(CONTRACTS))
 
+##@ Audit
+
+.PHONY: audit
+audit: setup $(COMPILED) $(SYMBOLIC) ## every check afresh, and a dated report of it: build/audit/audit.html
+	$(BIN)/plimsoll audit --jobs $(JOBS) $(ARGS)
+
+.PHONY: agree
+agree: setup $(COMPILED) ## drawn cases on bytecode and twin: N=1000000 SEED=1
+	$(PY) -m tests.scale --cases $(or $(N),1000000) --seed $(or $(SEED),1) --jobs $(JOBS) $(ARGS)
+
+.PHONY: prove
+prove: setup ## the lemmas of the arithmetic, by z3
+	$(PY) -m tests.proofs $(ARGS)
+
+.PHONY: symbolic
+symbolic: setup $(COMPILED) $(SYMBOLIC) ## symbolic checks of the compiled bytecode, by halmos
+	$(PY) -m tests.symbolic --jobs $(JOBS) $(ARGS)
+
+.PHONY: searches
+searches: setup $(COMPILED) ## books that lose more than their margin, splits that lower one: none is to be found
+	$(PY) -m tests.searches $(ARGS)
+
+.PHONY: mutate
+mutate: setup $(COMPILED) ## mutants of contracts and twin that no test notices
+	$(PY) -m tests.mutation --jobs $(JOBS) $(ARGS)
+
+.PHONY: coverage
+coverage: setup $(COMPILED) ## lines and branches of contracts and package that tests reach
+	$(PY) -m tests.coverage $(ARGS)
+
+.PHONY: snapshots-update
+snapshots-update: setup $(COMPILED) ## renew the snapshots of interfaces, layouts and code
+	$(PY) -m tests.snapshots --update
+
 ##@ Measure
 
 .PHONY: faults
@@ -124,7 +160,7 @@ compile: $(COMPILED) ## compile the contracts into .build
 
 .PHONY: lock
 lock: .venv-lock/.installed ## renew the hashed lock files from requirements/*.in (ARGS=--upgrade for newer versions)
-	for name in build main mamushi; do \
+	for name in build main mamushi symbolic; do \
 	    env -u PIP_FIND_LINKS UV_NO_CONFIG=1 .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	        --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(ARGS) \
 	        --output-file requirements/$$name.lock requirements/$$name.in; \
@@ -138,7 +174,7 @@ clean: ## remove what was built and cached; .venv and node_modules stay
 
 .PHONY: distclean
 distclean: clean ## remove the environments too
-	rm -rf .venv .venv-mamushi .venv-lock node_modules
+	rm -rf .venv .venv-mamushi .venv-symbolic .venv-lock node_modules
 
 # ---------------------------------------------------------------------------------------------------- environments
 
@@ -165,6 +201,11 @@ $(PACKAGE): $(VENV) pyproject.toml requirements/run.in offchain/plimsoll/__init_
 $(MAMUSHI): requirements/mamushi.lock
 	@$(find_python); "$$found" -m venv --clear .venv-mamushi
 	.venv-mamushi/$(PIP_INSTALL) -r requirements/mamushi.lock
+	@touch $@
+
+$(SYMBOLIC): requirements/symbolic.lock
+	@$(find_python); "$$found" -m venv --clear .venv-symbolic
+	.venv-symbolic/$(PIP_INSTALL) -r requirements/symbolic.lock
 	@touch $@
 
 .venv-lock/.installed:
