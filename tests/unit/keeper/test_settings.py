@@ -101,6 +101,10 @@ def test_expiries_are_what_the_book_lists(world):
     [
         ({"triggers": {"heartbeat": 0}}, "triggers.heartbeat: Input should be greater than 0"),
         ({"triggers": {"hartbeat": 60}}, "triggers.hartbeat: Extra inputs are not permitted"),
+        ({"triggers": {"thresholds": {"prs": 0.1}}}, "'prs' is no parameter; one of psr, vol_up, vol_down, depth"),
+        ({"triggers": {"thresholds": {"psr": 0}}}, "triggers.thresholds.psr: Input should be greater than 0"),
+        ({"triggers": {"neighbours": 1.1}}, "triggers.neighbours: Input should be less than or equal to 1"),
+        ({"triggers": {"post_gas_limit": 0}}, "triggers.post_gas_limit: Input should be greater than 0"),
         ({"node": "ftp://x"}, "node.0: String should match"),
         ({"markets": []}, "markets: List should have at least 1 item"),
         ({"markets": good()["markets"] * 2}, "an underlying is named twice"),
