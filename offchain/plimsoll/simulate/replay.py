@@ -403,7 +403,8 @@ class Replay:
                 system, keeper.address, self.recorder, list(self.markets), config=UpkeepConfig(every=self.look_after)
             ),
             accounts=lambda: list(self.parties),
-            triggers=TriggerConfig(heartbeat=self.config.heartbeat),
+            # each report says all: what is measured here is margin, and not what posting costs
+            triggers=TriggerConfig(heartbeat=self.config.heartbeat, neighbours=0.0),
             config=LoopConfig(interval=0.0, max_failures=50),
         )
         self.agreement = Agreement(reader)
