@@ -25,6 +25,8 @@ OPENERS = {
         "position": ("a: DynArray[uint256, 127], b: uint256", "uint256"),
         "held": ("a: DynArray[uint256, 127], b: uint256", "int256"),
         "changed": ("a: DynArray[uint256, 127], b: uint256, c: int256", "DynArray[uint256, 127]"),
+        "surface_key": ("a: uint256", "uint256"),
+        "underlying": ("a: uint256", "uint256"),
         "is_risky": ("a: DynArray[uint256, 127], b: int256", "bool"),
     },
     "dutch_auction": {

@@ -1,0 +1,79 @@
+"""Which tests judge which file, and the contracts that carry its mutants into them.
+
+A module is judged by the cheapest contract that uses it, or by a contract of a test that opens its functions; then, in
+a second round, what survived is judged by the larger suites.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MODULES_GATE: Final = 0.95
+CONTRACTS_GATE: Final = 0.90
+
+
+@dataclass(frozen=True)
+class Target:
+    """Files whose mutants are judged together."""
+
+    name: str
+    files: tuple[str, ...]
+    hosts: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+def _module(*names: str) -> tuple[str, ...]:
+    return tuple(f"contracts/modules/{name}.vy" for name in names)
+
+
+def _contract(name: str, *tests: str, hosts: tuple[str, ...] = ()) -> Target:
+    return Target(name, (f"contracts/{name}.vy",), (name, *hosts), tuple(f"tests/unit/{test}" for test in tests))
+
+
+TARGETS: Final = (
+    Target("arithmetic", _module("fixed", "instruments", "dutch_auction", "interest"), (), ("tests/unit/modules",)),
+    Target("terms", _module("fees", "authority"), ("Registry",), ("tests/unit/registry", "tests/unit/modules")),
+    Target("params", _module("params"), ("Guardrails",), ("tests/unit/guardrails",)),
+    Target(
+        "prices",
+        _module("settlement_price"),
+        ("History", "Automation"),
+        ("tests/unit/history", "tests/unit/automation"),
+    ),
+    Target(
+        "orders",
+        _module("signed_orders"),
+        ("Exchange", "StandingOrders"),
+        ("tests/unit/exchange", "tests/unit/standing"),
+    ),
+    Target("margin", _module("margin", "surface"), ("RiskOracle",), ("tests/unit/oracle", "tests/unit/modules")),
+    Target("book", _module("book"), ("Clearinghouse", "BackOffice"), ("tests/unit/clearinghouse",)),
+    _contract("Clearinghouse", "clearinghouse"),
+    _contract("BackOffice", "clearinghouse", hosts=("Clearinghouse",)),
+    _contract("Liquidator", "liquidator"),
+    _contract("Guardrails", "guardrails"),
+    _contract("RiskOracle", "oracle"),
+    _contract("Registry", "registry"),
+    _contract("IndexFeed", "feed"),
+    _contract("InsuranceFund", "fund"),
+    _contract("History", "history"),
+    _contract("Exchange", "exchange"),
+    _contract("StandingOrders", "standing"),
+    _contract("Mandates", "mandates"),
+    _contract("Timelock", "timelock"),
+    _contract("Breakers", "breakers"),
+    _contract("Automation", "automation"),
+    _contract("Lens", "lens"),
+)
+
+
+def gate_of(path: str) -> float:
+    """The least score of a file."""
+    return MODULES_GATE if "/modules/" in path or "/spec/" in path else CONTRACTS_GATE
+
+
+def test_files(root: Path, target: Target) -> list[Path]:
+    """What a target's tests are made of."""
+    return sorted(path for folder in target.tests for path in (root / folder).rglob("*.py"))
