@@ -489,7 +489,9 @@ Size = Callable[[Source], int]
 def book_of(source: Source, known: World, size_of: Size = size_of) -> tuple[int, ...]:
     """Words of a portfolio in a world, sorted: listed instruments, and now and then rows that no surface has."""
     count = size_of(source)
-    pool = [i for i in known.listed if i.underlying not in known.dead] or known.listed
+    pool = known.listed
+    if known.dead:
+        pool = [i for i in pool if i.underlying not in known.dead] or pool
     if chance(source, 8):  # collateral alone
         pool = [i for i in pool if i.kind == SPOT] or pool
     chosen = sample(source, pool, count)
@@ -524,7 +526,7 @@ def portfolio(
 ) -> Portfolio:
     """A portfolio of a world; in two of five cases on the edge of a state, by `assess`."""
     words = book_of(source, known, size_of)
-    if any(i.underlying in known.dead for i in known.listed) and chance(source, 25):
+    if known.dead and any(i.underlying in known.dead for i in known.listed) and chance(source, 25):
         dead = [i for i in known.listed if i.underlying in known.dead]
         extra = [word(i.pack(), quantity(source, i.kind)) for i in sample(source, dead, 1)]
         words = tuple(sorted({*words[: MAX_POSITIONS - 1], *extra}, key=lambda w: w % 2**128))

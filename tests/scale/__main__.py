@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m tests.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--cases", type=int, default=DEFAULT, metavar="N", help="how many (default: %(default)s)")
-    made.add_argument("--seed", type=int, default=1, metavar="S", help="of what is drawn (default: %(default)s)")
+    made.add_argument(
+        "--seed", type=int, metavar="S", help="of what is drawn (default: the first that is not on record)"
+    )
     made.add_argument("--jobs", type=int, default=2, metavar="J", help="processes (default: %(default)s)")
     made.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of cases (default: all)")
     made.add_argument("--json", action="store_true", help="one object instead of tables")
@@ -63,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run what is asked for."""
     made = parser()
     chosen = made.parse_args(arguments)
+    if chosen.seed is None:
+        chosen.seed = record.next_seed()
     if chosen.cases < 1 or chosen.jobs < 1 or chosen.seed < 0:
         made.error("--cases and --jobs are 1 or more, --seed is 0 or more")
     if chosen.planted:

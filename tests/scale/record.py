@@ -59,20 +59,33 @@ def totals(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """The sums over runs."""
     kinds: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
+    seeds: dict[int, int] = {}
     for run in runs:
+        seeds[run["seed"]] = max(run["cases"], seeds.get(run["seed"], 0))
         kinds.update(run["kinds"])
         sizes.update(run["positions"])
     plain = {
         name: round(sum(run[name] for run in runs), 1)
         for name in ("cases", "refused", "mismatches", "seconds", "processor_seconds")
     }
+    plain["different"] = sum(seeds.values())
     return {"runs": len(runs), **plain, "kinds": dict(sorted(kinds.items())), "positions": dict(sizes)}
+
+
+def recorded(path: Path = PATH) -> list[dict[str, Any]]:
+    """The runs there were."""
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
+    return found
+
+
+def next_seed(path: Path = PATH) -> int:
+    """A seed of which no run is recorded: its cases are new ones."""
+    return 1 + max((run["seed"] for run in recorded(path)), default=0)
 
 
 def append(run: dict[str, Any], path: Path = PATH) -> None:
     """Add a run to the record, and renew its sums."""
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
-    runs.append(run)
+    runs = [*recorded(path), run]
     path.write_text(json.dumps({"totals": totals(runs), "runs": runs}, indent=2) + "\n", encoding="utf-8")
 
 

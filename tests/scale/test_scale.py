@@ -118,6 +118,8 @@ def test_the_record_sums_its_runs(tmp_path: Path) -> None:
     assert found["totals"]["seconds"] == 3.5
     assert sum(found["totals"]["kinds"].values()) == 40
     assert [each["cases"] for each in found["runs"]] == [20, 20]
+    assert found["totals"]["different"] == 20  # one seed: the same cases
+    assert record.next_seed(path) == SEED + 1
 
 
 def test_a_case_is_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
