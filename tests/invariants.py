@@ -57,6 +57,7 @@ SECTIONS: Final[dict[int, str]] = {
     9: "Nodes",
     10: "Keeper",
     11: "Engine and replay",
+    12: "Ranges and words",
 }
 
 PROPERTIES: Final[dict[str, Property]] = {
@@ -479,6 +480,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             *unit("registry", "tightening."),
             *of("regression", "drift.it_is_announced_waits_longest_and_is_cancelled"),
         ),
+        ("S-29", "S-30"),
     ),
     "I-44": Property(
         "The timelock does nothing that was not announced and has not waited its least delay; a batch is done whole.",
@@ -491,6 +493,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             "schedule.nobody_else",
             "schedule.a_batch_waits_the_longest_of_its_calls",
         ),
+        ("S-13", "S-14"),
     ),
     "I-45": Property(
         "A thief of one governance key cannot hold up his own dismissal, grant a role, or shorten a delay.",
@@ -506,7 +509,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             ),
             *of("regression", "drift.the_thief_cannot_silence_the_guardians"),
         ),
-        ("S-11",),
+        ("S-11", "S-12"),
     ),
     "I-46": Property(
         "No function that is somebody's answers a stranger, and each external function has its row in the table of"
@@ -695,6 +698,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             "may_act.for_this_account_alone",
             "set_delegate.a_delegate_names_no_delegate",
         ),
+        ("S-15", "S-16"),
     ),
     "I-71": Property(
         "A venue loses an account no more against the mark than its allowance says, to the wei.",
@@ -702,6 +706,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             *of("regression", "bad_venue.it_takes_the_budget_and_no_more", "bad_venue.the_budget_is_exact_to_the_wei"),
             *unit("mandates", "spend.the_budget_falls_by_the_loss_and_never_below_zero"),
         ),
+        ("S-17", "S-18"),
     ),
     "I-72": Property(
         "Only a venue that governance admits and the account allows trades it, in the instruments and until the date"
@@ -814,7 +819,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             "sequences.who_leaves_last_gets_no_less",
             "sequences.contract_and_twin_are_alike_and_the_fund_is_whole",
         ),
-        ("L-64", "L-65", "L-66"),
+        ("L-64", "L-65", "L-66", "S-20"),
     ),
     "I-81": Property("No gift moves the price of a share at once, of an empty fund least.", unit("fund", "inflation.")),
     "I-82": Property(
@@ -823,6 +828,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             *unit("fund", "cooldown_dodges.", "redeem.the_window_to_the_second"),
             *unit("fund", "pay.requested_shares_bear_losses", "transfer.requested_shares_do_not_move"),
         ),
+        ("S-19",),
     ),
     "I-83": Property(
         "The fund pays the liquidator's bidders alone, within the cap of an event and of an underlying, two of those a"
@@ -832,7 +838,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             *unit("fund", "pay.within_any_week_no_more_than_two_caps", "pay.what_the_book_refuses_undoes_the_payment"),
             *unit("liquidator", "losses.the_cap_of_an_event", "losses.the_cap_of_an_underlying"),
         ),
-        ("L-47",),
+        ("L-47", "S-21"),
     ),
     "I-84": Property(
         "Income drips in over a week: who comes right before it or leaves right after gains nothing by it.",
@@ -862,6 +868,7 @@ PROPERTIES: Final[dict[str, Property]] = {
             "resolve.only_the_owner",
             "resolve.within_a_factor_of_two_of_the_index",
         ),
+        ("S-28",),
     ),
     "I-87": Property(
         "A breaker trips only while its condition holds, stops for its time and not twice for one finding.",
@@ -1126,5 +1133,38 @@ PROPERTIES: Final[dict[str, Property]] = {
             "correlation.few_data_earn_less",
             "correlation.steps_are_limited",
         ),
+    ),
+    "I-120": Property(
+        "What governance sets lies in its published range, whoever sets it, at the limit and not past it.",
+        (
+            *unit("registry", "set_bands.out_of_range", "set_curve.out_of_range", "set_fees.out_of_range"),
+            *unit("registry", "set_limits.account_limits_out_of_range", "set_limits.pool_limits_out_of_range"),
+            *unit("registry", "set_collateral_cap.out_of_range"),
+            *unit("liquidator", "set_config.at_the_limits", "set_config.out_of_range"),
+            *unit("fund", "set_caps.out_of_range", "set_cooldown.out_of_range"),
+            *unit("breakers", "set_config.each_within_its_bounds"),
+            *unit("oracle", "set_params.at_a_limit", "set_params.beyond_a_limit", "set_signers.a_quorum_out_of_range"),
+            *unit("guardrails", "governance.a_limit_out_of_range", "governance.a_halt_out_of_range"),
+            *unit("feed", "set_feed.ages_out_of_bounds", "set_bounds.out_of_range", "bind.bands_out_of_bounds"),
+            *unit("timelock", "set_delay.the_minimum_within_bounds"),
+        ),
+        ("S-21", "S-22", "S-23", "S-24", "S-26", "S-27", "L-68"),
+    ),
+    "I-121": Property(
+        "A packed word gives back what it was made of, field by field, and what does not fit its field is refused.",
+        (
+            *unit("modules", "instruments.a_word_holds_a_signed_quantity"),
+            *unit(
+                "spec",
+                "instruments.an_id_says_what_the_instrument_is",
+                "instruments.a_field_that_does_not_fit_is_refused",
+                "registry.a_word_is_its_fields",
+                "registry.a_field_that_does_not_fit",
+                "surface.a_surface_decodes_to_itself",
+                "surface.each_row_field_has_its_own_bits",
+                "report.words_unpack_to_what_was_packed",
+            ),
+        ),
+        ("L-05", "S-25"),
     ),
 }

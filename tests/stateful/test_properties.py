@@ -20,6 +20,7 @@ def test_what_holds_a_property_is_there(number: str) -> None:
     assert re.fullmatch(r"I-\d{2,3}", number)
     assert held.sentence.endswith(".")
     assert len(set(held.held_by)) == len(held.held_by) > 0
+    assert all(re.fullmatch(r"[LS]-\d{2}", proof) for proof in held.proofs)
     assert all_tests_of(held)  # raises where a place is none
 
 
