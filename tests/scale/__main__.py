@@ -49,9 +49,7 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m tests.scale", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument("--cases", type=int, default=DEFAULT, metavar="N", help="how many (default: %(default)s)")
-    made.add_argument(
-        "--seed", type=int, metavar="S", help="of what is drawn (default: the first that is not on record)"
-    )
+    made.add_argument("--seed", type=int, metavar="S", help="of what is drawn (default: one not on record)")
     made.add_argument("--jobs", type=int, default=2, metavar="J", help="processes (default: %(default)s)")
     made.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of cases (default: all)")
     made.add_argument("--json", action="store_true", help="one object instead of tables")

@@ -75,7 +75,8 @@ def test_a_fault_is_found_shrunk_and_kept(stands: Stands, monkeypatch: pytest.Mo
 
 def test_a_scene_that_differs_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plimsoll.spec.margin.slope", lambda rate, price: slope(rate, price) + 1)
-    stands, blocks, findings = Stands(), iter(range(2, 20)), []
+    findings: list[Finding] = []
+    stands, blocks = Stands(), iter(range(2, 20))
     while not findings:
         findings = run(stands, SEED, next(blocks), ["fees"], 1).findings
     assert (findings[0].place, findings[0].kind) == (SCENE, "world")
