@@ -43,10 +43,7 @@ def _stranger(name: String[32]) -> address:
     @notice Stands the contract up, and names a caller who is neither its owner,
             nor becomes it, nor is a guardian.
     """
-    cheats._stand(name, cheats.TARGET)
-    cheats._stand("Timelock", cheats.GOVERNANCE)
-    cheats._store(cheats.TARGET, 0, convert(cheats.GOVERNANCE, uint256))
-    cheats._warp(cheats._bits(40, "time"))
+    cheats._governed(name)
     who: address = cheats._address("caller")
     cheats._assume(who != cheats.GOVERNANCE)
     cheats._assume(not staticcall Subject(cheats.GOVERNANCE).is_guardian(who))

@@ -109,9 +109,11 @@ def planted(edit: Edit, into: Path) -> Path:
     shutil.copytree(ROOT / "contracts", into / "contracts")
     path = into / "contracts" / edit.path
     source = path.read_text()
-    if source.count(edit.old) != 1:
-        raise BuildError(f"{edit.path} has {source.count(edit.old)} times, not once: {edit.old!r}")
-    path.write_text(source.replace(edit.old, edit.new))
+    for old, new in edit.replacements:
+        if source.count(old) != 1:
+            raise BuildError(f"{edit.path} has {source.count(old)} times, not once: {old!r}")
+        source = source.replace(old, new)
+    path.write_text(source)
     return into
 
 
@@ -158,7 +160,7 @@ def write(check: Check, into: Path, root: Path = ROOT) -> None:
     for name, values in check.stands.items():
         found = contract(name, root)
         known = mutating(found)
-        unknown = sorted(set(check.open.get(name, ())) - set(known))
+        unknown = sorted(check.named(name) - set(known))
         if unknown:
             raise BuildError(f"{name} has no state-changing function {', '.join(unknown)}")
         _emit(into, foundry_json(found, check.guarded(name, known)), name)

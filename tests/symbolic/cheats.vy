@@ -27,6 +27,7 @@ interface Svm:
     def createCalldata(contract: String[32]) -> Bytes[6_000]: nonpayable
     def createUint256(name: String[32]) -> uint256: nonpayable
     def createUint(bits: uint256, name: String[32]) -> uint256: nonpayable
+    def createBytes(size: uint256, name: String[32]) -> Bytes[2_000]: nonpayable
     def createAddress(name: String[32]) -> address: nonpayable
 
 
@@ -98,6 +99,11 @@ def _bits(bits: uint256, name: String[32]) -> uint256:
 
 
 @internal
+def _bytes(size: uint256, name: String[32]) -> Bytes[2_000]:
+    return extcall Svm(SVM).createBytes(size, name, skip_contract_check=True)
+
+
+@internal
 def _address(name: String[32]) -> address:
     return extcall Svm(SVM).createAddress(name, skip_contract_check=True)
 
@@ -124,3 +130,29 @@ def _try(who: address, target: address, data: Bytes[6_000]) -> bool:
     """
     extcall Vm(VM).prank(who, skip_contract_check=True)
     return raw_call(target, data, revert_on_failure=False)
+
+
+@internal
+def _governed(name: String[32]):
+    """
+    @notice Stands a contract up, at any time, whose owner is a Timelock.
+    """
+    self._stand(name, TARGET)
+    self._stand("Timelock", GOVERNANCE)
+    self._store(TARGET, 0, convert(GOVERNANCE, uint256))
+    self._warp(self._bits(40, "time"))
+
+
+@internal
+@pure
+def _field(word: uint256, place: uint256, bits: uint256) -> uint256:
+    """
+    @notice So many bits of a word, from a place on.
+    """
+    return (word >> place) & (max_value(uint256) >> unsafe_sub(256, bits))
+
+
+@internal
+@pure
+def _is_within(low: uint256, number: uint256, high: uint256) -> bool:
+    return low <= number and number <= high

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,7 +17,7 @@ from tests.symbolic.build import planted, write
 from tests.symbolic.registry import Check
 
 ENVIRONMENT: Final = ROOT / ".venv-symbolic"
-LIMIT: Final = 120  # [s] of one run of halmos
+LIMIT: Final = 600  # [s] of one run of halmos
 SOLVING: Final = 60  # [s] of one question to the solver
 # what halmos says of a check by its exit code
 SAID: Final = {0: "holds", 1: "counterexample", 2: "timeout", 3: "stuck", 4: "no path ends well", 5: "error"}
@@ -96,21 +97,21 @@ def follow(check: Check, folder: Path, root: Path) -> Run:
     command += ["--storage-layout", "generic", "--loop", str(check.loop), "--solver-threads", "1", "--no-status"]
     command += ["--solver-timeout-assertion", f"{SOLVING}s", "--early-exit", "--json-output", str(report)]
     path = os.pathsep.join([str(tools), str(program.parent), os.environ.get("PATH", "")])
+    # what it cannot solve it saves in the folder of temporary files: that goes with ours
+    place = {**os.environ, "PATH": path, "NO_COLOR": "1", "TMPDIR": str(tools)}
+    process = subprocess.Popen(
+        command, env=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "PATH": path, "NO_COLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LIMIT,
-        )
+        said, _ = process.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # with the solvers that it started
+        process.communicate()
         return Run(f"longer than {LIMIT} s", 0, 0, time.monotonic() - begun, {})
     seconds = time.monotonic() - begun
     if not report.exists():
-        return Run(f"halmos failed: {(done.stdout + done.stderr)[-400:].strip()}", 0, 0, seconds, {})
-    return judged(json.loads(report.read_text()), seconds, done.stdout)
+        return Run(f"halmos failed: {said[-400:].strip()}", 0, 0, seconds, {})
+    return judged(json.loads(report.read_text()), seconds, said)
 
 
 def judged(report: dict[str, Any], seconds: float, said: str = "") -> Run:
