@@ -13,6 +13,7 @@ from typing import Final
 
 from plimsoll.chain.deployment import System
 from plimsoll.keeper.errors import KeeperError
+from plimsoll.keeper.index.errors import IndexStateError
 from plimsoll.keeper.index.follow import AccountIndex
 from plimsoll.keeper.index.screener import Screener, Screening, settled_prices
 from plimsoll.keeper.state import ChainReader, Held
@@ -56,6 +57,7 @@ class Lookout:
         self.screener = Screener(index)
         self.last: Screening | None = None
         self.taken_back: deque[int] = deque(maxlen=TOLD)  # blocks of each reorganisation that nobody was told of yet
+        self.failing = ""  # why the index could not be brought up to date last
         self.mismatch = ""  # what the index and the chain differ in, since it was read anew
         self._verified = 0
 
@@ -67,8 +69,14 @@ class Lookout:
         NodeError, KeeperError
             As `AccountIndex.update`.
         """
-        if blocks := self.index.update().taken_back:
-            self.taken_back.append(blocks)
+        try:
+            found = self.index.update()
+        except IndexStateError as error:
+            self.failing = str(error)
+            raise
+        self.failing = ""
+        if found.taken_back:
+            self.taken_back.append(found.taken_back)
         return list(dict.fromkeys([*self.index.accounts(), *self.extra]))
 
     def due(self) -> list[int]:

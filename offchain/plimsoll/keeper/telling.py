@@ -316,7 +316,7 @@ class Teller:
         self.board.update(
             storage=StorageStatus(
                 journal or self.runner.journal_error,
-                "",
+                "" if self.lookout is None else self.lookout.failing,
                 "" if archive is None or _writable(archive.folder) else f"{archive.folder} cannot be written",
                 float(shutil.disk_usage(folder).free),
             )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from plimsoll.keeper.index.errors import IndexStateError
 from plimsoll.keeper.index.follow import AccountIndex
 from plimsoll.keeper.lookout import VERIFY_EVERY, Lookout
 from plimsoll.keeper.outlook import Lookahead, paths_of
@@ -41,6 +42,22 @@ def test_everyone_is_who_events_name_and_who_is_named_besides(town):
     found = lookout_of(town, extra=[77])
     assert set(town.traders) < set(found.everyone())
     assert found.everyone()[-1] == 77
+
+
+def test_an_index_that_fails_is_said_until_it_works_again(town, monkeypatch):
+    found = lookout_of(town)
+    update = found.index.update
+
+    def full():
+        raise IndexStateError("the index cannot be written: disk full")
+
+    monkeypatch.setattr(found.index, "update", full)
+    with pytest.raises(IndexStateError):
+        found.everyone()
+    assert "disk full" in found.failing
+    monkeypatch.setattr(found.index, "update", update)
+    found.everyone()
+    assert not found.failing
 
 
 def test_who_may_be_due_is_read_and_who_is_safe_is_not(town):
