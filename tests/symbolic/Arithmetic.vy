@@ -15,6 +15,14 @@ from modules import params
 from . import cheats
 
 
+# ------------------------------------------------------------------- constants
+
+
+# as the Liquidator is built
+RAMP: constant(uint256) = 3_600  # [s]
+START: constant(uint256) = 50_000  # [ppm]
+
+
 # ---------------------------------------------------------------------- checks
 
 
@@ -30,21 +38,6 @@ def check_up_and_down(a: uint256, b: uint256):
         cheats._holds(up == down)
     else:
         cheats._holds(up > down and unsafe_sub(up, down) == 1)
-
-
-@external
-def check_signed(a: int256, b: int256):
-    """
-    @notice Floor <= toward zero <= ceiling, at most one apart, and the ceiling of
-            a number is the floor of its negative.
-    """
-    cheats._assume(0 < b and b < 2**8 and -(2**16) < a and a < 2**16)
-    low: int256 = fixed._div_floor(a, b)
-    high: int256 = fixed._div_ceil(a, b)
-    toward_zero: int256 = fixed._div_truncate(a, b)
-    cheats._holds(low <= toward_zero and toward_zero <= high)
-    cheats._holds(unsafe_sub(high, low) == (0 if a % b == 0 else 1))
-    cheats._holds(toward_zero == (low if a >= 0 else high))
 
 
 @external
@@ -64,17 +57,16 @@ def check_words(id: uint256, quantity: int256):
 
 
 @external
-def check_share(elapsed: uint256, ramp: uint256, start: uint256):
+def check_share(elapsed: uint256):
     """
     @notice The discount's share begins where it should, never passes the whole,
             and is the whole when the ramp is over.
     """
-    cheats._assume(ramp == 3_600 and start <= fixed.PPM // 2)
-    share: uint256 = dutch_auction._share(elapsed, ramp, start)
-    cheats._holds(start <= share and share <= fixed.PPM)
+    share: uint256 = dutch_auction._share(elapsed, RAMP, START)
+    cheats._holds(START <= share and share <= fixed.PPM)
     if elapsed == 0:
-        cheats._holds(share == start)
-    if elapsed >= ramp:
+        cheats._holds(share == START)
+    if elapsed >= RAMP:
         cheats._holds(share == fixed.PPM)
 
 
@@ -101,21 +93,3 @@ def check_params(rates: uint256, floors: uint256):
         and cheats._field(floors, 64, 24) <= 1_000_000
     )
     cheats._holds(params._are_sound(rates, floors) == sound)
-
-
-@external
-def check_book(words: uint256[2], id: uint256, other: uint256, change: int256):
-    """
-    @notice A sorted book after a change: of this id so much more, of any other
-            what there was.
-    """
-    book: DynArray[uint256, instruments.MAX_POSITIONS] = [words[0], words[1]]
-    cheats._assume(words[0] & instruments.MASK_ID < words[1] & instruments.MASK_ID)
-    cheats._assume(id < 2**128 and other < 2**128 and other != id)
-    cheats._assume(abs(change) <= 10**27)
-    held: int256 = instruments._held(book, id)
-    rest: int256 = instruments._held(book, other)
-    cheats._assume(abs(held) <= 10**27)
-    after: DynArray[uint256, instruments.MAX_POSITIONS] = instruments._changed(book, id, change)
-    cheats._holds(instruments._held(after, id) == unsafe_add(held, change))
-    cheats._holds(instruments._held(after, other) == rest)

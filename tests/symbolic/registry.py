@@ -67,6 +67,7 @@ class Check:
     open: Mapping[str, Sequence[str]] = field(default_factory=dict)  # contract: functions that the check is not about
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)  # contract: the functions that it is about, if few
     loop: int = 2  # times that a loop of unknown length is followed
+    branching: int = 1  # [ms] for whether a branch can be taken at all; one that is not decided in it is followed
 
     def guarded(self, name: str, known: Sequence[str]) -> list[str]:
         """Of the functions of a contract, those the check calls with any arguments."""
@@ -562,6 +563,7 @@ CHECKS: Final[tuple[Check, ...]] = (
         ),
         stands={"History": {"DELAY": 3_600, "LAG": 3_600}},
         only={"History": ("observe", "propose", "dispute", "resolve")},
+        branching=2_000,
     ),
     Check(
         id="S-29",
@@ -598,5 +600,37 @@ CHECKS: Final[tuple[Check, ...]] = (
         ),
         stands={"Guardrails": {}, "Timelock": TIMELOCK},
         only={"Guardrails": ("set_limit", "set_band", "halt")},
+    ),
+    Check(
+        id="S-31",
+        sentence="A quotient rounded up is the one rounded down, or one more where something is left.",
+        kind="boundary",
+        contract="modules/fixed",
+        functions="_div_up",
+        harness="Arithmetic",
+        test="check_up_and_down",
+        bound="numerators below 2**24, denominators below 2**12: beyond, 256-bit division is too hard for the solver",
+        twin=Edit(
+            "modules/fixed.vy",
+            "    if numerator % denominator != 0:",
+            "    if numerator % denominator > 1:",
+            "a remainder of one is dropped",
+        ),
+    ),
+    Check(
+        id="S-32",
+        sentence="The part of a discount that an auction gives begins as set, never passes the whole, and gets there.",
+        kind="boundary",
+        contract="modules/dutch_auction",
+        functions="_share",
+        harness="Arithmetic",
+        test="check_share",
+        bound="all times of 256 bits; a ramp of an hour and a first discount of 5 %, as the Liquidator is built",
+        twin=Edit(
+            "modules/dutch_auction.vy",
+            "    if elapsed >= ramp:\n        return fixed.PPM\n",
+            "",
+            "the discount grows for ever",
+        ),
     ),
 )

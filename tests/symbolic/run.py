@@ -95,6 +95,7 @@ def follow(check: Check, folder: Path, root: Path) -> Run:
     report = folder / "report.json"
     command = [str(program), "--root", str(folder), "--contract", check.harness, "--function", rf"{check.test}\("]
     command += ["--storage-layout", "generic", "--loop", str(check.loop), "--solver-threads", "1", "--no-status"]
+    command += ["--solver-timeout-branching", f"{check.branching}ms"]
     command += ["--solver-timeout-assertion", f"{SOLVING}s", "--early-exit", "--json-output", str(report)]
     path = os.pathsep.join([str(tools), str(program.parent), os.environ.get("PATH", "")])
     # what it cannot solve it saves in the folder of temporary files: that goes with ours
