@@ -85,6 +85,33 @@ def moved(what: str, **numbers: int) -> Twin:
     return Twin(what, None, numbers)
 
 
+FLAT: dict[int, tuple[Any, Any]] = {}  # conditions, kept so that their numbers are not given to others
+PRODUCTS: dict[int, tuple[Any, Any]] = {}
+
+
+def _without_products(expr: Any) -> Any:
+    """An expression with every product of unknowns replaced by one unknown."""
+    if not z3.is_app(expr) or expr.num_args() == 0:
+        return expr
+    key = expr.get_id()
+    if key in PRODUCTS:
+        return PRODUCTS[key][1]
+    args = expr.children()
+    if expr.decl().kind() in {z3.Z3_OP_MUL, z3.Z3_OP_POWER}:
+        numbers = [arg for arg in args if z3.is_int_value(arg)]
+        rest = [arg for arg in args if not z3.is_int_value(arg)]
+        if expr.decl().kind() == z3.Z3_OP_POWER or len(rest) > 1:
+            name = "*".join(sorted(arg.sexpr() for arg in (rest if len(rest) > 1 else [expr])))
+            found = z3.Int(f"product {name}")
+            for number in numbers:
+                found = number * found
+            PRODUCTS[key] = (expr, found)
+            return found
+    found = expr.decl()(*(_without_products(arg) for arg in args))
+    PRODUCTS[key] = (expr, found)
+    return found
+
+
 class Failed(Exception):  # noqa: N818
     """A claim does not hold, or nobody knows."""
 
@@ -118,7 +145,8 @@ class Run:
         self.inputs: dict[str, Term] = {}
         self.seen: set[tuple[str, int, int]] = set()
         self.claims = 0
-        self.wraps = False
+        self.wraps: set[str] = set()  # unchecked operations that are meant to wrap
+        self.signs: set[str] = set()  # unchecked operations on two's complement
         self.total = False
         self.summarises = True  # a quotient is what L-01 .. L-03 say it is
         self._count = 0
@@ -142,6 +170,12 @@ class Run:
             self.assume(found.term >= term_of(low))
         if high is not None:
             self.assume(found.term <= term_of(high))
+        return found
+
+    def bits(self, name: str, width: int) -> z3.BitVecRef:
+        """Unknown bits."""
+        found = z3.BitVec(name, width) if self.values is None else z3.BitVecVal(self.values.get(name, 0), width)
+        self.inputs[name] = found if self.values is None else self.values.get(name, 0)
         return found
 
     def assume(self, cond: Cond) -> None:
@@ -175,6 +209,9 @@ class Run:
         cond = self._plain(cond)
         if isinstance(cond, bool):
             return cond
+        ids = {known.get_id() for known in self.known}
+        if cond.get_id() in ids or z3.Not(cond).get_id() in ids:
+            return cond.get_id() in ids
         at = len(self.taken)
         way, forced = self.decisions[at] if at < len(self.decisions) else self._open(cond)
         self.taken.append((way, forced))
@@ -207,6 +244,8 @@ class Run:
         if isinstance(cond, bool):
             if not cond:
                 self._refute(text)
+            return
+        if any(known.get_id() == cond.get_id() for known in self.known):
             return
         key = (tuple(self.taken), self._owed)
         if key not in self.done:
@@ -241,6 +280,12 @@ class Run:
 
     def _show(self, cond: Cond, text: str) -> None:
         self.claims += 1
+        # products as unknowns of their own, which is less than is known: enough for most, and quick
+        linear = z3.Solver()
+        linear.set("rlimit", GLANCE)
+        linear.add(*(self._linear(known) for known in self.known), z3.Not(self._linear(cond)))
+        if linear.check() == z3.unsat:
+            return
         solver = self._solver()
         solver.add(z3.Not(cond))
         found = solver.check()
@@ -249,6 +294,13 @@ class Run:
         if found == z3.sat:
             raise Failed("fails", text, self._example(solver.model()))
         raise Failed("unknown", text, {})
+
+    def _linear(self, cond: Cond) -> Any:
+        """A condition with an unknown for every product of unknowns, the same for the same product."""
+        key = cond.get_id()
+        if key not in FLAT:
+            FLAT[key] = (cond, _without_products(z3.simplify(cond, som=True)))
+        return FLAT[key][1]
 
     def _refute(self, text: str) -> None:
         """A claim that is plainly false: is the path there at all?"""
@@ -272,6 +324,8 @@ class Run:
 def attempt(entry: Entry, *, twin: bool = False, timeout: float = TIMEOUT) -> Verdict:
     """Prove a lemma over all paths, or try to prove its twin."""
     began = time.process_time()
+    FLAT.clear()
+    PRODUCTS.clear()
     verdict = Verdict(entry.id, "holds", 0.0)
     decisions: list[tuple[bool, bool]] = []
     done: set[tuple[Any, ...]] = set()

@@ -175,7 +175,8 @@ def bounds_of(kind: str) -> tuple[int, int]:
 class Context(Protocol):
     """What a machine asks of who runs it."""
 
-    wraps: bool
+    wraps: set[str]
+    signs: set[str]
     total: bool
     summarises: bool
 
@@ -239,6 +240,8 @@ class Machine:
         self.given: dict[str, Any] = {}
         self._quotients: dict[tuple[int, int, bool], tuple[Term, Term]] = {}
         self._layouts: dict[int, Layout] = {}
+        self._fields: dict[int, tuple[Term, Term]] = {}  # what a signed field says
+        self._views: dict[int, tuple[Term, Term]] = {}  # what a word in two's complement says
 
     # -------------------------------------------------------------------------------------------------- reading
 
@@ -267,10 +270,10 @@ class Machine:
             return text.replace(self.change.old, self.change.new)
         return text
 
-    def nodes(self, path: str, name: str, text: str) -> list[ast.AST]:
+    def nodes(self, path: str, name: str, text: str, *, is_changed: bool = False) -> list[ast.AST]:
         """The statements or expressions of a function that read so."""
         function = self.source(path).functions[name]
-        wanted = plain(self._changed(path, text))
+        wanted = plain(text if is_changed else self._changed(path, text))
         found = [n for n in ast.walk(function) if isinstance(n, (ast.stmt, ast.expr)) and ast.unparse(n) == wanted]
         if not found:
             raise AnchorError(f"{path}::{name} has no {wanted!r}")
@@ -314,7 +317,7 @@ class Machine:
         """The locals after the statements of a function that read so; all of them that do are taken as seen."""
         source = self.source(path)
         for part in _statements(self._changed(path, text)):
-            first, *rest = self.nodes(path, name, part)
+            first, *rest = self.nodes(path, name, part, is_changed=True)
             for node in rest:
                 for inner in ast.walk(node):
                     if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id in UNSAFE:
@@ -369,8 +372,26 @@ class Machine:
             if len(kept) != 1 or kept[0][0] != 0:
                 return None
             _, width, term = kept[0]
-            return Num(z3.If(term >= 2 ** (width - 1), term - 2**width, term), a.kind)
+            return Num(self._of_field(term, width), a.kind)
         return self._laid(kept, a.kind)
+
+    def _of_field(self, term: Term, width: int) -> Term:
+        """What a field of two's complement says."""
+        meant = None if isinstance(term, int) else self._fields.get(term.get_id())
+        if meant is not None:
+            return meant[1]
+        return z3.If(term >= 2 ** (width - 1), term - 2**width, term)
+
+    def field(self, number: Num, width: int) -> Num:
+        """A signed number's field."""
+        if isinstance(number.term, int):
+            return Num(number.term % 2**width)
+        self.context.owe(
+            z3.And(-(2 ** (width - 1)) <= number.term, number.term < 2 ** (width - 1)), f"a signed field of {width} bits"
+        )
+        found = z3.If(number.term < 0, number.term + 2**width, number.term)
+        self._fields[found.get_id()] = (found, number.term)
+        return Num(found)
 
     # ----------------------------------------------------------------------------------------------- statements
 
@@ -628,10 +649,10 @@ class Machine:
             raise NotImplementedError("a mask that is unknown")
         layout = self._layouts.get(a.get_id())
         runs = list(_runs(mask))
-        if layout is not None and len(runs) == 1 and not layout.signed:
-            start, end = runs[0][0], sum(runs[0])
-            if not any(low < edge < low + width for low, width, _ in layout.fields for edge in (start, end)):
-                kept = tuple(f for f in layout.fields if start <= f[0] and f[0] + f[1] <= end)
+        if layout is not None and not layout.signed:
+            edges = {edge for low, bits in runs for edge in (low, low + bits)}
+            if not any(low < edge < low + width for low, width, _ in layout.fields for edge in edges):
+                kept = tuple(f for f in layout.fields if any(low <= f[0] < low + bits for low, bits in runs))
                 return self._laid(kept, None).term
         total: Term = 0
         for low, bits in _runs(mask):
@@ -671,12 +692,29 @@ class Machine:
         term = {"unsafe_add": lambda: a.term + b.term, "unsafe_sub": lambda: a.term - b.term}.get(
             name, lambda: a.term * b.term
         )()
-        if self.context.wraps:
+        if text in self.context.wraps:
             return Num(self._wrapped(term, kind or "uint256"), kind)
+        if text in self.context.signs:
+            return self._in_twos_complement(name, a, b, text)
         low, high = bounds_of(kind or "uint256")
         fits = low <= term <= high if isinstance(term, int) else z3.And(low <= term, term <= high)
         self.context.owe(fits, f"{text} fits {kind}")
         return Num(term, kind)
+
+    def _in_twos_complement(self, name: str, a: Num, b: Num, text: str) -> Num:
+        """An unsigned operation on what is meant signed: modulo 2**256 both are the same, and the result says which."""
+        if isinstance(a.term, int) and isinstance(b.term, int):
+            plainly = {"unsafe_add": a.term + b.term, "unsafe_sub": a.term - b.term}.get(name, a.term * b.term)
+            return Num(plainly % WORD, "uint256")
+        x, y = (self._views.get(n.term.get_id(), (0, n.term))[1] if not isinstance(n.term, int) else n.term for n in (a, b))
+        meant = {"unsafe_add": lambda: x + y, "unsafe_sub": lambda: x - y}.get(name, lambda: x * y)()
+        self.context.owe(z3.And(-(WORD // 2) <= meant, meant < WORD // 2), f"{text} fits 255 bits and a sign")
+        if isinstance(meant, int):
+            return Num(meant % WORD, "uint256")
+        if self.context.decide(meant >= 0):
+            return Num(meant, "uint256")
+        self._views[(meant + WORD).get_id()] = (found := meant + WORD, meant)
+        return Num(found, "uint256")
 
     def _wrapped(self, term: Term, kind: str) -> Term:
         rest = self.divide(term, WORD)[1]
@@ -688,7 +726,12 @@ class Machine:
             return value.term % WORD
         if (value.kind or "").startswith("uint"):
             return value.term
-        return z3.If(value.term < 0, value.term + WORD, value.term)
+        if self.context.signs:
+            found = value.term + WORD if self.context.decide(value.term < 0) else value.term
+        else:
+            found = z3.If(value.term < 0, value.term + WORD, value.term)
+        self._views[found.get_id()] = (found, value.term)
+        return found
 
     def _signed(self, term: Term) -> Term:
         """The same bits, read as signed."""
@@ -713,6 +756,7 @@ class Machine:
             self.context.know(n == d * q + r)
             if not truncates:
                 self.context.know(z3.Implies(n <= 0, q <= 0))
+                self.context.know(z3.Implies(n >= 0, q <= n))  # as d is one at least
             if truncates:
                 self.context.know(z3.Implies(n >= 0, z3.And(0 <= r, r < d, q >= 0)))
                 self.context.know(z3.Implies(n < 0, z3.And(-d < r, r <= 0, q <= 0)))
@@ -750,6 +794,8 @@ class Machine:
             structs = self.source(source.modules[kind.split(".")[0]]).structs
         if name in structs:
             return Struct({n: self._empty(source, k) for n, k in structs[name]})
+        if "." in kind:  # of an interface: fields as they are set
+            return Struct({})
         if kind == "bool":
             return False
         return Num(0, kind)
