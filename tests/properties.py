@@ -190,7 +190,7 @@ def document() -> str:
         "",
         "<!-- Written by `python -m tests.properties --write` from tests/invariants.py: change that. -->",
         "",
-        f"{len(PROPERTIES)} properties, each with the tests that hold it; where one has a proof it is named.",
+        f"{len(PROPERTIES)} properties, each with the tests that hold it, and what of it is proven.",
         "`python -m tests.properties --run I-23` runs the tests of one; `--results run.xml` tells from a whole run's",
         "report (`pytest --junitxml run.xml`) which were held, failed, or not run. A test fails when a number has no",
         "test, when a named test is not there or not collected by `make test`, or when this page and",
@@ -211,7 +211,7 @@ def document() -> str:
                 continue
             lines += [f"### {number}", "", held.sentence, "", _held_by(held)]
             if held.proofs:
-                lines.append("- proof: " + ", ".join(f"[{name}]({PROOFS[name[0]]})" for name in held.proofs))
+                lines.append("- proven of it: " + ", ".join(f"[{name}]({PROOFS[name[0]]})" for name in held.proofs))
             lines.append("")
     return "\n".join(lines)
 
