@@ -60,8 +60,7 @@ def worths(run: Run) -> None:
     reference = Num(run.int("reference", 1, 10**27).term, "uint256")
     mark = Num(run.int("mark", 0, run.number("mark", 2**48 - 1)).term, "uint256")
     strike, unit = run.int("strike", 1, 2**48 - 1), run.int("strike_unit", 1, 10**18)
-    scale = run.int("scale", 1, 10)
-    grain = Num((scale * 10**7).term, "uint256")
+    grain = Num(run.int("grain", 10**7, 10**8).term, "uint256")
     local = run.run(
         GUARD,
         "check",
@@ -74,6 +73,8 @@ def worths(run: Run) -> None:
     )
     paid = local["paid"]
     run.claim(paid < 2**148, "what is paid at a strike")
+    paid = Num(run.int("paid", 0, 2**148 - 1).term, "uint256")  # any that small
+    local["paid"] = paid
     ahead = Num(run.int("ahead", 0, 10**27 * 2**32 // 10**9 * 10**12).term, "uint256")
     local |= {"ahead": ahead, "grain": grain}
     if run.when(ahead > paid):
@@ -119,7 +120,7 @@ def comparisons(run: Run) -> None:
     _says(run, found, fields, lost, "no more lost than the mark")
 
 
-@proof("L-60", planted(GUARD, "bend[k] = (2**40 + widths[k - 1] + width", "bend[k] = (2**40 + width", "less slack in a bend"))
+@proof("L-60", planted(GUARD, "YES - (ZERO - 1) * GAINING", "YES - ZERO * GAINING", "no unit for rounding"))
 def slopes(run: Run) -> None:
     four, node = _fields(run, "f", 0, LANE), _fields(run, "n", 0, LANE)
     old = _fields(run, "o", 2**20 - LANE, 2**20 + LANE)  # the step before
@@ -137,8 +138,6 @@ def slopes(run: Run) -> None:
     typed = {name: Num(n.term, "uint256") for name, n in (("width", width), ("most", most), ("before", before))}
     rises = [steps[2] - 2**20, steps[3] - 2**20]
     falls = [steps[0] - 2**20, steps[1] - 2**20]
-    k = run.int("k", 1, 6)
-    del k
     limits = run.run(
         GUARD,
         "check",

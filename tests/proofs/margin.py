@@ -248,10 +248,9 @@ def weighing(run: Run) -> None:
 
 @proof("L-22", planted(MARGIN, "loss: uint256 = fixed._div_up(", "loss: uint256 = 1 + fixed._div_up("))
 def joint_loss(run: Run) -> None:
-    # two members, one common lane the worst of the sums; a third for the sum of two, and so on
+    # two members, and one common lane, the worst of their sums; a third joins the sum of two, and so on
     keep = run.int("keep", 0, PPM)
-    offset = run.int("offset", 0, PPM)
-    joint, total, largest = [Num(0, "int256")] * 32, Num(0), Num(0)
+    joint, total = [Num(0, "int256")] * 32, Num(0)
     run.total = True
     for name in ("a", "b"):
         price, lane = run.int(f"{name}_price", 1, MAX_PRICE), run.int(f"{name}_lane", -MAX_SUM, MAX_SUM)
@@ -264,19 +263,29 @@ def joint_loss(run: Run) -> None:
         run.claim(scan * UNIT >= -(price * lane), "L-17")
         joint = run.call(MARGIN, "_weighed", joint, [lane] * 32, price, keep)
         total = total + scan
-        largest = scan if run.when(scan > largest) else largest
         run.claim(joint[0] >= -(total * UNIT), "the joint loss so far")
-    found = run.call(MARGIN, "_offset", joint, Num(32), total, largest, offset)
-    run.claim(found >= largest, "L-23")
+    worst = joint[0] if run.when(joint[0] < 0) else Num(0, "int256")
+    text = "loss: uint256 = fixed._div_up(convert(-worst, uint256), surface.LANE_UNIT * fixed.WAD)"
+    loss = run.run(MARGIN, "_offset", text, worst=worst)["loss"]
+    run.claim(loss <= total, "no more than the sum of the scans")
 
 
 @proof("L-23", planted(MARGIN, "return max(total - fixed._mul_div_down(offset, total - loss, fixed.PPM), largest)", "return total + fixed._mul_div_down(offset, total - loss, fixed.PPM)"))
 def class_scan(run: Run) -> None:
     total, largest = run.int("total", 0, 2**200), run.int("largest", 0, 2**200)
     run.assume(largest <= total)
-    offset, worst = run.int("offset", 0, PPM), run.int("worst", -(2**240), 2**240)
-    run.assume(worst >= -(total * UNIT))  # L-22
+    offset, loss = run.int("offset", 0, PPM), run.int("loss", 0, total)  # L-22
     run.total = True
-    found = run.call(MARGIN, "_offset", [worst] * 32, Num(32), total, largest, offset)
+    run.claim(offset * (total - loss) <= PPM * (total - loss), "the credit")
+    run.claim(offset * (total - loss) >= 0, "the credit")
+    found = run.value(
+        MARGIN,
+        "_offset",
+        "return max(total - fixed._mul_div_down(offset, total - loss, fixed.PPM), largest)",
+        total=Num(total.term, "uint256"),
+        loss=Num(loss.term, "uint256"),
+        largest=Num(largest.term, "uint256"),
+        offset=Num(offset.term, "uint256"),
+    )
     run.claim(found >= largest, "never under the largest")
     run.claim(found <= total, "never over the sum")

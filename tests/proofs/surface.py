@@ -34,61 +34,54 @@ def forward_at(run: Run) -> None:
     run.claim((ahead + 1) * 10**9 > price * forward, "by less than a unit")
 
 
-def _marked(run: Run, highest: int = 4) -> tuple[Num, dict[str, Num]]:
-    """A mark of anything that can be posted, at any index."""
-    kind = run.int("kind", 0, highest)
-    said = {
-        "strike": run.int("strike", 0, 2**48 - 1),
-        "mark": run.int("mark", 0, 2**48 - 1),
-        "delta": run.int("delta", -(2**23), 2**23 - 1),
-        "gamma": run.int("gamma", 0, 2**32 - 1),
-        "price": run.int("price", 1, MAX_PRICE),
-        "ahead": run.int("ahead", 0, MAX_PRICE * 2**32 // 10**9),  # L-07
-        "unit": run.int("strike_unit", 1, 10**18),
-        "reference": run.int("reference", 0, MAX_PRICE),
-    }
-    field = run.machine.field(said["delta"], 24)
-    word, zero = run.machine.word, Num(0)
-    id_ = word((zero, 144), (kind, 8), (said["strike"], 48), (zero, 16))
-    info = word(
-        (zero, 56), (said["mark"], 48), (field, 24), (said["gamma"], 32), (zero, 96)
-    )
-    run.signs = {
-        "unsafe_sub(price, reference)",
-        "unsafe_mul(delta, move)",
-        "unsafe_add(unsafe_mul(delta, move), SHIFT * 10 ** 6)",
-        "unsafe_mul(move, move)",
-    }
-    said["kind"] = kind
-    run.when(said["price"] >= said["reference"])
-    move = said["price"] - said["reference"]
-    run.claim(move * move <= MAX_PRICE * MAX_PRICE, "the move's square")
-    run.claim(move * move >= 0, "a square")
-    run.claim(said["gamma"] * (move * move) <= 2**32 * MAX_PRICE * MAX_PRICE, "times gamma")
-    run.claim(said["gamma"] * (move * move) >= 0, "times gamma")
-    run.claim(said["delta"] * move <= 2**23 * MAX_PRICE, "delta's part")
-    run.claim(said["delta"] * move >= -(2**23) * MAX_PRICE, "delta's part")
-    run.claim(said["reference"] * said["mark"] <= MAX_PRICE * 2**48, "the posted mark")
-    found = run.call(
-        SURFACE, "_mark", id_, info, said["price"], said["ahead"], said["unit"], said["reference"]
-    )
-    return found, said
-
-
-def _bounds(run: Run, said: dict[str, Num]) -> tuple[Num, Num]:
-    """Between what a mark may lie."""
-    strike, ahead = said["strike"] * said["unit"], said["ahead"]
-    if run.when(said["kind"].equals(2)):
-        return (ahead - strike if run.when(ahead > strike) else Num(0)), ahead
-    if run.when(said["kind"].equals(3)):
-        return (strike - ahead if run.when(strike > ahead) else Num(0)), strike
-    return Num(0), 2 * said["price"]
-
-
 @proof("L-08", planted(SURFACE, "return min(unsafe_sub(raw, SHIFT), high)", "return unsafe_sub(raw, SHIFT)"))
 def mark_is_bounded(run: Run) -> None:
-    found, said = _marked(run)
-    low, high = _bounds(run, said)
+    kind, strike = run.int("kind", 0, 4), run.int("strike", 0, 2**48 - 1)
+    price, unit = run.int("price", 1, MAX_PRICE), run.int("strike_unit", 1, 10**18)
+    ahead = run.int("ahead", 0, MAX_PRICE * 2**32 // 10**9)  # L-07
+    raw = run.int("raw", 0, 2**255)  # L-09
+    zero = Num(0)
+    paid = strike * unit
+    run.claim(paid <= 2**48 * 10**18, "what is paid at a strike")
+    local = {
+        "id": run.machine.word((zero, 192), (strike, 48), (zero, 16)),
+        "price": Num(price.term, "uint256"),
+        "ahead": Num(ahead.term, "uint256"),
+        "strike_unit": Num(unit.term, "uint256"),
+        "kind": Num(kind.term, "uint256"),
+        "raw": Num(raw.term, "uint256"),
+        "low": Num(0, "uint256"),
+        "is_option": False,
+    }
+    local = run.run(SURFACE, "_mark", "high: uint256 = unsafe_mul(price, 2)", **local)
+    local = run.run(
+        SURFACE,
+        "_mark",
+        """
+if kind == instruments.CALL:
+    is_option = True
+    strike: uint256 = unsafe_mul((id >> 16) & (2**48 - 1), strike_unit)
+    high = ahead
+    if ahead > strike:
+        low = unsafe_sub(ahead, strike)
+elif kind == instruments.PUT:
+    is_option = True
+    high = unsafe_mul((id >> 16) & (2**48 - 1), strike_unit)
+    if high > ahead:
+        low = unsafe_sub(high, ahead)
+""",
+        **local,
+    )
+    if run.when(run.value(SURFACE, "_mark", "raw <= unsafe_add(low, SHIFT)", **local)):
+        found = local["low"]
+    else:
+        found = run.value(SURFACE, "_mark", "return min(unsafe_sub(raw, SHIFT), high)", **local)
+    if run.when(kind.equals(2)):
+        low, high = (ahead - paid if run.when(ahead > paid) else zero), ahead
+    elif run.when(kind.equals(3)):
+        low, high = (paid - ahead if run.when(paid > ahead) else zero), paid
+    else:
+        low, high = zero, 2 * price
     run.claim(found >= low, "not under what it is worth at once")
     run.claim(found <= high, "not over what it can ever be")
     run.claim(found < 3 * 10**32, "the greatest mark there is")
@@ -96,25 +89,52 @@ def mark_is_bounded(run: Run) -> None:
 
 @proof("L-09", planted(SURFACE, "unsafe_mul(reference, 2 * 10**6)", "unsafe_mul(reference, 10**6)"))
 def mark_is_the_formula(run: Run) -> None:
-    # bounds by kind are those of L-08; what lies between is worked out alike for every kind
-    found, said = _marked(run, 0)
-    low, high = _bounds(run, said)
-    if run.when(said["reference"].equals(0)):
-        run.claim(found.equals(said["price"]), "a missing row")
-        return
-    move = said["price"] - said["reference"]
-    divide = run.machine.divide
-    raw = (
-        Num(divide((said["reference"] * said["mark"]).term, 10**12)[0])
-        + Num(divide((said["delta"] * move).term, 10**6)[0])
-        + Num(divide((said["gamma"] * (move * move)).term, (said["reference"] * (2 * 10**6)).term)[0])
+    price, reference = run.int("price", 0, MAX_PRICE), run.int("reference", 1, MAX_PRICE)
+    posted, gamma = run.int("mark", 0, 2**48 - 1), run.int("gamma", 0, 2**32 - 1)
+    delta = run.int("delta", -(2**23), 2**23 - 1)
+    zero = Num(0)
+    info = run.machine.word(
+        (zero, 56), (posted, 48), (run.machine.field(delta, 24), 24), (gamma, 32), (zero, 96)
     )
-    if run.when(raw <= low):
-        run.claim(found.equals(low), "the lower bound")
-    elif run.when(raw >= high):
-        run.claim(found.equals(high), "the upper bound")
-    else:
-        run.claim(found.equals(raw), "the sum of the three terms, each down")
+    run.signs = {
+        "unsafe_sub(price, reference)",
+        "unsafe_mul(delta, move)",
+        "unsafe_add(unsafe_mul(delta, move), SHIFT * 10 ** 6)",
+        "unsafe_mul(move, move)",
+    }
+    move = price - reference
+    run.when(price >= reference)
+    run.claim(move * move <= MAX_PRICE * MAX_PRICE, "the move's square")
+    run.claim(move * move >= 0, "a square")
+    run.claim(gamma * (move * move) <= 2**32 * MAX_PRICE * MAX_PRICE, "times gamma")
+    run.claim(gamma * (move * move) >= 0, "times gamma")
+    run.claim(delta * move <= 2**23 * MAX_PRICE, "delta's part")
+    run.claim(delta * move >= -(2**23) * MAX_PRICE, "delta's part")
+    run.claim(reference * posted <= MAX_PRICE * 2**48, "the posted mark")
+    local = {"info": info, "price": Num(price.term, "uint256"), "reference": Num(reference.term, "uint256")}
+    local = run.run(
+        SURFACE,
+        "_mark",
+        """
+move: uint256 = unsafe_sub(price, reference)
+delta: uint256 = convert(convert(convert(convert(info << 104, bytes32), int256) >> 232, bytes32), uint256)
+raw: uint256 = unsafe_add(
+    unsafe_div(unsafe_mul(reference, (info >> 152) & (2**48 - 1)), MARK_UNIT),
+    unsafe_div(unsafe_add(unsafe_mul(delta, move), SHIFT * 10**6), 10**6),
+)
+gamma: uint256 = (info >> 96) & (2**32 - 1)
+if gamma != 0:
+    raw = unsafe_add(raw, unsafe_div(unsafe_mul(gamma, unsafe_mul(move, move)), unsafe_mul(reference, 2 * 10**6)))
+""",
+        **local,
+    )
+    divide = run.machine.divide
+    terms = (
+        Num(divide((reference * posted).term, 10**12)[0])
+        + Num(divide((delta * move).term, 10**6)[0])
+        + (zero if run.when(gamma.equals(0)) else Num(divide((gamma * (move * move)).term, (reference * (2 * 10**6)).term)[0]))
+    )
+    run.claim(local["raw"].equals(terms + 10**34), "the sum of the three terms, each down, shifted up")
 
 
 class _Bits:
