@@ -32,6 +32,7 @@ from plimsoll.cli import (
     solvency,
     stress,
     top,
+    verify_build,
 )
 from plimsoll.cli.base import BAD_INPUT, FAILED, cli
 from plimsoll.spec.errors import PlimsollError, Refused
@@ -58,6 +59,7 @@ __all__ = [
     "solvency",
     "stress",
     "top",
+    "verify_build",
 ]
 
 
