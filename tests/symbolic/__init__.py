@@ -13,5 +13,17 @@ timeout, a path it could not follow, or a check none of whose paths comes to its
 A check could hold because nothing in it is ever reached. Therefore its twin: the contracts with one edit, a bug of the
 kind that the sentence excludes. It must be refuted, with inputs that show how.
 
+What this does not say:
+
+- A selector of no function is not tried: Vyper's dispatcher looks it up at a place in its table that halmos would have
+  to know as a number. Every function of the ABI that changes state is, with any arguments.
+- Arrays and bytes have the few lengths that a bound names. Calls to addresses where nothing stands go through and
+  answer nothing; a Timelock stands for the owner, so that guardians count.
+- A twin shows that a check can see one bug. It says nothing about how many others it would.
+- Products of two unknowns that are then divided are beyond the solver; at 256 bits even a quotient of two unknowns is.
+  So the formulas of `RiskOracle`, the price of a share of the fund and interest are not here, nor are settlement prices,
+  which sort thirty numbers: too many paths. `tests/proofs` has that arithmetic, over integers.
+- Two hashes are taken to differ where what is hashed does.
+
 halmos cannot share an environment with eth-ape: `make symbolic` gives it one of its own, `.venv-symbolic`.
 """

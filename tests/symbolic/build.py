@@ -11,9 +11,10 @@ import functools
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from eth_utils.crypto import keccak
 
@@ -123,6 +124,10 @@ def harness(name: str) -> Artifact:
     return compile_one(HERE / f"{name}.vy", ROOT)
 
 
+# Vyper keeps the settings of what it compiles in one place for all threads.
+COMPILER_AT_WORK: Final = threading.Lock()
+
+
 def under(root: Path, artifact: Artifact, path: Path) -> Artifact:
     """What a compiled source becomes under another root: itself, unless a source of it is another there.
 
@@ -156,9 +161,12 @@ def write(check: Check, into: Path, root: Path = ROOT) -> None:
     CompileError
         Where a check or a contract does not compile.
     """
-    _emit(into, foundry_json(under(root, harness(check.harness), HERE / f"{check.harness}.vy")), check.harness)
+    with COMPILER_AT_WORK:
+        judge = under(root, harness(check.harness), HERE / f"{check.harness}.vy")
+        contracts = {name: contract(name, root) for name in check.stands}
+    _emit(into, foundry_json(judge), check.harness)
     for name, values in check.stands.items():
-        found = contract(name, root)
+        found = contracts[name]
         known = mutating(found)
         unknown = sorted(check.named(name) - set(known))
         if unknown:
