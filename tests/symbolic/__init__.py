@@ -21,7 +21,7 @@ What this does not say:
   answer nothing; a Timelock stands for the owner, so that guardians count.
 - A twin shows that a check can see one bug. It says nothing about how many others it would.
 - Products of two unknowns that are then divided are beyond the solver; at 256 bits even a quotient of two unknowns is.
-  So the formulas of `RiskOracle`, the price of a share of the fund and interest are not here. Nor are settlement prices:
+  So the formulas of `RiskOracle`, prices of the fund's shares and interest are not here. Nor are settlement prices:
   they sort thirty numbers, which has too many paths. `tests/proofs` has that arithmetic, over integers.
 - Two hashes are taken to differ where what is hashed does.
 
