@@ -149,6 +149,8 @@ class Run:
         self.signs: set[str] = set()  # unchecked operations on two's complement
         self.total = False
         self.summarises = True  # a quotient is what L-01 .. L-03 say it is
+        self._glance: z3.Solver | None = None
+        self._told = 0
         self._count = 0
         self._owed = 0
         self.machine = Machine(self, twin.change if twin else None)
@@ -222,9 +224,7 @@ class Run:
     def _open(self, cond: Cond) -> tuple[bool, bool]:
         """True first, as the last decision of a path is turned afterwards; and whether there is no other way."""
         for way in (False, True):
-            solver = self._solver(GLANCE)
-            solver.add(cond if way else z3.Not(cond))
-            if solver.check() == z3.unsat:
+            if self._is_plain(self._linear(cond if way else z3.Not(cond))):
                 return not way, True
         return True, False
 
@@ -281,10 +281,7 @@ class Run:
     def _show(self, cond: Cond, text: str) -> None:
         self.claims += 1
         # products as unknowns of their own, which is less than is known: enough for most, and quick
-        linear = z3.Solver()
-        linear.set("rlimit", GLANCE)
-        linear.add(*(self._linear(known) for known in self.known), z3.Not(self._linear(cond)))
-        if linear.check() == z3.unsat:
+        if self._is_plain(z3.Not(self._linear(cond))):
             return
         solver = self._solver()
         solver.add(z3.Not(cond))
@@ -294,6 +291,20 @@ class Run:
         if found == z3.sat:
             raise Failed("fails", text, self._example(solver.model()))
         raise Failed("unknown", text, {})
+
+    def _is_plain(self, negated: Any) -> bool:
+        """Whether this cannot be, by what is known with products as unknowns."""
+        if self._glance is None:
+            self._glance = z3.Solver()
+            self._glance.set("rlimit", GLANCE)
+        for known in self.known[self._told :]:
+            self._glance.add(self._linear(known))
+        self._told = len(self.known)
+        self._glance.push()
+        self._glance.add(negated)
+        found = self._glance.check() == z3.unsat
+        self._glance.pop()
+        return found
 
     def _linear(self, cond: Cond) -> Any:
         """A condition with an unknown for every product of unknowns, the same for the same product."""

@@ -18,7 +18,7 @@ MAX_POSITIONS: Final = 127
 MAX_MARK: Final = 29 * 10**31  # [wad] L-08: a put's strike, 2**48 of 1e18
 MAX_SPOT: Final = 2 * MAX_PRICE
 MAX_PAID: Final = 5 * 10**32  # [wad] |funding| a contract: L-13 a day
-MAX_CHARGE: Final = 2**25  # [ppm] of a row or a floor: L-68
+MAX_CHARGE: Final = 2**36  # [ppm] of a row, or a floor with its slope at a tenor of 40 bits
 MAX_GROSS: Final = MAX_POSITIONS * MAX_QUANTITY * MAX_CHARGE
 MAX_SIZE: Final = MAX_POSITIONS * MAX_QUANTITY
 BOUNDS: Final = {  # of one position
@@ -148,7 +148,7 @@ def gross_is_positive(run: Run) -> None:
     least = run.call(MARGIN, "_gross_floor", floors, Num(0), tenor)
     run.claim(least >= base, "at least the base")
     size, charge = run.int("size", 1, MAX_QUANTITY), run.int("charge", 0, 2**24 - 1)
-    run.assume(least <= MAX_CHARGE)
+    run.claim(least <= MAX_CHARGE, "a bounded floor")
     sums = Struct({"gross": Num(0, "uint256"), "legs": Num(0, "uint256")})
     local = {"sums": sums, "size": Num(size.term, "uint256"), "charge": Num(charge.term, "uint256"), "least": least}
     run.run(ORACLE, "_terms", "sums.gross = unsafe_add(sums.gross, unsafe_mul(size, max(charge, least)))", **local)
