@@ -11,7 +11,7 @@ Prices are 15-minute bars of Binance's perpetuals: open, the extremes in the ord
 
     --json      {"apart": {...}, "together": {...}}, as `measure` returns them
     --grid      more settings of `neighbours`
-    --options N on each underlying, 10 by default; 0: perpetuals alone
+    --options N on each underlying, 4 by default; 0: perpetuals alone
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ HOUR, DAY = 3_600, 86_400
 BAR: Final = 900  # [s]
 STEP: Final = BAR // 4  # [s] between two prices
 HOURS: Final = 48
-WINDOW: Final = 90 * 24  # hourly closes that risk is measured on
+WINDOW: Final = 30 * 24  # hourly closes that risk is measured on
 START: Final = 1_700_006_400 // DAY * DAY
 STRETCHES: Final = ("2023-03-01", "2023-11-01", "2024-07-01", "2025-03-01")
 FILES: Final = ("btc_usdt_perp_15m.csv.gz", "eth_usdt_perp_15m.csv.gz")
@@ -175,7 +175,7 @@ def paths_of(data: Path, stretches: Sequence[str]) -> dict[int, PricePath]:
 
 
 def measure(
-    data: Path | None = None, options: int = 10, grid: Sequence[float] = (ALL, TriggerConfig().neighbours)
+    data: Path | None = None, options: int = 4, grid: Sequence[float] = (ALL, TriggerConfig().neighbours)
 ) -> dict[str, dict[str, Cost]]:
     """Venue -> `neighbours` (0: each report of all underlyings) -> what it came to a day.
 
@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Gas of posting a day, with and without reports by underlying.")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--grid", action="store_true")
-    parser.add_argument("--options", type=int, default=10)
+    parser.add_argument("--options", type=int, default=4)
     asked = parser.parse_args(list(sys.argv[1:] if arguments is None else arguments))
     found = measure(options=asked.options, grid=GRID if asked.grid else (ALL, TriggerConfig().neighbours))
     if asked.json:

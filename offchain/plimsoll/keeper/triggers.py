@@ -62,11 +62,12 @@ class TriggerConfig:
     neighbours
         Pressure from which an underlying goes along with others that are due; 1: none does, 0: all do, always.
 
-        To go along at pressure p saves the fixed part F of a report of one's own, and costs the rest of one's own
-        validity: what lasted to p instead of 1 is paid M / p a time in place of M + F. It pays above p = M / (M + F).
-        F, base cost and signatures, is a fifth of a report of a perpetual and ten options, and half of one of a
-        perpetual alone (`plimsoll.keeper.gas`): 0.5 to 0.8 break even, and a venue of long chains does best near 1.
-        0.75 is right for small markets, and loses little with large ones; `docs/KEEPER.md` has what it measured to.
+        To go along at pressure p saves F, the fixed part of a report of one's own less the store that another's report
+        takes, and spends the rest of what one's own report M is still good for: what would have lasted to 1 is paid at
+        p. It pays above p = 1 - F / M. By `plimsoll.keeper.gas` F is 88,000 and M 313,000 for a perpetual alone,
+        740,000 with ten options: 0.72 and 0.88. A pressure that comes from a price may fall again, one that comes from
+        age does not. 0.75 pays for small markets, and costs large ones little; `docs/KEEPER.md` has what it came to
+        over recorded prices.
     post_gas_limit
         Gas of one report, its stores included, by `plimsoll.keeper.gas`: what is due is split so that each stays under
         it; an underlying that does not by itself goes alone.
