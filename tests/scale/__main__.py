@@ -35,11 +35,12 @@ from rich.table import Table
 from tests.pairs import Mismatch
 from tests.scale import record
 from tests.scale.engine import CASES, KINDS, SCENE, Finding, Stands, Tally
-from tests.scale.kept import drawn_again, replay, shrunk
+from tests.scale.kept import FOLDER, drawn_again, replay, shrunk
 from tests.scale.planted import FAULTS, PATIENCE, Hunt, hunt
 from tests.scale.shards import tallies, total
 
 DEFAULT = 10_000
+SHRINKING = 60.0  # [s]
 WIDTH = 110  # [columns] of the table
 
 
@@ -113,8 +114,8 @@ def many(chosen: argparse.Namespace) -> int:
         told.print(f"[red]{line}[/]")
     if sums.findings:
         told.print("shrinking the first ...")
-        kept = shrunk(Stands(), chosen.seed, sums.findings[0], chosen.kinds)
-        told.print(f"kept as {kept.write().name}: {kept.what}")
+        kept = shrunk(Stands(), chosen.seed, sums.findings[0], chosen.kinds, SHRINKING)
+        told.print(f"kept as {kept.write(FOLDER).name}: {kept.what}")
     if chosen.record:
         record.append(record.run_of(code, sums, chosen.seed, chosen.jobs, seconds))
     if chosen.json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import time
 from collections.abc import Callable, Collection
@@ -29,8 +30,8 @@ from tests.scale.kind import Case, Kind, Seen, Stand
 from tests.strategies import Arrays, Drawn, Source
 
 FOLDER = Path(__file__).parent / "cases"
-PATIENCE = 60.0  # [s] for shrinking
 KEY = b"tests.scale"
+LARGEST = 2**18  # [byte] of choices
 
 
 class Recorded:
@@ -75,7 +76,7 @@ class Kept:
             indent=1,
         )
 
-    def write(self, folder: Path = FOLDER) -> Path:
+    def write(self, folder: Path) -> Path:
         """Into a file, named after what it holds."""
         digest = hashlib.sha256(json.dumps([self.case, self.scene]).encode()).hexdigest()[:8]
         path = folder / f"{self.case.kind}-{digest}.json"
@@ -183,8 +184,13 @@ class _Hunt:
             scene = self.stand.draw(source, small=small)
             return self.differs(scene, lambda loaded: self.kind.draw(source, loaded) if self.kind else None)
 
-        # a scene takes more choices than Hypothesis allows an example
-        with patch.object(conjecture, "BUFFER_SIZE", 2**24), contextlib.suppress(_Enough, NoSuchExample):
+        # a scene takes more choices than Hypothesis allows an example; without any bound, what draws until it has
+        # enough different values would draw for ever
+        with (
+            patch.object(conjecture, "BUFFER_SIZE", LARGEST),
+            contextlib.redirect_stdout(io.StringIO()),  # what it says of seeds is not of ours
+            contextlib.suppress(_Enough, NoSuchExample),
+        ):
             find(st.data(), differs, settings=told, database_key=KEY)
 
     def without(self, seconds: float) -> None:
@@ -229,7 +235,7 @@ def _leave_out(value: Any, is_good: Callable[[Any], bool]) -> None:
         step //= 2
 
 
-def shrunk(stands: Stands, seed: int, finding: Finding, kinds: Collection[str], patience: float = PATIENCE) -> Kept:
+def shrunk(stands: Stands, seed: int, finding: Finding, kinds: Collection[str], patience: float) -> Kept:
     """The smallest case that still differs, of those that are come to from this one in some time.
 
     What it does not need is left out; then Hypothesis shrinks it, and looks for one of its kind in small scenes.

@@ -9,6 +9,7 @@ import pytest
 
 from plimsoll.spec.liquidator import discount_of
 from plimsoll.spec.margin import slope
+from plimsoll.spec.registry import fee_rate
 from tests.counts import record as count
 from tests.pairs import Mismatch
 from tests.scale import record
@@ -71,6 +72,28 @@ def test_a_fault_is_found_shrunk_and_kept(stands: Stands, monkeypatch: pytest.Mo
     replay(stands, again)
     first, _ = drawn_again(stands, SEED, findings[0], ["auction"])
     assert len(kept.text) < len(first.text)
+
+
+def test_the_command_counts_what_it_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--cases", str(CASES + 1), "--jobs", "1", "--kinds", "fees", "--seed", "3", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["ok"], said["findings"]) == (True, [])
+    assert said["counts"]["cases"] == said["counts"]["kinds"]["fees"]["cases"] == CASES + 1
+    assert said["counts"]["scenes"] == 2
+
+
+def test_the_command_tells_what_differs_and_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("plimsoll.spec.registry.fee_rate", lambda *args, **scales: fee_rate(*args, **scales) + 1)
+    monkeypatch.setattr("tests.scale.__main__.FOLDER", tmp_path)
+    monkeypatch.setattr("tests.scale.__main__.SHRINKING", 0.5)
+    assert main(["--cases", "20", "--jobs", "1", "--kinds", "fees", "--seed", "3", "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is False
+    assert "[python -m tests.scale --seed 3 --replay 0:0 --kinds fees]" in said["findings"][0]
+    assert main(["--seed", "3", "--replay", "0:0", "--kinds", "fees", "--json"]) == 1
+    assert len(kept_cases(tmp_path)) == 1
 
 
 def test_a_scene_that_differs_is_found_too(monkeypatch: pytest.MonkeyPatch) -> None:
