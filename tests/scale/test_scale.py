@@ -146,6 +146,12 @@ def test_the_record_sums_its_runs(tmp_path: Path) -> None:
     assert record.next_seed(path) == SEED + 1
 
 
+def test_the_record_in_git_adds_up() -> None:
+    found = json.loads(record.PATH.read_text())
+    assert found["totals"] == record.totals(found["runs"])
+    assert found["totals"]["mismatches"] == 0
+
+
 def test_a_case_is_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seed", str(SEED), "--replay", "1:0", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
