@@ -4,7 +4,9 @@ Runs tests with contracts that carry probes (`tests.coverage.probes`) and with c
 what is not reached, by file and line, into `build/coverage/uncovered.txt`.
 
     --quick     the unit tests alone
+    --contracts the contracts' unit tests alone, and Python is not watched
     --only ...  these tests instead
+    --more      add to what the runs before saw
     --again     no run: report what the last one saw
     --jobs N    test processes
     --record    keep the numbers in docs/coverage.json
@@ -35,14 +37,16 @@ from plimsoll.chain.artifacts import ROOT
 from tests.coverage import report, settings
 
 
-def run(tests: Sequence[str], jobs: int) -> None:
+def run(tests: Sequence[str], jobs: int, *, more: bool, alone: bool) -> None:
     """Run tests with everything that watches them."""
     from tests.coverage import probes
 
     probes.compile_all(jobs)
+    before = json.loads(settings.OUTCOME.read_text(encoding="utf-8")) if more and settings.OUTCOME.exists() else None
     for folder in (settings.SEEN, settings.PYTHON):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        if not more:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
     settings.OUTCOME.unlink(missing_ok=True)
     command = [
         sys.executable,
@@ -58,12 +62,17 @@ def run(tests: Sequence[str], jobs: int) -> None:
     ]
     command += [f"--ignore={path}" for path in settings.LEFT_OUT]
     environment = {**os.environ, "PLIMSOLL_PROFILE": os.environ.get("PLIMSOLL_PROFILE", "ci")}
+    if alone:
+        environment[settings.CONTRACTS_ALONE] = "1"
     subprocess.run([*command, *tests], cwd=ROOT, env=environment, stdout=sys.stderr, check=False)
+    if before is not None and settings.OUTCOME.exists():
+        now = json.loads(settings.OUTCOME.read_text(encoding="utf-8"))
+        settings.OUTCOME.write_text(json.dumps({key: before[key] + now[key] for key in now}), encoding="utf-8")
 
 
-def result_of(seconds: float) -> tuple[dict[str, Any], list[report.Unit], list[report.Unit]]:
+def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[report.Unit], list[report.Unit]]:
     """The last run's numbers, and the units behind them."""
-    vyper, python = report.vyper_units(report.seen_of()), report.python_units()
+    vyper, python = report.vyper_units(report.seen_of()), [] if alone else report.python_units()
     outcome = json.loads(settings.OUTCOME.read_text(encoding="utf-8"))
     findings = report.judged(vyper, report.reasons_of())
     result = {
@@ -75,7 +84,7 @@ def result_of(seconds: float) -> tuple[dict[str, Any], list[report.Unit], list[r
             "failed": len(outcome["failed"]),
             "skipped": outcome["skipped"],
             "vyper": report.total("vyper", vyper).to_plain(),
-            "python": report.total("python", python).to_plain(),
+            "python": report.total("python", python).to_plain() if python else None,
             "reasons": len(report.reasons_of()),
         },
         "failed": outcome["failed"],
@@ -89,7 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and report."""
     parser = argparse.ArgumentParser(prog="python -m tests.coverage", description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="the unit tests alone")
+    parser.add_argument("--contracts", action="store_true", help="the contracts' unit tests alone, without Python")
     parser.add_argument("--only", nargs="+", metavar="PATH", help="these tests instead")
+    parser.add_argument("--more", action="store_true", help="add to what the runs before saw")
     parser.add_argument("--again", action="store_true", help="no run: report what the last one saw")
     parser.add_argument("--jobs", type=int, default=2, help="test processes")
     parser.add_argument("--record", action="store_true", help="keep the numbers in docs/coverage.json")
@@ -97,15 +108,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     begun = time.monotonic()
     if not asked.again:
-        run(asked.only or (settings.QUICK if asked.quick else settings.USUAL), asked.jobs)
+        chosen = settings.CONTRACTS if asked.contracts else settings.QUICK if asked.quick else settings.USUAL
+        run(asked.only or chosen, asked.jobs, more=asked.more, alone=asked.contracts)
     if not settings.OUTCOME.exists():
         sys.stderr.write("coverage: no tests ran; run without --again\n")
         return 2
-    result, vyper, python = result_of(time.monotonic() - begun)
+    result, vyper, python = result_of(time.monotonic() - begun, alone=asked.contracts)
     text = "\n\n".join([report.listing(vyper), report.listing(python)])
     (settings.FOLDER / "uncovered.txt").write_text(text + "\n", encoding="utf-8")
     if asked.record:
-        kept = {key: value for key, value in result.items() if key != "findings"}
+        kept = {key: value for key, value in result.items() if key != "seconds"}  # of a report alone, that says nothing
         kept = {"date": dt.datetime.now(tz=dt.UTC).date().isoformat(), **kept}
         settings.SUMMARY.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     if asked.json:
@@ -113,7 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         counts = result["counts"]
         print(report.table(vyper, "contracts"))  # noqa: T201
-        print("\n" + report.table(python, "packages"))  # noqa: T201
+        if python:
+            print("\n" + report.table(python, "packages"))  # noqa: T201
         print(f"\n{counts['passed']} tests passed, {counts['failed']} failed with probes, {counts['skipped']} left out")  # noqa: T201
         print(f"{len(result['findings'])} findings; build/coverage/uncovered.txt lists what is not reached")  # noqa: T201
         for item in result["findings"]:

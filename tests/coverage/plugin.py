@@ -14,11 +14,12 @@ from typing import Any
 import coverage
 import pytest
 
-from plimsoll import chain as _  # noqa: F401 - a package whose import does no more than define it
 from tests.coverage import settings
 
-_python = coverage.Coverage(**settings.python_options(), data_suffix=True)
-_python.start()  # before anything of the package is imported that is to be watched
+_python = None
+if os.environ.get(settings.CONTRACTS_ALONE) != "1":
+    _python = coverage.Coverage(**settings.python_options(), data_suffix=True)
+    _python.start()  # before anything of the package is imported that is to be watched
 
 from plimsoll.chain.embedded import EmbeddedChain  # noqa: E402
 from tests.coverage import probes  # noqa: E402
@@ -63,8 +64,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write down what this process saw; the first process, how the tests ended."""
-    _python.stop()
-    _python.save()
+    if _python is not None:
+        _python.stop()
+        _python.save()
     for chain in list(_chains):
         _seen.update(probes.looked_at(chain._evm))
     settings.SEEN.mkdir(parents=True, exist_ok=True)

@@ -71,6 +71,17 @@ def missed_ways(point: Point, seen: set[int]) -> list[str]:
     return [way for k, way in enumerate(point.ways) if point.number + k not in seen]
 
 
+def whole(line: str, start: int, end: int) -> str:
+    """An expression in a line; the compiler puts its end too early where it holds `staticcall` or `extcall`."""
+    while end < len(line):
+        text = line[start:end]
+        is_open = text.count("(") > text.count(")")
+        if not (is_open or line[end].isidentifier() or (line[end] == "(" and text[-1:].isidentifier())):
+            break
+        end += 1
+    return line[start:end]
+
+
 def vyper_unit(name: str, points: Sequence[Point], seen: set[int], source: Sequence[str]) -> Unit:
     """One file's numbers. What a line holds that never ran is not said again for its branches."""
     unit = Unit(name)
@@ -86,11 +97,9 @@ def vyper_unit(name: str, points: Sequence[Point], seen: set[int], source: Seque
             continue
         text = source[point.line - 1].strip()
         if point.kind != LINE:
-            last = source[point.end_line - 1]
+            line = source[point.line - 1]
             inside = (
-                source[point.line - 1][point.column :]
-                if point.end_line > point.line
-                else (last[point.column : point.end_column])
+                line[point.column :] if point.end_line > point.line else whole(line, point.column, point.end_column)
             )
             ways = [f"{point.kind} `{inside.strip()}` never {way}" for way in ways]
         unit.missed += [

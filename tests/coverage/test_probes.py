@@ -204,6 +204,14 @@ def test_numbers_of_all_our_points_differ():
     assert sum(p.kind == LINE for p in points) > 3_000
 
 
+@pytest.mark.parametrize("cut", [0, 1, 4, 9])
+def test_an_expression_is_shown_whole(cut):
+    line = "    assert staticcall GUARD.check(at)  # why"
+    end = line.index(")") + 1
+    assert report.whole(line, 11, end - cut) == "staticcall GUARD.check(at)"
+    assert report.whole("if x > 10 and y:", 3, 9) == "x > 10"
+
+
 def test_reasons_are_judged():
     unit = report.Unit("Toy", missed=[{"file": "f", "line": 3, "function": "g", "what": "never run", "source": "x"}])
     fits = {"file": "f", "function": "g", "what": "never run", "source": "x", "why": "nobody can ever get here"}
@@ -212,3 +220,12 @@ def test_reasons_are_judged():
     assert [f["kind"] for f in report.judged([], [fits])] == ["stale reason"]
     assert [f["kind"] for f in report.judged([unit], [{**fits, "why": "dead"}])] == ["reason without a why"]
     assert [f["kind"] for f in report.judged([unit], [{**fits, "source": "y"}])] == ["uncovered", "stale reason"]
+
+
+def test_every_reason_is_of_a_line_that_there_is():
+    for reason in report.reasons_of():
+        path = probes.ROOT / reason["file"]
+        source = path.read_text(encoding="utf-8").splitlines()
+        lines = {p.line for p in points_of(path, reason["file"]) if p.function == reason["function"]}
+        assert reason["source"] in {source[line - 1].strip() for line in lines}, reason
+        assert len(reason["why"].split()) >= 4, reason
