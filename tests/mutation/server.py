@@ -203,7 +203,8 @@ class Server:
     def _reach(self, items: list[pytest.Item]) -> dict[str, set[int]]:
         """Which mutants each test passes.
 
-        A call that reverts leaves no journal: it is taken to pass whatever any call of the same function passed.
+        A call that reverts leaves no journal: it is taken to pass whatever any call of the same function passed, and
+        what stands beside that and no call passed.
         """
         passed: dict[str, set[int]] = {}
         refused: dict[str, set[str]] = {}
@@ -224,9 +225,18 @@ class Server:
             refused[name] = set(said["refused"])
             for selector, numbers in said["passed"].items():
                 by_selector[selector] |= set(numbers)
+        anywhere = set().union(*by_selector.values())
+        for selector, numbers in by_selector.items():
+            by_selector[selector] = numbers | self._beside(numbers, anywhere)
         return {
             name: found.union(*(by_selector[selector] for selector in refused[name])) for name, found in passed.items()
         }
+
+    def _beside(self, passed: set[int], anywhere: set[int]) -> set[int]:
+        """Mutants that only a call which reverts can reach: those that none passed, of functions that these passed."""
+        mutants = self.plan["mutants"]
+        functions = {mutant["function"] for mutant in mutants if mutant["number"] in passed}
+        return {m["number"] for m in mutants if m["function"] in functions and m["number"] not in anywhere}
 
     # ------------------------------------------------------------------------------------------------------- judging
 

@@ -10,6 +10,7 @@ import ast
 import io
 import re
 import tokenize
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -110,4 +111,4 @@ class Source:
 
     def line(self, place: int) -> int:
         """The line number of a place, from 1."""
-        return self.text.count("\n", 0, place) + 1
+        return bisect_right(self.starts, place)
