@@ -14,7 +14,14 @@ MAX_QUANTITY: Final = 10**27
 MAX_LEDGER: Final = 10**36
 
 
-@proof("L-49", planted(BOOK, "moved: int256 = unsafe_div(unsafe_mul(quantity, part), WAD)", "moved: int256 = unsafe_div(unsafe_mul(quantity, part), WAD) - 1"))
+@proof(
+    "L-49",
+    planted(
+        BOOK,
+        "moved: int256 = unsafe_div(unsafe_mul(quantity, part), WAD)",
+        "moved: int256 = unsafe_div(unsafe_mul(quantity, part), WAD) - 1",
+    ),
+)
 def seized_part(run: Run) -> None:
     quantity, part = run.int("quantity", -MAX_QUANTITY, MAX_QUANTITY), run.int("part", 1, WAD)
     negative = run.when(quantity < 0)
@@ -96,7 +103,14 @@ def token_worth(run: Run) -> None:
     run.claim((one + two).equals(both), "in parts or at once")
 
 
-@proof("L-53", planted(BACK, "cash: int256 = fixed._div_ceil(book._cash(account) * part, book.WAD)", "cash: int256 = fixed._div_floor(book._cash(account) * part, book.WAD)"))
+@proof(
+    "L-53",
+    planted(
+        BACK,
+        "cash: int256 = fixed._div_ceil(book._cash(account) * part, book.WAD)",
+        "cash: int256 = fixed._div_floor(book._cash(account) * part, book.WAD)",
+    ),
+)
 def seizure(run: Run) -> None:
     held, part = run.int("cash", -MAX_LEDGER, MAX_LEDGER), run.int("part", 1, WAD)
     payment, fee = run.int("payment", 0, MAX_LEDGER), run.int("fee", 0, MAX_LEDGER)
@@ -119,7 +133,14 @@ def seizure(run: Run) -> None:
     run.claim((left + taken + fee).equals(0), "what both change by is the fee")
 
 
-@proof("L-54", planted(BOOK, "used: uint256 = profit + (left - drained if left > drained else 0)", "used: uint256 = (left - drained if left > drained else 0)"))
+@proof(
+    "L-54",
+    planted(
+        BOOK,
+        "used: uint256 = profit + (left - drained if left > drained else 0)",
+        "used: uint256 = (left - drained if left > drained else 0)",
+    ),
+)
 def outflow(run: Run) -> None:
     cap, window = run.int("cap", 0, 2**96 - 2), run.int("window", 1, 2**32 - 1)
     left, since = run.int("left", 0, 2**96), run.int("since", 0, 2**40)

@@ -101,7 +101,10 @@ def trade_conserves(run: Run) -> None:
     given["buyer_takes"] = True
     for text in (
         "fee: uint256 = fixed._mul_div_up(notional, terms.taker_fee if buyer_takes else terms.maker_fee, fixed.PPM)",
-        "fees: uint256 = fee + fixed._mul_div_up(notional, terms.maker_fee if buyer_takes else terms.taker_fee, fixed.PPM)",
+        (
+            "fees: uint256 = fee + fixed._mul_div_up("
+            "notional, terms.maker_fee if buyer_takes else terms.taker_fee, fixed.PPM)"
+        ),
         "paid: int256 = fixed._div_ceil(change * cost, book.WAD) + convert(fee, int256)",
         "received: int256 = fixed._div_floor(change * cost, book.WAD) - convert(fees - fee, int256)",
         "dust: int256 = paid - received - convert(fees, int256)",

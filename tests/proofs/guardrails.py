@@ -35,7 +35,9 @@ def _says(run: Run, word: Num, fields: list[Num], wanted: dict[int, Cond], text:
     for k, field in enumerate(fields):
         run.claim(field >= 0, f"{text}: field {k} borrows from none")
         run.claim(field < 2**64, f"{text}: field {k} reaches none")
-    run.claim(word.equals(fields[0] + fields[1] * 2**64 + fields[2] * 2**128 + fields[3] * 2**192), f"{text}: the fields")
+    run.claim(
+        word.equals(fields[0] + fields[1] * 2**64 + fields[2] * 2**128 + fields[3] * 2**192), f"{text}: the fields"
+    )
     for k, cond in wanted.items():
         run.claim(_bit(run, fields[k]) == cond, f"{text}: bit 40 of field {k}")
 
@@ -47,7 +49,7 @@ def shifts(run: Run) -> None:
         run.claim(z3.BoolVal(val=True), "a place")
         for text in ("unsafe_sub(224, unsafe_mul(32, k))", "unsafe_sub(208, unsafe_mul(32, k))", "unsafe_add(k, 1)"):
             found = run.value(GUARD, "check", text, k=at)
-            run.claim(z3.And(0 <= found.term, found.term <= 224), f"{text} at {k}")
+            run.claim(z3.And(found.term >= 0, found.term <= 224), f"{text} at {k}")
             if "208" in text:
                 run.claim(z3.BoolVal(found.term >= 48), "over the extremes' fields")
     lane = run.int("lane", 0, 15)
@@ -92,7 +94,15 @@ def worths(run: Run) -> None:
     run.claim(local["gain"] >= 1, "a unit at least")
 
 
-@proof("L-59", planted(GUARD, "unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four)", "unsafe_sub(unsafe_add(four >> 64, YES), four)", "no unit for rounding"))
+@proof(
+    "L-59",
+    planted(
+        GUARD,
+        "unsafe_sub(unsafe_add(four >> 64, YES + FIELDS), four)",
+        "unsafe_sub(unsafe_add(four >> 64, YES), four)",
+        "no unit for rounding",
+    ),
+)
 def comparisons(run: Run) -> None:
     four = _fields(run, "f", 0, LANE)
     word = _packed(run, four)
@@ -180,10 +190,11 @@ def slopes(run: Run) -> None:
         text = f"unsafe_sub(unsafe_add(unsafe_mul(step, widths[{at - 1}]), bend[{at}]), unsafe_mul(last, widths[{at}]))"
         found = run.value(GUARD, "check", text, widths=widths, bend=[limits["bend"][1]] * 7, **local)
         slack = before + width
-        fields = [s * before + 2**40 + slack + 2**20 * width - 2**20 * before - o * width for s, o in zip(steps, old, strict=True)]
-        bent = {
-            j: (steps[j] - 2**20) * before + slack >= (old[j] - 2**20) * width for j in range(4)
-        }
+        fields = [
+            s * before + 2**40 + slack + 2**20 * width - 2**20 * before - o * width
+            for s, o in zip(steps, old, strict=True)
+        ]
+        bent = {j: (steps[j] - 2**20) * before + slack >= (old[j] - 2**20) * width for j in range(4)}
         _says(run, found, fields, bent, "the bend")
 
 
@@ -214,16 +225,25 @@ def extremes(run: Run) -> None:
         run.claim(node * damp >= 0, "a damped lane")
     local["ups"] = run.run(GUARD, "check", "ups = unsafe_mul(ups, 100)", ups=ups)["ups"]
     local["downs"] = run.run(GUARD, "check", "downs = unsafe_mul(downs, 100)", downs=ups)["downs"]
-    local |= run.run(GUARD, "check", "gaining: uint256 = unsafe_mul(at_node >> 192, damps)", at_node=at_node, damps=damp_word)
     local |= run.run(
-        GUARD, "check", "losing: uint256 = unsafe_mul((at_node >> 64) & MASK_16, damps)", at_node=_packed(run, [zero, node, zero, zero]), damps=damp_word
+        GUARD, "check", "gaining: uint256 = unsafe_mul(at_node >> 192, damps)", at_node=at_node, damps=damp_word
+    )
+    local |= run.run(
+        GUARD,
+        "check",
+        "losing: uint256 = unsafe_mul((at_node >> 64) & MASK_16, damps)",
+        at_node=_packed(run, [zero, node, zero, zero]),
+        damps=damp_word,
     )
     for text, name, reach in (
         ("unsafe_sub(unsafe_add(gaining, extreme_most), ups)", "extreme_most", True),
         ("unsafe_sub(unsafe_add(losing, other_most), downs)", "other_most", False),
     ):
         found = run.value(GUARD, "check", text, **local)
-        fields = [zero] + [n * node + b - 100 * lane for n, b, lane in zip(reversed(damps), reversed(bounds[name]), reversed(lanes), strict=True)]
+        fields = [zero] + [
+            n * node + b - 100 * lane
+            for n, b, lane in zip(reversed(damps), reversed(bounds[name]), reversed(lanes), strict=True)
+        ]
         wanted = {
             k + 1: 100 * (lane - 2**15) <= damp * (node - 2**15) + (damp * far if reach else damp) + 100
             for k, (lane, damp, far) in enumerate(zip(reversed(lanes), reversed(damps), reversed(fars), strict=True))
@@ -234,7 +254,10 @@ def extremes(run: Run) -> None:
         ("unsafe_sub(unsafe_add(downs, other_least), losing)", "other_least", True),
     ):
         found = run.value(GUARD, "check", text, **local)
-        fields = [zero] + [100 * lane + b - n * node for n, b, lane in zip(reversed(damps), reversed(bounds[name]), reversed(lanes), strict=True)]
+        fields = [zero] + [
+            100 * lane + b - n * node
+            for n, b, lane in zip(reversed(damps), reversed(bounds[name]), reversed(lanes), strict=True)
+        ]
         wanted = {
             k + 1: 100 * (lane - 2**15) >= damp * (node - 2**15) - (damp * far if reach else damp) - 100
             for k, (lane, damp, far) in enumerate(zip(reversed(lanes), reversed(damps), reversed(fars), strict=True))

@@ -24,7 +24,14 @@ def _start(run: Run) -> tuple[Num, Num, Num]:
     return supply, held, run.machine.constant(FUND, "VIRTUAL")
 
 
-@proof("L-64", planted(FUND, "return fixed._mul_div_down(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)", "return fixed._mul_div_up(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)"))
+@proof(
+    "L-64",
+    planted(
+        FUND,
+        "return fixed._mul_div_down(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)",
+        "return fixed._mul_div_up(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)",
+    ),
+)
 def in_and_out(run: Run) -> None:
     supply, held, virtual = _start(run)
     assets = run.int("deposit", 1, MAX_ASSETS)
@@ -37,7 +44,14 @@ def in_and_out(run: Run) -> None:
     run.claim(back <= assets, "no more than went in")
 
 
-@proof("L-65", planted(FUND, "return fixed._mul_div_up(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)", "return fixed._mul_div_down(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)"))
+@proof(
+    "L-65",
+    planted(
+        FUND,
+        "return fixed._mul_div_up(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)",
+        "return fixed._mul_div_down(shares, self._assets() + 1, erc20.totalSupply + VIRTUAL)",
+    ),
+)
 def up_and_down(run: Run) -> None:
     supply, held, virtual = _start(run)
     shares = run.int("mint", 1, MAX_SHARES)
@@ -51,20 +65,39 @@ def up_and_down(run: Run) -> None:
     run.claim(given <= burnt, "what a withdrawal burns is no less than what a deposit gives")
 
 
-@proof("L-66", planted(FUND, "return fixed._mul_div_down(assets, erc20.totalSupply + VIRTUAL, self._assets() + 1)", "return fixed._mul_div_up(assets, erc20.totalSupply + VIRTUAL, self._assets() + 1)"))
+@proof(
+    "L-66",
+    planted(
+        FUND,
+        "return fixed._mul_div_down(assets, erc20.totalSupply + VIRTUAL, self._assets() + 1)",
+        "return fixed._mul_div_up(assets, erc20.totalSupply + VIRTUAL, self._assets() + 1)",
+    ),
+)
 def who_stays(run: Run) -> None:
     supply, held, virtual = _start(run)
     assets = run.int("deposit", 0, MAX_ASSETS)
     shares = run.call(FUND, "_shares_down", assets)
-    # (held + assets + 1) / (supply + shares + V) >= (held + 1) / (supply + V)
-    run.claim((held + assets + 1) * (supply + virtual) >= (held + 1) * (supply + shares + virtual), "a deposit lowers no share's worth")
+    # what a share is worth, before and after, times both divisors
+    run.claim(
+        (held + assets + 1) * (supply + virtual) >= (held + 1) * (supply + shares + virtual),
+        "a deposit lowers no share's worth",
+    )
     burnt = run.int("redeem", 0, supply)
     back = run.call(FUND, "_assets_down", burnt)
     run.claim(back * (supply + virtual) <= burnt * (held + 1), "assets down")
-    run.claim((held + 1 - back) * (supply + virtual) >= (held + 1) * (supply - burnt + virtual), "nor does a redemption")
+    run.claim(
+        (held + 1 - back) * (supply + virtual) >= (held + 1) * (supply - burnt + virtual), "nor does a redemption"
+    )
 
 
-@proof("L-67", planted(FUND, "return fixed._mul_div_up(income.locked, income.until - block.timestamp, income.until - income.since)", "return fixed._mul_div_up(income.locked, block.timestamp - income.since, income.until - income.since)"))
+@proof(
+    "L-67",
+    planted(
+        FUND,
+        "return fixed._mul_div_up(income.locked, income.until - block.timestamp, income.until - income.since)",
+        "return fixed._mul_div_up(income.locked, block.timestamp - income.since, income.until - income.since)",
+    ),
+)
 def dripping(run: Run) -> None:
     locked = run.int("locked", 0, MAX_ASSETS)
     since, until = run.int("since", 0, 2**40), run.int("until", 0, 2**40)

@@ -29,7 +29,12 @@ def _funding(run: Run, slope_bits: int = 88) -> tuple[Num, Num, Num, Num]:
     run.assume(sum_ >= -(since * steepest))
     run.when(sum_ < 0)
     run.when(slope < 0)
-    return run.machine.word((run.machine.field(sum_, 128), 128), (since, 40), (run.machine.field(slope, slope_bits), 88)), sum_, since, slope
+    return (
+        run.machine.word((run.machine.field(sum_, 128), 128), (since, 40), (run.machine.field(slope, slope_bits), 88)),
+        sum_,
+        since,
+        slope,
+    )
 
 
 @proof("L-13", moved("a rate of 19 bits instead of 15", rate_bits=19))
@@ -40,17 +45,22 @@ def funding_fits(run: Run) -> None:
     steepest = 2**15 * MAX_PRICE // PPM
     run.claim(a_day <= steepest, "no steeper than a rate of 16 bits at the greatest price")
     run.claim(a_day >= -steepest, "either way")
-    word, sum_, since, _ = _funding(run)
+    word, _, since, _ = _funding(run)
     now = run.int("now", 0, 2**40 - 1)
     run.assume(now >= since)
     after = run.call(MARGIN, "_accrued", word, now)
-    run.claim(after <= now * (2 ** run.number("rate_bits", 15) * MAX_PRICE // PPM), "no more than the steepest since ever")
+    run.claim(
+        after <= now * (2 ** run.number("rate_bits", 15) * MAX_PRICE // PPM), "no more than the steepest since ever"
+    )
     run.claim(after >= -(now * (2 ** run.number("rate_bits", 15) * MAX_PRICE // PPM)), "either way")
     run.claim(after < 2**127, "its field")
     run.claim(after >= -(2**127), "its field")
 
 
-@proof("L-14", planted(MARGIN, "unsafe_mul(slope, convert(elapsed, int256))", "unsafe_mul(slope, convert(elapsed + 1, int256))"))
+@proof(
+    "L-14",
+    planted(MARGIN, "unsafe_mul(slope, convert(elapsed, int256))", "unsafe_mul(slope, convert(elapsed + 1, int256))"),
+)
 def funding_splits(run: Run) -> None:
     word, sum_, since, slope = _funding(run)
     middle, last = run.int("middle", 0, 2**40 - 1), run.int("last", 0, 2**40 - 1)
@@ -70,7 +80,14 @@ def funding_splits(run: Run) -> None:
     run.claim(run.call(MARGIN, "_accrued", again, last).equals(once), "written halfway, the same at the end")
 
 
-@proof("L-15", planted(ORACLE, "result.value = fixed._div_floor(sums.value, 10**18)", "result.value = fixed._div_ceil(sums.value, 10**18)"))
+@proof(
+    "L-15",
+    planted(
+        ORACLE,
+        "result.value = fixed._div_floor(sums.value, 10**18)",
+        "result.value = fixed._div_ceil(sums.value, 10**18)",
+    ),
+)
 def funding_sums_to_dust(run: Run) -> None:
     # two accounts; with the third's quantity for the first's, by induction any number of them
     run.total = True
@@ -109,13 +126,22 @@ def fading(run: Run) -> None:
     two = run.call(MARGIN, "_faded", [sum_] * 32, [pnl] * 32, later)
     for lane in (0, 31):
         run.claim(one[lane] <= sum_ + pnl if run.when(pnl > 0) else one[lane].equals(sum_ + pnl), "losses stay whole")
-        run.claim(one[lane] >= sum_ if run.when(pnl > 0) else one[lane] <= sum_, "a gain is none the worse than nothing")
+        run.claim(
+            one[lane] >= sum_ if run.when(pnl > 0) else one[lane] <= sum_, "a gain is none the worse than nothing"
+        )
         run.claim(two[lane] <= one[lane], "and only fades")
     if run.when(left.equals(window)):
         run.claim(one[0].equals(sum_ + pnl), "at the window's start it is whole")
 
 
-@proof("L-17", planted(MARGIN, "return fixed._mul_div_up(price, convert(-worst, uint256)", "return fixed._mul_div_down(price, convert(-worst, uint256)"))
+@proof(
+    "L-17",
+    planted(
+        MARGIN,
+        "return fixed._mul_div_up(price, convert(-worst, uint256)",
+        "return fixed._mul_div_down(price, convert(-worst, uint256)",
+    ),
+)
 def scan_covers(run: Run) -> None:
     # the loop, one lane: the worst so far is no better than any lane seen, and is one of them
     worst, next_ = run.int("worst", -MAX_SUM, MAX_SUM), run.int("next", -MAX_SUM, MAX_SUM)
@@ -143,7 +169,14 @@ def scan_covers(run: Run) -> None:
         run.claim(scan.equals(0), "zero where nothing loses")
 
 
-@proof("L-18", planted(MARGIN, "return fixed._mul_div_up(price, convert(-worst, uint256)", "return fixed._mul_div_down(price, convert(-worst, uint256)"))
+@proof(
+    "L-18",
+    planted(
+        MARGIN,
+        "return fixed._mul_div_up(price, convert(-worst, uint256)",
+        "return fixed._mul_div_down(price, convert(-worst, uint256)",
+    ),
+)
 def netting(run: Run) -> None:
     price = run.int("price", 1, MAX_PRICE)
     # the worst lane of both together, and what each loses there: L-17 says each one's own scan is no less
@@ -155,7 +188,14 @@ def netting(run: Run) -> None:
     run.claim(scans[2] <= scans[0] + scans[1], "together no more than one by one")
 
 
-@proof("L-19", planted(MARGIN, "if account_size <= depth:\n        return 0", "if account_size < depth:\n        return 0\n    if account_size == depth:\n        return 1"))
+@proof(
+    "L-19",
+    planted(
+        MARGIN,
+        "if account_size <= depth:\n        return 0",
+        "if account_size < depth:\n        return 0\n    if account_size == depth:\n        return 1",
+    ),
+)
 def concentration(run: Run) -> None:
     price, kappa = run.int("price", 1, MAX_PRICE), run.int("kappa", 0, 10**7)
     depth, share = run.int("depth", 10**15, MAX_DEPTH), run.int("share", 0, PPM)
@@ -192,7 +232,14 @@ def concentration(run: Run) -> None:
             run.claim(found.equals(0), "nothing up to the depth")
 
 
-@proof("L-20", planted(MARGIN, "rate: uint256 = min(fixed.PPM, fixed._mul_div_up(slope, interest, depth))", "rate: uint256 = fixed._mul_div_up(slope, interest, depth)"))
+@proof(
+    "L-20",
+    planted(
+        MARGIN,
+        "rate: uint256 = min(fixed.PPM, fixed._mul_div_up(slope, interest, depth))",
+        "rate: uint256 = fixed._mul_div_up(slope, interest, depth)",
+    ),
+)
 def market(run: Run) -> None:
     price, size = run.int("price", 1, MAX_PRICE), run.int("size", 0, MAX_SIZE)
     slope, depth = run.int("slope", 0, PPM), run.int("depth", 10**15, MAX_DEPTH)
@@ -221,10 +268,20 @@ def market(run: Run) -> None:
     run.claim((price * terms[0][0]) * size <= (price * terms[1][0]) * size, "nor of the notional")
     run.claim(terms[0][1] <= terms[1][1], "nor the term")
     run.claim((price * size) * terms[1][0] <= (price * size) * PPM, "at most")
-    run.claim((terms[1][1] - 1) * WAD < price * size if run.when(price * size > 0) else terms[1][1].equals(0), "the notional, up")
+    run.claim(
+        (terms[1][1] - 1) * WAD < price * size if run.when(price * size > 0) else terms[1][1].equals(0),
+        "the notional, up",
+    )
 
 
-@proof("L-21", planted(MARGIN, "if pnl > 0:\n            pnl = pnl * keep // 1_000_000", "if pnl != 0:\n            pnl = pnl * keep // 1_000_000"))
+@proof(
+    "L-21",
+    planted(
+        MARGIN,
+        "if pnl > 0:\n            pnl = pnl * keep // 1_000_000",
+        "if pnl != 0:\n            pnl = pnl * keep // 1_000_000",
+    ),
+)
 def weighing(run: Run) -> None:
     price, keep = run.int("price", 1, MAX_PRICE), run.int("keep", 0, PPM)
     lane = run.int("lane", -MAX_SUM, MAX_SUM)
@@ -240,7 +297,10 @@ def weighing(run: Run) -> None:
         run.claim((price * lane) * keep <= (price * lane) * PPM, "what is kept")
         run.claim((price * lane) * keep >= 0, "what is kept")
     after = run.call(MARGIN, "_weighed", [sum_] * 32, [lane] * 32, price, keep)[31]
-    run.claim(after <= sum_ + price * lane if run.when(price * lane > 0) else after.equals(sum_ + price * lane), "losses whole")
+    run.claim(
+        after <= sum_ + price * lane if run.when(price * lane > 0) else after.equals(sum_ + price * lane),
+        "losses whole",
+    )
     run.claim(after >= sum_ if run.when(price * lane > 0) else after <= sum_, "gains not under nothing")
     run.claim(after <= (members + 1) * most, "one member more")
     run.claim(after >= -((members + 1) * most), "one member more")
@@ -270,7 +330,14 @@ def joint_loss(run: Run) -> None:
     run.claim(loss <= total, "no more than the sum of the scans")
 
 
-@proof("L-23", planted(MARGIN, "return max(total - fixed._mul_div_down(offset, total - loss, fixed.PPM), largest)", "return total + fixed._mul_div_down(offset, total - loss, fixed.PPM)"))
+@proof(
+    "L-23",
+    planted(
+        MARGIN,
+        "return max(total - fixed._mul_div_down(offset, total - loss, fixed.PPM), largest)",
+        "return total + fixed._mul_div_down(offset, total - loss, fixed.PPM)",
+    ),
+)
 def class_scan(run: Run) -> None:
     total, largest = run.int("total", 0, 2**200), run.int("largest", 0, 2**200)
     run.assume(largest <= total)

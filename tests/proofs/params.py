@@ -17,7 +17,16 @@ PPM: Final = 10**6
 def sound(run: Run) -> None:
     bases = [run.int(f"base{kind}", 0, 2**24 - 1) for kind in range(4)]
     slopes = [run.int(f"slope{kind}", 0, 2**24 - 1) for kind in range(4)]
-    fields = (("buffer", 24), ("gate", 24), ("age", 32), ("rate", 24), ("share", 24), ("leg", 96), ("funding", 16), ("widen", 16))
+    fields = (
+        ("buffer", 24),
+        ("gate", 24),
+        ("age", 32),
+        ("rate", 24),
+        ("share", 24),
+        ("leg", 96),
+        ("funding", 16),
+        ("widen", 16),
+    )
     numbers = {name: run.int(name, 0, 2**bits - 1) for name, bits in fields}
     rates = run.machine.word(*((numbers[name], bits) for name, bits in fields))
     floors = run.machine.word(*((n, 24) for n in (*bases, *slopes)), (Num(0), 64))
@@ -52,4 +61,9 @@ def lanes_nearest(run: Run) -> None:
     posted = -magnitude if run.when(value < 0) else magnitude
     run.claim(posted * 10**6 - value <= 500_001, "half a unit above at most")
     run.claim(posted * 10**6 - value >= -500_001, "half a unit below at most")
-    run.claim(z3.Implies(value.equals(0), posted.equals(0)) if not isinstance(value.term, int) else posted.equals(0) or value.term != 0, "nothing stays nothing")
+    run.claim(
+        z3.Implies(value.equals(0), posted.equals(0))
+        if not isinstance(value.term, int)
+        else posted.equals(0) or value.term != 0,
+        "nothing stays nothing",
+    )

@@ -61,6 +61,7 @@ class Verdict:
 
 
 PROOFS: dict[str, Entry] = {}
+SEEN: dict[str, frozenset[tuple[str, int, int]]] = {}  # what each proof has worked out
 
 
 def proof(lemma: str, twin: Twin) -> Callable[[Proof], Proof]:
@@ -163,10 +164,7 @@ class Run:
 
     def int(self, name: str, low: int | Num | None = None, high: int | Num | None = None) -> Num:
         """An unknown in a range."""
-        if self.values is not None:
-            found = Num(self.values.get(name, 0))
-        else:
-            found = Num(z3.Int(name))
+        found = Num(z3.Int(name) if self.values is None else self.values.get(name, 0))
         self.inputs[name] = found.term
         if low is not None:
             self.assume(found.term >= term_of(low))
@@ -365,6 +363,8 @@ def attempt(entry: Entry, *, twin: bool = False, timeout: float = TIMEOUT) -> Ve
     if verdict.word == "holds" and not verdict.claims:
         verdict.word, verdict.claim = "unknown", "nothing was claimed"
     verdict.seconds = time.process_time() - began
+    if not twin:
+        SEEN[entry.id] = frozenset(verdict.seen)
     return verdict
 
 
@@ -380,3 +380,10 @@ def execute(entry: Entry, values: dict[str, int], *, twin: bool) -> str:
     except Discarded:
         return "outside"
     return "holds"
+
+
+def seen_by(lemma: str) -> frozenset[tuple[str, int, int]]:
+    """The unchecked operations that a lemma's proof works out: contract, line, column."""
+    if lemma not in SEEN:
+        attempt(PROOFS[lemma])
+    return SEEN[lemma]

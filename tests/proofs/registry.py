@@ -1,7 +1,7 @@
 """The numbered lemmas: a sentence each, and where the contracts and the twin use it.
 
 This file needs no solver: documents link to it. The proofs are in the modules beside it, one a contract module, each
-function under the id of its lemma; `python -m tests.proofs` runs them. What a proof is about is the contract's own text:
+function under the id of its lemma; `python -m tests.proofs` runs them. A proof is about the contract's own text:
 `tests.proofs.vyper` reads the function from `contracts/` and works it out over unknown integers.
 """
 
@@ -75,7 +75,7 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("RiskOracle.vy::_terms", "modules/surface.vy::_lanes"),
     ),
     "L-11": Lemma(
-        "Sums of 127 positions of the greatest quantity keep a packed lane under 2**117: it never reaches its neighbour.",
+        "Sums of 127 positions of the greatest quantity keep a packed lane under 2**117: it reaches no neighbour.",
         ("RiskOracle.vy::_terms",),
         ("margin.terms",),
     ),
@@ -102,7 +102,7 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("margin.funding",),
     ),
     "L-16": Lemma(
-        "In an expiry's window losses stay whole and gains only fade, down, without a wrap; at the window's start nothing"
+        "In an expiry's window losses stay whole and gains only fade, down, without a wrap; at its start nothing"
         " changes.",
         ("modules/margin.vy::_faded",),
         ("margin.faded",),
@@ -206,7 +206,7 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("interest.accrued",),
     ),
     "L-36": Lemma(
-        "Interest is split without a rest: what the fund keeps and what the supply grows by are what the debt grows by.",
+        "Interest is split without a rest: what the fund keeps and the supply grows by is what the debt grows by.",
         ("modules/interest.vy::_accrued",),
         ("interest.accrued",),
     ),
@@ -296,8 +296,7 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("book.Book._worth",),
     ),
     "L-53": Lemma(
-        "What a seizure moves of both ledgers is up, for the bidder to bear of a debt no more than its part, and the sum"
-        " stays.",
+        "What a seizure moves of a ledger is up: of a debt the bidder bears no more than its part; and the sum stays.",
         ("BackOffice.vy::seize",),
         ("book.Book.seize",),
     ),
@@ -328,8 +327,8 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("guardrails.Guardrails._check_option",),
     ),
     "L-59": Lemma(
-        "Four comparisons in one word: bit 40 of a field is set exactly where one lane is not below another, and no field"
-        " borrows from its neighbour.",
+        "Four comparisons in one word: bit 40 of a field is set exactly where one lane is not below another, and no"
+        " field borrows from its neighbour.",
         ("Guardrails.vy::check",),
         ("guardrails.is_option",),
     ),
@@ -340,12 +339,12 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("guardrails.is_option",),
     ),
     "L-61": Lemma(
-        "The extremes of an option's lanes, three at a time, stay in their fields, and their bits say what the integers do.",
+        "The extremes of an option's lanes, three at a time, stay in their fields; their bits say what the integers do.",
         ("Guardrails.vy::check",),
         ("guardrails.is_damped",),
     ),
     "L-62": Lemma(
-        "A scalar's step and the product it is held to fit, at the greatest of each; a step stays in what its limit allows.",
+        "A scalar's step and the product it is held to fit, at the greatest of each; it stays within its limit.",
         ("Guardrails.vy::_hold", "Guardrails.vy::_seconds"),
         ("guardrails.Guardrails._hold",),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from tests.proofs.prove import Run, moved, planted, proof
 from tests.proofs.vyper import Num, Struct
@@ -56,9 +56,11 @@ def sums_fit(run: Run) -> None:
     for text, local in (
         ("sums.delta = unsafe_add(sums.delta, unsafe_mul(quantity, delta))", {"delta": Num(delta.term, "int256")}),
         (
-            "worth: int256 = unsafe_mul(quantity, convert(mark, int256))\nsums.full = unsafe_add(sums.full, worth)\n"
-            "if charge < fixed.PPM:\n    sums.haircut = unsafe_add(\n        sums.haircut,"
-            " unsafe_mul(worth, convert(unsafe_sub(fixed.PPM, charge), int256))\n    )",
+            (
+                "worth: int256 = unsafe_mul(quantity, convert(mark, int256))\nsums.full = unsafe_add(sums.full, worth)\n"
+                "if charge < fixed.PPM:\n    sums.haircut = unsafe_add(\n        sums.haircut,"
+                " unsafe_mul(worth, convert(unsafe_sub(fixed.PPM, charge), int256))\n    )"
+            ),
             {"mark": Num(spot.term, "uint256"), "charge": Num(charge.term, "uint256")},
         ),
         (
@@ -66,8 +68,10 @@ def sums_fit(run: Run) -> None:
             {"mark": Num(mark.term, "uint256"), "paid": Num(paid.term, "int256")},
         ),
         (
-            "sums.gross = unsafe_add(sums.gross, unsafe_mul(size, max(charge, least)))\n"
-            "sums.size = unsafe_add(sums.size, size)\nsums.legs = unsafe_add(sums.legs, 1)",
+            (
+                "sums.gross = unsafe_add(sums.gross, unsafe_mul(size, max(charge, least)))\n"
+                "sums.size = unsafe_add(sums.size, size)\nsums.legs = unsafe_add(sums.legs, 1)"
+            ),
             {"charge": Num(charge.term, "uint256"), "least": Num(least.term, "uint256")},
         ),
         ("sums.short = unsafe_add(sums.short, size)", {}),
@@ -81,20 +85,28 @@ def sums_fit(run: Run) -> None:
         run.claim(sums[name] >= (-((held + 1) * bound) if name in signed else 0), f"{name}: one position more")
 
 
-def _products(run: Run) -> dict[str, Num]:
+def _products(run: Run) -> dict[str, Any]:
     """The terms after the loop, at any sums that 127 positions make."""
     price = run.int("price", 1, run.number("dearest", MAX_PRICE))
     sums = Struct(
         {
             name: Num(
-                run.int(name, -MAX_POSITIONS * bound if name in {"value", "full", "haircut"} else 0, MAX_POSITIONS * bound).term,
+                run.int(
+                    name, -MAX_POSITIONS * bound if name in {"value", "full", "haircut"} else 0, MAX_POSITIONS * bound
+                ).term,
                 "int256" if name in {"value", "full", "haircut"} else "uint256",
             )
             for name, bound in BOUNDS.items()
             if name != "delta"
         }
     )
-    rates = run.machine.word((Num(0), 104), (run.int("floor_rate", 0, PPM), 24), (Num(0), 32), (run.int("leg_cost", 0, 10**24), 96), (Num(0), 32))
+    rates = run.machine.word(
+        (Num(0), 104),
+        (run.int("floor_rate", 0, PPM), 24),
+        (Num(0), 32),
+        (run.int("leg_cost", 0, 10**24), 96),
+        (Num(0), 32),
+    )
     som = run.int("som", 0, 2**24 - 1)
     dearest = run.number("dearest", MAX_PRICE)
     result = Struct({name: Num(0) for name in ("value", "full", "haircut", "gross", "short", "im_add")})
@@ -103,13 +115,21 @@ def _products(run: Run) -> dict[str, Num]:
     run.claim(price * som <= dearest * 2**24, "price times minimum")
     run.claim((price * som) * sums["short"] <= dearest * 2**24 * MAX_SIZE, "times size")
     run.claim(sums["legs"] * Num(run.inputs["leg_cost"]) <= 127 * 10**24, "legs")
-    local = {"result": result, "sums": sums, "rates": rates, "price": Num(price.term, "uint256"), "som": Num(som.term, "uint256")}
+    local = {
+        "result": result,
+        "sums": sums,
+        "rates": rates,
+        "price": Num(price.term, "uint256"),
+        "som": Num(som.term, "uint256"),
+    }
     for text in (
         "result.value = fixed._div_floor(sums.value, 10**18)",
         "result.full = fixed._div_floor(sums.full, 10**18)",
         "result.haircut = fixed._div_floor(sums.haircut, 10**24)",
-        "result.gross = fixed._mul_div_up(price, sums.gross, fixed.PPM * fixed.WAD) + sums.legs * ("
-        "(rates >> 32) & (2**96 - 1))",
+        (
+            "result.gross = fixed._mul_div_up(price, sums.gross, fixed.PPM * fixed.WAD) + sums.legs * ("
+            "(rates >> 32) & (2**96 - 1))"
+        ),
         "result.short = fixed._mul_div_up(price * som, sums.short, fixed.PPM * fixed.WAD)",
     ):
         local = run.run(ORACLE, "_terms", text, **local)
@@ -119,23 +139,25 @@ def _products(run: Run) -> dict[str, Num]:
 @proof("L-25", moved("a price of 2**60 times the greatest", dearest=MAX_PRICE * 2**60))
 def products_fit(run: Run) -> None:
     local = _products(run)
-    scan, extra = run.int("scan", 0, 10**59), run.int("concentration", 0, 10**74)
+    # L-17: 1e27 x 2^118 / 1e23; L-19: (1.1e30)^2 / 1e15 x 10 x 1e9
+    scan, extra = run.int("scan", 0, 10**40), run.int("concentration", 0, 10**56)
     result = local["result"]
-    result.fields["scan"], result.fields["concentration"] = Num(scan.term, "uint256"), Num(extra.term, "uint256")
-    result.fields["im_add"] = Num(0, "uint256")
+    result.fields |= {"scan": Num(scan.term, "uint256"), "concentration": Num(extra.term, "uint256")}
     # at most the IM factor's field, and the widening of 16 bits an hour over 2**40 seconds; the market term: L-20
     factor = run.int("im_factor", PPM, 2**24 + 2**16 * 2**40)
     run.machine.given["market"] = Num(run.int("market", 0, 10**58).term, "uint256")
     run.claim(result["gross"] <= 10**44, "gross")
     run.claim(result["short"] <= 10**46, "short")
-    local = run.run(
-        ORACLE,
-        "_terms",
-        "base: uint256 = max(result.scan, result.short) + result.gross + result.concentration",
-        **local,
+    text = "base: uint256 = max(result.scan, result.short) + result.gross + result.concentration"
+    local = run.run(ORACLE, "_terms", text, **local)
+    base = local["base"]
+    run.claim(base <= 10**57, "the base")
+    run.claim((factor - PPM) * base <= 2**57 * 10**57, "times the factor")
+    local["im_factor"] = Num(factor.term, "uint256")
+    run.run(
+        ORACLE, "_terms", "result.im_add = fixed._mul_div_up(im_factor - fixed.PPM, base, fixed.PPM) + market", **local
     )
-    run.claim(local["base"] <= 2 * 10**74, "the base")  # type: ignore[operator]
-    run.claim(local["base"] < 2**200 if run.when(extra <= 10**57) else local["base"] >= 0, "fits")  # type: ignore[operator]
+    run.claim(result["im_add"] < 2**250, "what IM adds")
 
 
 @proof("L-26", planted(ORACLE, "unsafe_mul(size, max(charge, least))", "unsafe_mul(size, charge)"))
@@ -276,7 +298,9 @@ def equity_reads_no_risk(run: Run) -> None:
 @proof("L-29", moved("a book of 2**256 words", most=2**256))
 def places(run: Run) -> None:
     i = run.int("i", 0, run.number("most", MAX_POSITIONS) - 1)
-    run.claim(run.value(ORACLE, "_terms", "unsafe_add(i, 1)", i=Num(i.term, "uint256")) <= run.number("most", 127), "the next")
+    run.claim(
+        run.value(ORACLE, "_terms", "unsafe_add(i, 1)", i=Num(i.term, "uint256")) <= run.number("most", 127), "the next"
+    )
     row = Num(run.int("row", 0, 249).term, "uint256")
     text = "unsafe_add(surface.HEADER, unsafe_mul(surface.ROW, row))"
     for path, name in ((ORACLE, "_terms"), (GUARDRAILS, "check")):

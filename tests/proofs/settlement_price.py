@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import z3
@@ -17,7 +18,7 @@ BUCKETS: Final = 30
 def _sorted(run: Run, low: Num | int, high: Num | int) -> list[Num]:
     """Thirty prices in order."""
     prices = [Num(run.int(f"p{i}", 0, MAX_PRICE).term, "uint256") for i in range(BUCKETS)]
-    for one, two in zip(prices, prices[1:], strict=False):
+    for one, two in pairwise(prices):
         run.assume(one <= two)
     return prices
 
@@ -66,7 +67,7 @@ def seven_wrong(run: Run) -> None:
 def insertion(run: Run) -> None:
     # induction over the places: what stands before is in order; one price more, in a window of four
     ordered = [Num(run.int(f"p{i}", 0, MAX_PRICE).term, "uint256") for i in range(4)]
-    for one, two in zip(ordered[:3], ordered[1:3], strict=False):
+    for one, two in pairwise(ordered[:3]):
         run.assume(one <= two)
     before = list(ordered)
     local = {"ordered": ordered, "price": ordered[3], "place": Num(3, "uint256"), "BUCKETS": Num(4)}
@@ -84,7 +85,7 @@ ordered[place] = price
         **local,
     )
     found = local["ordered"]
-    for one, two in zip(found, found[1:], strict=False):
+    for one, two in pairwise(found):
         run.claim(one <= two, "in order")
     run.claim(
         (found[0] + found[1] + found[2] + found[3]).equals(before[0] + before[1] + before[2] + before[3]),

@@ -93,9 +93,7 @@ def mark_is_the_formula(run: Run) -> None:
     posted, gamma = run.int("mark", 0, 2**48 - 1), run.int("gamma", 0, 2**32 - 1)
     delta = run.int("delta", -(2**23), 2**23 - 1)
     zero = Num(0)
-    info = run.machine.word(
-        (zero, 56), (posted, 48), (run.machine.field(delta, 24), 24), (gamma, 32), (zero, 96)
-    )
+    info = run.machine.word((zero, 56), (posted, 48), (run.machine.field(delta, 24), 24), (gamma, 32), (zero, 96))
     run.signs = {
         "unsafe_sub(price, reference)",
         "unsafe_mul(delta, move)",
@@ -132,7 +130,11 @@ if gamma != 0:
     terms = (
         Num(divide((reference * posted).term, 10**12)[0])
         + Num(divide((delta * move).term, 10**6)[0])
-        + (zero if run.when(gamma.equals(0)) else Num(divide((gamma * (move * move)).term, (reference * (2 * 10**6)).term)[0]))
+        + (
+            zero
+            if run.when(gamma.equals(0))
+            else Num(divide((gamma * (move * move)).term, (reference * (2 * 10**6)).term)[0])
+        )
     )
     run.claim(local["raw"].equals(terms + 10**34), "the sum of the three terms, each down, shifted up")
 
@@ -195,7 +197,10 @@ def lanes_stay_apart(run: Run) -> None:
     scaled, by = local["scaled"], local["by"]
     run.claim(scaled <= most * 10, "a scaled quantity")
     run.claim(scaled >= -most * 10, "a scaled quantity")
-    run.claim(by.equals(scaled + WORD if negative else scaled) if not run.when(scaled.equals(0)) else by.equals(0), "in two's complement")
+    run.claim(
+        by.equals(scaled + WORD if negative else scaled) if not run.when(scaled.equals(0)) else by.equals(0),
+        "in two's complement",
+    )
     before = run.int("packed", 0, WORD - 1)
     run.assume(before.equals(low + high * HALF + turns * WORD))
     zero = Num(0)
@@ -225,7 +230,14 @@ def lanes_stay_apart(run: Run) -> None:
     run.claim((held + 1) * bound < 2**117, "under 2**117")
 
 
-@proof("L-12", planted(SURFACE, "high: int256 = unsafe_sub(fixed._signed(field), low) >> 128", "high: int256 = fixed._signed(field) >> 128"))
+@proof(
+    "L-12",
+    planted(
+        SURFACE,
+        "high: int256 = unsafe_sub(fixed._signed(field), low) >> 128",
+        "high: int256 = fixed._signed(field) >> 128",
+    ),
+)
 def unpacking(run: Run) -> None:
     limit = 2**117
     run.total = True

@@ -347,7 +347,7 @@ class Machine:
         found = []
         for number, bits in fields:
             low -= bits
-            self.context.owe(z3.And(0 <= number.term, number.term < 2**bits), f"a field of {bits} bits")
+            self.context.owe(z3.And(number.term >= 0, number.term < 2**bits), f"a field of {bits} bits")
             found.append((low, bits, number.term))
         return self._laid(tuple(reversed(found)), "uint256")
 
@@ -387,7 +387,8 @@ class Machine:
         if isinstance(number.term, int):
             return Num(number.term % 2**width)
         self.context.owe(
-            z3.And(-(2 ** (width - 1)) <= number.term, number.term < 2 ** (width - 1)), f"a signed field of {width} bits"
+            z3.And(-(2 ** (width - 1)) <= number.term, number.term < 2 ** (width - 1)),
+            f"a signed field of {width} bits",
         )
         found = z3.If(number.term < 0, number.term + 2**width, number.term)
         self._fields[found.get_id()] = (found, number.term)
@@ -471,7 +472,7 @@ class Machine:
 
     # ---------------------------------------------------------------------------------------------- expressions
 
-    def _value(self, source: Source, node: ast.AST, local: dict[str, Any]) -> Any:  # noqa: C901
+    def _value(self, source: Source, node: ast.AST, local: dict[str, Any]) -> Any:
         match node:
             case ast.Constant(value=bool() as value):
                 return value
@@ -544,7 +545,7 @@ class Machine:
             return self._constant(self.source(source.modules[node.value.id]), node.attr)
         return self._value(source, node.value, local)[node.attr]
 
-    def _call(self, source: Source, node: ast.Call, local: dict[str, Any]) -> Any:  # noqa: C901, PLR0912
+    def _call(self, source: Source, node: ast.Call, local: dict[str, Any]) -> Any:
         name = ast.unparse(node.func)
         if name in UNSAFE:
             return self._unsafe(source, node, local)
@@ -637,7 +638,7 @@ class Machine:
         if not (isinstance(last, ast.BinOp) and isinstance(last.op, ast.LShift)):
             raise NotImplementedError(text)
         bits = ast.literal_eval(last.right)
-        self.context.owe(z3.And(0 <= b.term, b.term < 2**bits), f"{text}: no bit is in both")
+        self.context.owe(z3.And(b.term >= 0, b.term < 2**bits), f"{text}: no bit is in both")
         return Num(a.term + b.term, kind)
 
     def _masked(self, a: Term, mask: Term) -> Term:
@@ -706,9 +707,11 @@ class Machine:
         if isinstance(a.term, int) and isinstance(b.term, int):
             plainly = {"unsafe_add": a.term + b.term, "unsafe_sub": a.term - b.term}.get(name, a.term * b.term)
             return Num(plainly % WORD, "uint256")
-        x, y = (self._views.get(n.term.get_id(), (0, n.term))[1] if not isinstance(n.term, int) else n.term for n in (a, b))
+        x, y = (
+            self._views.get(n.term.get_id(), (0, n.term))[1] if not isinstance(n.term, int) else n.term for n in (a, b)
+        )
         meant = {"unsafe_add": lambda: x + y, "unsafe_sub": lambda: x - y}.get(name, lambda: x * y)()
-        self.context.owe(z3.And(-(WORD // 2) <= meant, meant < WORD // 2), f"{text} fits 255 bits and a sign")
+        self.context.owe(z3.And(meant >= -(WORD // 2), meant < WORD // 2), f"{text} fits 255 bits and a sign")
         if isinstance(meant, int):
             return Num(meant % WORD, "uint256")
         if self.context.decide(meant >= 0):
@@ -758,10 +761,10 @@ class Machine:
                 self.context.know(z3.Implies(n <= 0, q <= 0))
                 self.context.know(z3.Implies(n >= 0, q <= n))  # as d is one at least
             if truncates:
-                self.context.know(z3.Implies(n >= 0, z3.And(0 <= r, r < d, q >= 0)))
+                self.context.know(z3.Implies(n >= 0, z3.And(r >= 0, r < d, q >= 0)))
                 self.context.know(z3.Implies(n < 0, z3.And(-d < r, r <= 0, q <= 0)))
             else:
-                self.context.know(z3.And(0 <= r, r < d))
+                self.context.know(z3.And(r >= 0, r < d))
                 self.context.know(z3.Implies(n >= 0, q >= 0))
             self._quotients[key] = (q, r, n, d)  # type: ignore[assignment] # terms kept, so that ids are not reused
         return self._quotients[key][:2]
@@ -790,8 +793,8 @@ class Machine:
             return [Num(0, match[1]) for _ in range(count)]
         name = kind.rsplit(".", 1)[-1]
         structs = source.structs
-        if "." in kind and kind.split(".")[0] in source.modules:
-            structs = self.source(source.modules[kind.split(".")[0]]).structs
+        if "." in kind and kind.split(".", maxsplit=1)[0] in source.modules:
+            structs = self.source(source.modules[kind.split(".", maxsplit=1)[0]]).structs
         if name in structs:
             return Struct({n: self._empty(source, k) for n, k in structs[name]})
         if "." in kind:  # of an interface: fields as they are set
