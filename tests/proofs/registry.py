@@ -339,7 +339,7 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("guardrails.is_option",),
     ),
     "L-61": Lemma(
-        "The extremes of an option's lanes, three at a time, stay in their fields; their bits say what the integers do.",
+        "The extremes of an option's lanes, three at a time, stay in their fields; their bits say what integers do.",
         ("Guardrails.vy::check",),
         ("guardrails.is_damped",),
     ),

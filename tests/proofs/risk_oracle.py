@@ -57,7 +57,8 @@ def sums_fit(run: Run) -> None:
         ("sums.delta = unsafe_add(sums.delta, unsafe_mul(quantity, delta))", {"delta": Num(delta.term, "int256")}),
         (
             (
-                "worth: int256 = unsafe_mul(quantity, convert(mark, int256))\nsums.full = unsafe_add(sums.full, worth)\n"
+                "worth: int256 = unsafe_mul(quantity, convert(mark, int256))\n"
+                "sums.full = unsafe_add(sums.full, worth)\n"
                 "if charge < fixed.PPM:\n    sums.haircut = unsafe_add(\n        sums.haircut,"
                 " unsafe_mul(worth, convert(unsafe_sub(fixed.PPM, charge), int256))\n    )"
             ),
