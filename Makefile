@@ -125,11 +125,19 @@ mutate: setup $(COMPILED) ## mutants of contracts and twin that no test notices
 
 .PHONY: coverage
 coverage: setup $(COMPILED) ## lines and branches of contracts and package that tests reach
-	$(PY) -m tests.coverage $(ARGS)
+	$(PY) -m tests.coverage --jobs $(JOBS) $(ARGS)
+
+.PHONY: snapshots
+snapshots: setup $(COMPILED) ## interfaces, selectors, storage layouts and code hashes, against git
+	$(PY) -m tests.snapshots $(ARGS)
 
 .PHONY: snapshots-update
-snapshots-update: setup $(COMPILED) ## renew the snapshots of interfaces, layouts and code
-	$(PY) -m tests.snapshots --update
+snapshots-update: setup $(COMPILED) ## renew them
+	$(PY) -m tests.snapshots --update $(ARGS)
+
+.PHONY: verify-build
+verify-build: setup $(COMPILED) ## recompile from a clean copy, and compare with what is used
+	$(BIN)/plimsoll verify-build --artifacts .build $(ARGS)
 
 ##@ Measure
 
