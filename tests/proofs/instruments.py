@@ -18,7 +18,7 @@ INSTRUMENTS: Final = "modules/instruments.vy"
 )
 def word_and_back(run: Run) -> None:
     quantity = run.int("quantity", -(10**27), 10**27)
-    id_ = run.int("id", 0, 2**128 - 1)
+    id_ = run.int("id", 1, 2**128 - 1)
     word = run.call(INSTRUMENTS, "_word", id_, quantity)
     run.claim(word >= 0, "a word")
     run.claim(word < 2**256, "of 256 bits")

@@ -385,6 +385,8 @@ class Machine:
     def field(self, number: Num, width: int) -> Num:
         """A signed number's field."""
         if isinstance(number.term, int):
+            fits = -(2 ** (width - 1)) <= number.term < 2 ** (width - 1)
+            self.context.owe(fits, f"a signed field of {width} bits")
             return Num(number.term % 2**width)
         self.context.owe(
             z3.And(-(2 ** (width - 1)) <= number.term, number.term < 2 ** (width - 1)),
@@ -631,6 +633,7 @@ class Machine:
     def _joined(self, a: Num, b: Num, text: str, left: ast.AST | None) -> Num:
         kind = a.kind or b.kind
         if isinstance(a.term, int) and isinstance(b.term, int):
+            self.context.owe(a.term & b.term == 0, f"{text}: no bit is in both")
             return Num(a.term | b.term, kind)
         if not (isinstance(left, ast.BinOp) and isinstance(left.op, (ast.LShift, ast.BitOr))):
             raise NotImplementedError(text)
