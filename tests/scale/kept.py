@@ -136,6 +136,22 @@ class _Enough(KeyboardInterrupt):
     """Patience is over; Hypothesis lets it through."""
 
 
+class _Timed:
+    """Choices of another source, until patience is over."""
+
+    def __init__(self, source: Source, end: float) -> None:
+        self._source = source
+        self._end = end
+
+    def integer(self, low: int, high: int) -> int:
+        if time.monotonic() > self._end:
+            raise _Enough
+        return self._source.integer(low, high)
+
+    def blob(self, size: int) -> bytes:
+        return self._source.blob(size)
+
+
 class _Hunt:
     """Cases that still differ, of one kind; it remembers the smallest."""
 
@@ -180,7 +196,7 @@ class _Hunt:
         )
 
         def differs(data: st.DataObject) -> bool:
-            source = Drawn(data.draw)
+            source = _Timed(Drawn(data.draw), self.end)
             scene = self.stand.draw(source, small=small)
             return self.differs(scene, lambda loaded: self.kind.draw(source, loaded) if self.kind else None)
 
