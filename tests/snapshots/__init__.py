@@ -108,11 +108,6 @@ def selectors_text(found: Mapping[str, Artifact]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def immutables_size(artifact: Artifact) -> int:
-    """Bytes behind the code [byte]."""
-    return sum(length for _, length, _, _ in places(artifact.layout.get("code_layout") or {}))
-
-
 def code_text(found: Mapping[str, Artifact], paths: Mapping[str, Path]) -> str:
     """Sizes, hashes and what made them."""
     vyper, snekmate = (importlib.metadata.version(name) for name in ("vyper", "snekmate"))
@@ -123,7 +118,7 @@ def code_text(found: Mapping[str, Artifact], paths: Mapping[str, Path]) -> str:
         f"{'contract':<15} {'deployed':>8} {'left':>6} {'creation':>8}  {'optimize':<8}  keccak",
     ]
     for name, artifact in found.items():
-        deployed = artifact.size + immutables_size(artifact)
+        deployed = artifact.size
         optimize = _OPTIMIZE.search(paths[name].read_text(encoding="utf-8"))
         lines.append(
             f"{name:<15} {deployed:>8} {MAX_RUNTIME - deployed:>6} {len(artifact.bytecode):>8}  "

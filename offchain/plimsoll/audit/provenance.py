@@ -38,7 +38,7 @@ class Provenance:
     locks
         SHA-256 of every lock file, by path.
     code
-        Keccak-256 of each contract's runtime code as compiled, immutables not filled in, and its size [byte].
+        Keccak-256 of each contract's runtime code, immutables not filled in, and its size as deployed [byte].
     """
 
     time: int
@@ -92,5 +92,5 @@ def _sha256(path: Path) -> str:
 
 def _code() -> Iterator[tuple[str, tuple[str, int]]]:
     for path in sorted((ROOT / "contracts").glob("*.vy")):
-        runtime = artifacts.load(path.stem).runtime
-        yield path.stem, ("0x" + keccak(runtime).hex(), len(runtime))
+        found = artifacts.load(path.stem)
+        yield path.stem, ("0x" + keccak(found.runtime).hex(), found.size)

@@ -18,7 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -46,8 +46,15 @@ class Artifact:
 
     @cached_property
     def size(self) -> int:
-        """Runtime size [bytes], immutables not counted."""
-        return len(self.runtime)
+        """Size of the code as deployed [bytes], immutables counted, as EIP-170 does."""
+        return len(self.runtime) + _length(self.layout.get("code_layout") or {})
+
+
+def _length(layout: Mapping[str, Any]) -> int:
+    """Bytes of the immutables of a layout: leaves are variables, what holds them modules."""
+    return sum(
+        int(entry["length"]) if "length" in entry and "offset" in entry else _length(entry) for entry in layout.values()
+    )
 
 
 def extended(artifact: Artifact, extension: Artifact) -> Artifact:
