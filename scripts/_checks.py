@@ -23,6 +23,7 @@ from eth_utils.crypto import keccak
 
 from plimsoll.chain.artifacts import Artifact
 from plimsoll.chain.artifacts import load as artifact
+from plimsoll.chain.build import NAMED
 from plimsoll.chain.contract import Contract, Event, Function, batch, events_of
 from plimsoll.chain.deployment import CONTRACTS as DEPLOYED
 from plimsoll.chain.governance import OWNED, slowest
@@ -40,19 +41,6 @@ from scripts._config import NOBODY, Config, Leg
 
 CONTRACTS: Final = tuple(DEPLOYED.values())
 VENUES: Final = ("Exchange", "StandingOrders")
-IMMUTABLES: Final = {  # which contract an immutable names
-    "FEED": "IndexFeed",
-    "GUARD": "Guardrails",
-    "ORACLE": "RiskOracle",
-    "HISTORY": "History",
-    "REGISTRY": "Registry",
-    "MANDATES": "Mandates",
-    "BACK_OFFICE": "BackOffice",
-    "BOOK": "Clearinghouse",
-    "LIQUIDATOR": "Liquidator",
-    "FUND": "InsuranceFund",
-    "QUOTE": "quote",
-}
 DOMAINS: Final = {
     "RiskOracle": "Plimsoll RiskOracle",
     "Exchange": "Plimsoll Exchange",
@@ -131,7 +119,7 @@ def immutables_of(
 
     `known` holds addresses by contract name, and `quote`. Without a configuration numbers are not known.
     """
-    found: dict[str, bytes] = {key: _address(known[of]) for key, of in IMMUTABLES.items() if known.get(of)}
+    found: dict[str, bytes] = {key: _address(known[of]) for key, of in NAMED.items() if known.get(of)}
     if name in DOMAINS:
         found |= {
             "_CACHED_SELF": _address(address),
