@@ -93,7 +93,7 @@ class Desk:
         if chance(source, 30):
             steps.append(("set_band", (pick(source, (1_000, 50_000, 200_000)), pick(source, (1, 10, 20)))))
         made = [each for _ in range(1 if small else 2) for each in honest(source, OF_WORLDS)]  # type: ignore[arg-type]
-        seconds = pick(source, (0, 1, 60, 600, HOUR, source.integer(0, 7_200)))
+        seconds = pick(source, (HOUR, HOUR, 600, 60, 1, 0, source.integer(0, 7_200)))
         return Setting(seconds, tuple(steps), tuple(encode(each).hex() for each in made))
 
     @contextmanager
