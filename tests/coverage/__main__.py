@@ -9,15 +9,21 @@ what is not reached, by file and line, into `build/coverage/uncovered.txt`.
     --more      add to what the runs before saw
     --again     no run: report what the last one saw
     --jobs N    test processes
-    --record    keep the numbers in docs/coverage.json
+    --record    keep the numbers in docs/coverage.json, with what is not reached and the hash of every contract's source
+    --recorded  no run: whether docs/coverage.json still speaks of this tree, in seconds
     --json      one object: part, ok, seconds, counts (tests passed, failed, skipped; lines, covered, branches, taken of
                 vyper and of python), units (the same of each), findings (kind, file, line, function, what, source)
 
 A finding is a line or branch of a contract that is neither reached nor in `tests/coverage/uncovered.yaml` with a
-reason, or a reason that no longer fits. Of Python the listing says what is not reached; it is no finding. Tests that
+reason, or a reason that no longer fits; with `--recorded` also a contract whose source is not what was recorded, and
+`date` says when that was. Of Python the listing says what is not reached; it is no finding. Tests that
 measure gas, or that give a call a stipend, may fail with probes, which cost gas: they are counted, and no findings.
 
-Exit codes: 0 no finding; 1 findings; 2 the input is bad, or no test ran.
+Exit codes: 0 no finding; 1 findings; 2 the input is bad, no test ran, or there is no record.
+
+    python -m tests.coverage --contracts --record
+    python -m tests.coverage --more --only tests/unit/fund/test_pay_moved.py
+    python -m tests.coverage --recorded --json
 """
 
 from __future__ import annotations
@@ -34,7 +40,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plimsoll.chain.artifacts import ROOT
-from tests.coverage import report, settings
+from tests.coverage import record, report, settings
 
 
 def run(tests: Sequence[str], jobs: int, *, more: bool, alone: bool) -> None:
@@ -94,9 +100,50 @@ def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[repo
     return result, vyper, python
 
 
+def keep(result: dict[str, Any], vyper: Sequence[report.Unit]) -> None:
+    """Record a result; what the contracts lack goes with it, so that reasons can be held to it without a run."""
+    kept = {key: value for key, value in result.items() if key != "seconds"}  # of a report alone, that says nothing
+    kept = {
+        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        **kept,
+        "missed": [item for unit in vyper for item in unit.missed],
+        "sources": record.sources_of(),
+    }
+    settings.SUMMARY.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def tell(findings: Sequence[dict[str, Any]]) -> None:
+    """Print findings, one by one."""
+    for item in findings:
+        print(f"  {item['kind']}: {item['file']}:{item.get('line', '')} {item['what']}\n      {item['source']}")  # noqa: T201 - a command
+
+
+def recorded(begun: float, *, as_json: bool) -> int:
+    """What the record says of this tree."""
+    try:
+        result = record.judged(record.read(), record.sources_of(), report.reasons_of())
+    except record.RecordError as error:
+        sys.stderr.write(f"coverage: {error}\n")
+        return 2
+    result["seconds"] = round(time.monotonic() - begun, 1)
+    if as_json:
+        print(json.dumps(result))  # noqa: T201 - a command
+    else:
+        vyper = result["counts"]["vyper"]
+        print(  # noqa: T201
+            f"recorded {result['date']}: {vyper['covered']} of {vyper['lines']} lines, "
+            f"{vyper['taken']} of {vyper['branches']} branches of the contracts; "
+            f"{result['counts']['reasons']} reasons, {len(result['findings'])} findings"
+        )
+        tell(result["findings"])
+    return 0 if result["ok"] else 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, and report."""
-    parser = argparse.ArgumentParser(prog="python -m tests.coverage", description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.coverage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="the unit tests alone")
     parser.add_argument("--contracts", action="store_true", help="the contracts' unit tests alone, without Python")
     parser.add_argument("--only", nargs="+", metavar="PATH", help="these tests instead")
@@ -104,9 +151,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="no run: report what the last one saw")
     parser.add_argument("--jobs", type=int, default=2, help="test processes")
     parser.add_argument("--record", action="store_true", help="keep the numbers in docs/coverage.json")
+    parser.add_argument("--recorded", action="store_true", help="no run: whether docs/coverage.json still holds")
     parser.add_argument("--json", action="store_true", help="the result for programs")
     asked = parser.parse_args(arguments)
     begun = time.monotonic()
+    if asked.recorded:
+        return recorded(begun, as_json=asked.json)
     if not asked.again:
         chosen = settings.CONTRACTS if asked.contracts else settings.QUICK if asked.quick else settings.USUAL
         run(asked.only or chosen, asked.jobs, more=asked.more, alone=asked.contracts)
@@ -117,9 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n\n".join([report.listing(vyper), report.listing(python)])
     (settings.FOLDER / "uncovered.txt").write_text(text + "\n", encoding="utf-8")
     if asked.record:
-        kept = {key: value for key, value in result.items() if key != "seconds"}  # of a report alone, that says nothing
-        kept = {"date": dt.datetime.now(tz=dt.UTC).date().isoformat(), **kept}
-        settings.SUMMARY.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        keep(result, vyper)
     if asked.json:
         print(json.dumps(result))  # noqa: T201 - a command
     else:
@@ -129,8 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n" + report.table(python, "packages"))  # noqa: T201
         print(f"\n{counts['passed']} tests passed, {counts['failed']} failed with probes, {counts['skipped']} left out")  # noqa: T201
         print(f"{len(result['findings'])} findings; build/coverage/uncovered.txt lists what is not reached")  # noqa: T201
-        for item in result["findings"]:
-            print(f"  {item['kind']}: {item['file']}:{item.get('line', '')} {item['what']}\n      {item['source']}")  # noqa: T201
+        tell(result["findings"])
     return 0 if result["ok"] else 1
 
 

@@ -1,0 +1,122 @@
+"""The record fails where it no longer speaks of the tree: a changed source, a reason that fits nothing, a spot left."""
+
+import json
+
+import pytest
+
+from tests.coverage import __main__ as command
+from tests.coverage import record, report, settings
+
+SPOT = {"file": "contracts/Toy.vy", "line": 3, "function": "g", "what": "never run", "source": "x"}
+REASON = {key: SPOT[key] for key in ("file", "function", "what", "source")} | {"why": "nobody can ever get here"}
+THEN = {"contracts/Toy.vy": "1" * 64, "contracts/modules/part.vy": "2" * 64}
+RECORD = {
+    "date": "2026-11-22",
+    "counts": {"passed": 7, "vyper": {"lines": 2, "covered": 1, "branches": 4, "taken": 4}},
+    "failed": [],
+    "units": [],
+    "missed": [SPOT],
+    "sources": THEN,
+}
+
+
+def kinds(found):
+    return [item["kind"] for item in found["findings"]]
+
+
+def test_a_record_that_holds():
+    found = record.judged(RECORD, THEN, [REASON])
+    assert found["ok"]
+    assert (found["part"], found["date"], found["findings"]) == ("coverage", "2026-11-22", [])
+    assert found["counts"] == {**RECORD["counts"], "reasons": 1, "sources": 2}
+
+
+@pytest.mark.parametrize(
+    ("now", "what"),
+    [
+        (THEN | {"contracts/Toy.vy": "3" * 64}, "has another text since coverage was recorded, 2026-11-22"),
+        (THEN | {"contracts/New.vy": "3" * 64}, "is new since coverage was recorded, 2026-11-22"),
+        ({"contracts/Toy.vy": "1" * 64}, "is gone since coverage was recorded, 2026-11-22"),
+    ],
+)
+def test_another_source_is_a_finding(now, what):
+    found = record.judged(RECORD, now, [REASON])
+    assert not found["ok"]
+    assert kinds(found) == [record.CHANGED]
+    assert found["findings"][0]["what"] == what
+    assert found["findings"][0]["file"] in {**THEN, **now}
+
+
+@pytest.mark.parametrize(
+    ("reasons", "wanted"),
+    [
+        ([], ["uncovered"]),
+        ([{**REASON, "source": "y"}], ["uncovered", "stale reason"]),
+        ([REASON, {**REASON, "function": "h"}], ["stale reason"]),
+        ([{**REASON, "why": "dead"}], ["reason without a why"]),
+    ],
+)
+def test_reasons_are_read_anew(reasons, wanted):
+    found = record.judged(RECORD, THEN, reasons)
+    assert not found["ok"]
+    assert kinds(found) == wanted
+
+
+def test_sources_are_the_counted_files_by_their_bytes(tmp_path):
+    for name in ("Toy.vy", "modules/part.vy", "mocks/Mock.vy", "interfaces/IToy.vyi"):
+        path = tmp_path / "contracts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    before = record.sources_of(tmp_path)
+    assert set(before) == set(THEN)
+    (tmp_path / "contracts" / "Toy.vy").write_text("Toy.vy ")
+    after = record.sources_of(tmp_path)
+    assert {file for file in before if before[file] != after[file]} == {"contracts/Toy.vy"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({k: v for k, v in RECORD.items() if k != "sources"})])
+def test_what_is_no_record_is_said(tmp_path, text):
+    path = tmp_path / "coverage.json"
+    path.write_text(text)
+    with pytest.raises(record.RecordError, match=r"coverage\.json: "):
+        record.read(path)
+    with pytest.raises(record.RecordError, match="run with --record"):
+        record.read(tmp_path / "none.json")
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A record of this tree's sources, and the reasons that it needs, in another place."""
+    kept = {**RECORD, "sources": record.sources_of()}
+    (tmp_path / "coverage.json").write_text(json.dumps(kept))
+    (tmp_path / "uncovered.yaml").write_text(json.dumps([REASON]))
+    read, reasons = record.read, report.reasons_of
+    monkeypatch.setattr(record, "read", lambda: read(tmp_path / "coverage.json"))
+    monkeypatch.setattr(report, "reasons_of", lambda: reasons(tmp_path / "uncovered.yaml"))
+    return tmp_path
+
+
+def test_the_command_says_so_in_one_object(own, capsys):
+    assert command.main(["--recorded", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"part", "ok", "seconds", "counts", "findings", "date"} <= found.keys()
+    assert found["ok"] is True
+    (own / "uncovered.yaml").write_text("[]")
+    assert command.main(["--recorded", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["findings"] == [{**SPOT, "kind": "uncovered"}]
+    assert command.main(["--recorded"]) == 1
+    assert "uncovered: contracts/Toy.vy:3 never run" in capsys.readouterr().out
+    (own / "coverage.json").unlink()
+    assert command.main(["--recorded", "--json"]) == 2
+    assert "run with --record" in capsys.readouterr().err
+
+
+def test_what_is_recorded_can_be_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "SUMMARY", tmp_path / "coverage.json")
+    unit = report.Unit("Toy", 2, 1, 4, 4, [SPOT])
+    result = {"part": "coverage", "ok": True, "seconds": 1.0, "counts": RECORD["counts"], "failed": [], "units": []}
+    command.keep(result, [unit])
+    found = record.read(tmp_path / "coverage.json")
+    assert found["missed"] == [SPOT]
+    assert found["sources"] == record.sources_of()
+    assert record.judged(found, record.sources_of(), [REASON])["ok"]
