@@ -104,8 +104,8 @@ audit: setup $(COMPILED) $(SYMBOLIC) ## every check afresh, and a dated report o
 	$(BIN)/plimsoll audit --jobs $(JOBS) $(ARGS)
 
 .PHONY: agree
-agree: setup $(COMPILED) ## drawn cases on bytecode and twin: N=1000000 SEED=1
-	$(PY) -m tests.scale --cases $(or $(N),1000000) --seed $(or $(SEED),1) --jobs $(JOBS) $(ARGS)
+agree: setup $(COMPILED) ## drawn cases on bytecode and twin, put on record: N=1000000 SEED=1
+	$(PY) -m tests.scale --cases $(or $(N),1000000) $(if $(SEED),--seed $(SEED)) --jobs $(JOBS) --record $(ARGS)
 
 .PHONY: prove
 prove: setup ## the lemmas of the arithmetic, by z3

@@ -1,9 +1,11 @@
 """Proves every lemma and refutes its twin: `python -m tests.proofs [--id L-07] [--json]`.
 
 With `--json`, one object: {"part": "proofs", "ok": bool, "seconds": s, "counts": {"lemmas", "proven", "refuted",
-"claims", "paths"}, "findings": [sentence], "lemmas": [{"id", "sentence", "verdict", "ms", "claims", "paths", "used_in",
-"twin": {"what", "verdict", "ms", "claim", "example", "executed", "sound"}}]}. A counterexample is executed: the faulty
-code must fail on it (`fails`), the sound one must not (`holds`, or `refused` where it reverts).
+"claims", "paths", "unchecked", "worked_out"}, "findings": [sentence], "lemmas": [{"id", "sentence", "verdict", "ms",
+"claims", "paths", "used_in", "twin": {"what", "verdict", "ms", "claim", "example", "executed", "sound"}}]}. A
+counterexample is executed: the faulty code must fail on it (`fails`), the sound one must not (`holds`, or `refused`
+where it reverts). `unchecked` counts the `unsafe_*` operations of the contracts, `worked_out` those that a lemma of
+their function executes: all, or it is a finding; one lemma alone (`--id`) is not asked about them.
 
 Exit codes: 0 all proven and all twins refuted, 1 a lemma is not or a twin stands, 2 no such lemma.
 """
@@ -11,6 +13,7 @@ Exit codes: 0 all proven and all twins refuted, 1 a lemma is not or a twin stand
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import sys
 from typing import Any
@@ -20,8 +23,9 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.proofs.lemmas import PROOFS
-from tests.proofs.prove import Verdict, attempt, execute
+from tests.proofs.prove import Verdict, attempt, execute, seen_by
 from tests.proofs.registry import LEMMAS
+from tests.proofs.vyper import unsafe_calls
 
 EXAMPLES = """examples:
   python -m tests.proofs                 all of them, as a table
@@ -78,6 +82,20 @@ def findings_of(row: dict[str, Any]) -> list[str]:
     return found
 
 
+def not_worked_out() -> list[str]:
+    """The unchecked operations that no lemma executes which names their function: a sentence each."""
+    return [
+        f"{path}::{function}, line {node.lineno}: no lemma works out {ast.unparse(node)}"
+        for (path, function), nodes in unsafe_calls().items()
+        for node in nodes
+        if not any(
+            (path, node.lineno, node.col_offset) in seen_by(lemma)
+            for lemma in PROOFS
+            if f"{path}::{function}" in LEMMAS[lemma].used_in
+        )
+    ]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command; its exit code."""
     parser = argparse.ArgumentParser(
@@ -95,7 +113,9 @@ def main(argv: list[str] | None = None) -> int:
     wanted = [args.id] if args.id else sorted(PROOFS)
     console = Console(stderr=True)
     rows = [judge(lemma) for lemma in track(wanted, "proving", console=console, disable=len(wanted) == 1)]
-    findings = [text for row in rows for text in findings_of(row)]
+    unchecked = 0 if args.id else sum(len(nodes) for nodes in unsafe_calls().values())
+    lost = [] if args.id else not_worked_out()
+    findings = [*(text for row in rows for text in findings_of(row)), *lost]
     if args.json:
         proven = sum(row["verdict"] == "holds" for row in rows)
         refuted = sum(row["twin"]["verdict"] == "refuted" for row in rows)
@@ -105,6 +125,8 @@ def main(argv: list[str] | None = None) -> int:
             "refuted": refuted,
             "claims": sum(row["claims"] for row in rows),
             "paths": sum(row["paths"] for row in rows),
+            "unchecked": unchecked,
+            "worked_out": unchecked - len(lost),
         }
         seconds = sum(row["ms"] + row["twin"]["ms"] for row in rows) / 1000
         report = {

@@ -118,7 +118,7 @@ LEMMAS: Final[dict[str, Lemma]] = {
         ("margin.terms",),
     ),
     "L-19": Lemma(
-        "Concentration is zero up to the depth, never falls with size, and overflows nowhere.",
+        "Concentration is zero up to the depth and overflows nowhere; its size never falls with what is held.",
         ("modules/margin.vy::_concentration",),
         ("margin.terms",),
     ),
