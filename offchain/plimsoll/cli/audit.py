@@ -45,8 +45,8 @@ def audit(
 ) -> int:
     """Run every check of this checkout afresh, and write what each came to: audit.html, audit.txt, audit.json.
 
-    The parts: build, snapshots, tests, properties, agreement, proofs, symbolic, searches, mutation, coverage. All of
-    them take most of an hour on two cores. A part that was left out, or did not end, is in the report as such.
+    The parts: build, snapshots, tests, properties, agreement, proofs, symbolic, searches, mutation, sample, coverage.
+    All of them take most of an hour on two cores. A part that was left out, or did not end, is in the report as such.
     `make audit` sets up what the parts need first.
 
     \b

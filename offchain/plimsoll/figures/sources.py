@@ -315,6 +315,76 @@ class Sources:
         return found
 
     @cached_property
+    def scale(self) -> dict[str, Any]:
+        """A million drawn cases on bytecode and in the twin."""
+        return self._part("tests.scale", "--cases", "1000000", "--record")
+
+    @cached_property
+    def ten_million(self) -> dict[str, Any]:
+        """Ten million of them."""
+        return self._part("tests.scale", "--cases", "10000000", "--record")
+
+    @cached_property
+    def planted(self) -> dict[str, Any]:
+        """How long faults of one unit, planted in the contracts, stay unfound."""
+        return self._part("tests.scale", "--planted", "all")
+
+    @cached_property
+    def proofs(self) -> dict[str, int]:
+        """Lemmas proven, and twins refuted."""
+        return dict(self._part("tests.proofs")["counts"])
+
+    @cached_property
+    def symbolic(self) -> dict[str, int]:
+        """Symbolic checks of the bytecode that hold, and twins refuted."""
+        return dict(self._part("tests.symbolic")["counts"])
+
+    @cached_property
+    def splits(self) -> dict[str, float]:
+        """Splits of books over accounts, on the enforced margin."""
+        return dict(self._part("tests.searches", "--every", "40")["counts"])
+
+    @cached_property
+    def mutants(self) -> list[dict[str, Any]]:
+        """The record of mutants, by file."""
+        return list(self._part("tests.mutation", "--show")["files"])
+
+    @cached_property
+    def sample(self) -> dict[str, Any]:
+        """Forty mutants of the record, run again."""
+        return self._part("tests.mutation", "--sample", "40")
+
+    @cached_property
+    def reached(self) -> dict[str, Any]:
+        """The record of lines and branches of the contracts that tests reach."""
+        return self._part("tests.coverage", "--recorded")
+
+    @cached_property
+    def audit(self) -> dict[str, float]:
+        """The whole audit in a clone in an empty folder: its minutes, and its findings."""
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder) / "plimsoll"
+            run(["git", "clone", "--quiet", str(ROOT), str(home)])
+            start = time.monotonic()
+            run(["make", "audit"], cwd=home, codes=(0, 1, 2))
+            minutes = (time.monotonic() - start) / 60
+            said = json.loads((home / "build" / "audit" / "audit.json").read_text(encoding="utf-8"))
+            found = sum(max(1, len(result["findings"])) for result in said["results"] if result["verdict"] != "ok")
+            return {"minutes": minutes, "findings": found}
+
+    def score(self, folder: str) -> float:
+        """Mutants of a folder that a test found [%], equivalent ones aside."""
+        files = [item for item in self.mutants if item["file"].rpartition("/")[0] == folder]
+        judged = sum(item["killed"] + item["survived"] for item in files)
+        return 100 * sum(item["killed"] for item in files) / judged if judged else 0.0
+
+    @staticmethod
+    def _part(*words: str) -> dict[str, Any]:
+        """What a part of the audit says of itself."""
+        found: dict[str, Any] = json.loads(run([sys.executable, "-m", *words, "--json"], codes=(0, 1)))
+        return found
+
+    @cached_property
     def refusals(self) -> dict[str, float]:
         """How many unit tests passed: one file an external function, each named error among them."""
         return self._counted("tests/unit")
