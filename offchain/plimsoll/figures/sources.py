@@ -315,6 +315,11 @@ class Sources:
         return found
 
     @cached_property
+    def posting(self) -> dict[str, Any]:
+        """What posting costs a day, of underlyings that move apart: by `neighbours`, 0 for reports of all."""
+        return dict(json.loads(run([sys.executable, "-m", "tests.bench.posting_day", "--json"]))["apart"])
+
+    @cached_property
     def scale(self) -> dict[str, Any]:
         """A million drawn cases on bytecode and in the twin."""
         return self._part("tests.scale", "--cases", "1000000", "--record")
