@@ -173,13 +173,12 @@ class Run:
             ],
         }
         verdicts: dict[str, dict[str, Any]] = {}
-        tests = 0
+        tests, left_out = 0, []
         with serving(folder, plan) as lines:
             for line in lines:
                 if "baseline" in line:
                     tests = line["baseline"]["tests"]
-                    for bad in line["baseline"]["failed"]:
-                        self.findings.append({"what": f"fails with no mutant: {bad['test']}", "why": bad["why"]})
+                    left_out = line["baseline"]["failed"]
                 elif "reached" in line:
                     progress.update(task, description=f"{target.name}: mutants", completed=0, total=len(judged))
                 else:
@@ -187,11 +186,12 @@ class Run:
                     progress.advance(task)
         progress.update(task, visible=False)
         if len(verdicts) < len(judged):
-            tail = (folder / "server.log").read_text()[-800:]
+            tail = "\n".join([*(item["why"] for item in left_out), (folder / "server.log").read_text()[-800:]])
             self.findings.append(
                 {"what": f"{target.name}: {len(judged) - len(verdicts)} mutants were not judged", "why": tail}
             )
-        self._keep(target, judged, verdicts, space, tests)
+        if verdicts:
+            self._keep(target, judged, verdicts, space, tests, [item["test"] for item in left_out])
 
     def _keep(
         self,
@@ -200,6 +200,7 @@ class Run:
         verdicts: dict[str, dict[str, Any]],
         space: Workspace,
         tests: int,
+        left_out: list[str],
     ) -> None:
         for path in sorted({mutant.path for mutant in judged}):
             mine = [mutant for mutant in judged if mutant.path == path and mutant.id in verdicts]
@@ -212,7 +213,8 @@ class Run:
                 "date": dt.datetime.now(dt.UTC).date().isoformat(),
                 "source": records.digest([self.root / path]),
                 "tests": records.digest(test_files(self.root, target)),
-                "tests_run": tests,
+                "tests_run": tests - len(left_out),
+                "left_out": left_out,  # tests that fail on the switched copy itself
                 "mutants": len(self.all[path]),
                 "sample": None if not self.options.per_file else {"size": len(mine), "seed": self.options.seed},
                 "invalid": sum(mutant.path == path and mutant.id in space.invalid for mutant in self.all[path]),

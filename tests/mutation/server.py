@@ -3,7 +3,8 @@
 `python -m tests.mutation.server PLAN FD` in a workspace. The plan names test files in order (cheapest first), mutants
 with their numbers, and bounds. To the file descriptor go lines of JSON:
 
-- `{"baseline": {"tests": n, "seconds": s, "failed": [...]}}`: where an unmutated test fails, nothing else follows
+- `{"baseline": {"tests": n, "seconds": s, "failed": [...]}}`: tests that fail on the switched copy with no mutant real,
+  such as one about bytecode, judge nothing; where they are many, nothing else follows
 - `{"reached": n}`: mutants that some test reaches once the fixtures stand
 - `{"mutant": id, "killed": test or null, "how": "test" | "timeout" | "survived" | "unreached", "seconds": s}`
 
@@ -39,6 +40,7 @@ from tests.mutation.switched import FIRST, LAST, traced
 
 CODE_LIMIT: Final = 1 << 20  # [bytes] of a switched contract
 _ASKED: Final = re.compile(r"0x0{36}([0-9a-f]{4})\b")
+MOST_LEFT_OUT: Final = 0.02  # of the tests: more than these failing without a mutant is no suite to judge by
 EXAMPLES: Final = 8  # drawn examples a test: a mutant that needs more of them is a gap worth naming
 
 
@@ -166,8 +168,10 @@ class Server:
         skip = tuple(self.plan.get("deselect", ()))
         items = [item for item in session.items if not item.nodeid.startswith(skip)] if skip else list(session.items)
         cold = self._cold(items)
-        if not self._baseline(items):
+        failed = self._baseline(items)
+        if len(failed) > MOST_LEFT_OUT * len(items):
             return True
+        items = [item for item in items if item.nodeid not in failed]
         gc.collect()
         gc.freeze()
         reach = self._reach(items)
@@ -188,7 +192,8 @@ class Server:
 
     # ----------------------------------------------------------------------------------------------------- baseline
 
-    def _baseline(self, items: list[pytest.Item]) -> bool:
+    def _baseline(self, items: list[pytest.Item]) -> set[str]:
+        """Run every test; those that fail."""
         begun, failed = time.monotonic(), []
         for k, item in enumerate(items):
             start = time.monotonic()
@@ -198,7 +203,7 @@ class Server:
             if bad is not None:
                 failed.append({"test": item.nodeid, "why": str(bad.longrepr)[-1500:]})
         self.say({"baseline": {"tests": len(items), "seconds": round(time.monotonic() - begun, 2), "failed": failed}})
-        return not failed
+        return {item["test"] for item in failed}
 
     def _reach(self, items: list[pytest.Item]) -> dict[str, set[int]]:
         """Which mutants each test passes.
