@@ -52,7 +52,7 @@ TARGETS: Final = (
     Target("book", _module("book"), ("Clearinghouse", "BackOffice"), ("tests/unit/clearinghouse",)),
     _contract("Clearinghouse", "clearinghouse"),
     _contract("BackOffice", "clearinghouse", hosts=("Clearinghouse",)),
-    _contract("Liquidator", "liquidator"),
+    _contract("Liquidator", "liquidator", "stops"),
     _contract("Guardrails", "guardrails"),
     _contract("RiskOracle", "oracle"),
     _contract("Registry", "registry"),
