@@ -8,10 +8,11 @@ has the sequence that is free when it goes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from plimsoll.keeper.gas import estimate
+from plimsoll.keeper.refusals import Refusals
 from plimsoll.keeper.state import Held
 from plimsoll.keeper.triggers import Reason, Standing, TriggerConfig, due
 from plimsoll.risk.engine import BuiltReport
@@ -22,14 +23,22 @@ from plimsoll.risk.report_parts import part
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Underlyings that go in one report, by number; why, those that are due first; its gas as estimated."""
+    """Underlyings that go in one report, by number; why, those that are due first; its gas as estimated.
+
+    Without gas: one underlying that is too much for any report.
+    """
 
     underlyings: tuple[int, ...]
     reasons: tuple[Reason, ...]
-    gas: int
+    gas: int | None
 
 
-def split(going: Sequence[Standing], gas_of: Callable[[tuple[int, ...]], int | None], limit: int) -> list[Batch]:
+def split(
+    going: Sequence[Standing],
+    gas_of: Callable[[tuple[int, ...]], int | None],
+    limit: int,
+    refusals: Refusals | None = None,
+) -> list[Batch]:
     """Underlyings in their order, each in the first batch that has room for it.
 
     Parameters
@@ -40,17 +49,21 @@ def split(going: Sequence[Standing], gas_of: Callable[[tuple[int, ...]], int | N
         Gas of a report of these underlyings; None where they are too many for one.
     limit
         Of gas; what is over it by itself has a batch of its own.
+    refusals
+        What was refused, and who may go together; None: nothing was.
     """
+    refusals = refusals or Refusals()
     made: list[list[Standing]] = []
     for one in going:
         for batch in made:
-            gas = gas_of(_numbers([*batch, one]))
+            numbers = _numbers([*batch, one])
+            gas = gas_of(numbers) if refusals.together(numbers) else None
             if gas is not None and gas <= limit:
                 batch.append(one)
                 break
         else:
             made.append([one])
-    return [Batch(_numbers(batch), _why(batch), gas_of(_numbers(batch)) or 0) for batch in made]
+    return [Batch(_numbers(batch), _why(batch), gas_of(_numbers(batch))) for batch in made]
 
 
 def _numbers(batch: Sequence[Standing]) -> tuple[int, ...]:
@@ -70,7 +83,7 @@ def batches(
     config: TriggerConfig,
     *,
     urgent: bool = False,
-    refused: Collection[int] = (),
+    refusals: Refusals | None = None,
 ) -> list[Batch]:
     """What to post now, the first batch first; none: nothing is due.
 
@@ -86,8 +99,8 @@ def batches(
         Thresholds and limit.
     urgent
         Whether a report was asked for.
-    refused
-        Underlyings of the report that was refused last: they go behind the others, lest they hold them all up.
+    refusals
+        What was refused: it goes behind the others, in smaller parts, lest it hold them all up; None: nothing was.
     """
 
     def gas_of(underlyings: tuple[int, ...]) -> int | None:
@@ -96,5 +109,7 @@ def batches(
         except ReportError:
             return None
 
-    made = split(due(held, whole, config, urgent=urgent), gas_of, config.post_gas_limit)
-    return sorted(made, key=lambda batch: set(batch.underlyings) <= set(refused))  # stable: else as they were
+    refusals = refusals or Refusals()
+    made = split(due(held, whole, config, urgent=urgent), gas_of, config.post_gas_limit, refusals)
+    # stable: else as they were; all of a batch have one turn
+    return sorted(made, key=lambda batch: refusals.turn(batch.underlyings[0]))

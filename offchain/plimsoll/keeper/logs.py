@@ -227,7 +227,7 @@ def level_of(kind: str) -> str:
     """How loud a line of the journal is."""
     if kind == "halt":
         return "critical"
-    return "warning" if kind.endswith(("-failed", "-error", "failed", "mismatch", "reorg")) else "info"
+    return "warning" if kind.endswith(("-failed", "-error", "failed", "mismatch", "reorg", "-large")) else "info"
 
 
 class LoggedRecorder:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from plimsoll.chain.errors import ChainError
 from plimsoll.keeper.archive import Archive
-from plimsoll.keeper.batches import batches
+from plimsoll.keeper.batches import Batch, batches
 from plimsoll.keeper.errors import Halted, KeeperError, SettingsError
 from plimsoll.keeper.liquidation import LiquidationAgent, Taken
 from plimsoll.keeper.metrics import Metrics
@@ -157,6 +157,7 @@ class Keeper:
         self.last_post: Posted | None = None
         self.reasons: tuple[str, ...] = ()  # of it, or of the one that is under way
         self.waiting = 0  # batches that are due behind it
+        self._large: set[int] = set()  # underlyings that were told to be over the limit of gas
 
     def run(
         self,
@@ -267,7 +268,10 @@ class Keeper:
         number = self.poster.next_sequence(held.sequence)
         inputs: dict[str, Any] = {"rails": held.rails, "urgent": self.config.urgent}
         whole = self.engine.whole(snapshot, previous, number, **inputs)
-        going = batches(held, whole, previous, self.triggers, urgent=self.config.urgent, refused=self.poster.refused)
+        refusals = self.poster.refusals
+        made = batches(held, whole, previous, self.triggers, urgent=self.config.urgent, refusals=refusals)
+        self._tell_large(made, held.time)
+        going = [one for one in made if one.gas is not None]
         self.waiting = max(0, len(going) - 1)
         if not going:
             return (None if held.sequence and held.time == held.market_time else whole), ()
@@ -278,6 +282,17 @@ class Keeper:
             where = system.chain.chain_id, system.oracle.address
             self.archive.keep(built, self.engine, snapshot, previous, *where, only=only, **inputs)
         return built, going[0].reasons
+
+    def _tell_large(self, made: Sequence[Batch], now: int) -> None:
+        """Warn, once while it lasts, of underlyings that no report under the limit of gas has room for."""
+        limit = self.triggers.post_gas_limit
+        large = {one.underlyings[0]: one.gas for one in made if one.gas is None or one.gas > limit}
+        for underlying in sorted(large.keys() - self._large):
+            gas = large[underlying]
+            why = "too much for any report: it is not posted" if gas is None else "it goes alone"
+            self.recorder.record("post-large", now, underlying=underlying, gas=gas, limit=limit, why=why)
+        seen = {underlying for one in made for underlying in one.underlyings}
+        self._large = (self._large - seen) | large.keys()
 
     def _post(self, held: Held, built: BuiltReport, reasons: Sequence[Reason]) -> Posted | None:
         why = [str(reason) for reason in reasons]

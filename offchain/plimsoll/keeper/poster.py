@@ -26,6 +26,7 @@ from plimsoll.chain.protocol import Receipt
 from plimsoll.keeper.errors import KeeperError, SettingsError
 from plimsoll.keeper.outbox import DirectOutbox, Outbox, Ticket, created_at
 from plimsoll.keeper.recorder import Recorder
+from plimsoll.keeper.refusals import Refusals
 from plimsoll.nodes.errors import QuorumError
 from plimsoll.nodes.proposer import Quorum
 from plimsoll.risk.engine import BuiltReport
@@ -114,6 +115,10 @@ class _UnderWay:
     post: Ticket | None = None
 
 
+def _underlyings(built: BuiltReport) -> tuple[int, ...]:
+    return tuple(scalars.underlying for scalars in built.scalars)
+
+
 class Poster:
     """Posts reports to one oracle, one at a time.
 
@@ -148,7 +153,7 @@ class Poster:
         self.recorder = recorder
         self.outbox = outbox or DirectOutbox()
         self.failures = 0  # in a row
-        self.refused: tuple[int, ...] = ()  # underlyings of the report that failed last, until one is believed
+        self.refusals = Refusals()
         self._stored: dict[bytes, str] = {}
         self._under_way: _UnderWay | None = None
         self._last = last
@@ -261,7 +266,8 @@ class Poster:
         return sum(ticket.receipt.gas_used for ticket in tickets if ticket.receipt is not None)
 
     def _posted(self, found: _UnderWay, receipt: Receipt) -> Posted:
-        self.failures, self.refused = 0, ()
+        self.failures = 0
+        self.refusals.believed(_underlyings(found.built))
         report, gas = found.built.report, self._gas(found)
         self.recorder.record(
             "posted", self.system.chain.now, sequence=report.sequence, gas=gas, block=receipt.block, hash=receipt.hash
@@ -277,7 +283,7 @@ class Poster:
 
     def _failed(self, built: BuiltReport, gas: int, error: Exception) -> Posted:
         self.failures += 1
-        self.refused = tuple(scalars.underlying for scalars in built.scalars)
+        self.refusals.refused(_underlyings(built))
         reason = str(error) or "reverted without a reason"
         self.recorder.record(
             "post-failed",

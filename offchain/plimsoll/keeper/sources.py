@@ -3,10 +3,14 @@
 The index of a snapshot is the chain's own live index: margin is computed at it, and a surface whose reference lies far
 off it is not fresh. The history, on which risk is measured, comes from a file of bars that something else keeps
 current; one that has gone stale is refused.
+
+A market whose prices cannot be had is left out, and the others go on: what stands of it on chain ages there for all to
+see. There is no snapshot where that leaves none.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +32,8 @@ from plimsoll.spec.wad import WAD
 
 DEPTHS: Final = 60 * DAY  # of depths that a snapshot holds
 MARKS: Final = 2 * DAY  # and of marks: two of the longest interval that funding is averaged over
+
+log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -67,24 +73,28 @@ def _marks(marks: Bars, known: Bars, now: int) -> MarkHistory:
 
 
 class FeedSource:
-    """Snapshots from the chain's index, its listings and files of bars; a file is read again when it changed."""
+    """Snapshots from the chain's index, its listings and files of bars; a file is read again when it changed.
+
+    `left_out` says why the last snapshot lacks a market, by underlying.
+    """
 
     def __init__(self, system: System, markets: Sequence[MarketSource]) -> None:
         self.system = system
         self.markets = tuple(markets)
         self._bars: dict[Path, tuple[tuple[int, int], Bars]] = {}
+        self.left_out: dict[int, str] = {}
 
     def expiries(self, now: int) -> dict[int, Sequence[int]]:
         """Underlying -> expiries that have not passed, 0 included."""
         return {m.underlying: (0, *(e for e in sorted(m.expiries) if e > now)) for m in self.markets}
 
     def snapshot(self, held: Held) -> Snapshot:
-        """The snapshot at the time of `held`.
+        """The snapshot at the time of `held`, of the markets that can be seen.
 
         Raises
         ------
         SourceDownError
-            Where a feed is unusable, nothing is listed, or a history is stale.
+            Where none can: their feeds are unusable, nothing is listed, or histories are stale.
         SourceError
             Where a file is malformed.
         """
@@ -96,7 +106,24 @@ class FeedSource:
             if isinstance(answer, Refused):
                 raise SourceDownError(f"the registry does not list underlying {underlying}: {answer.reason}")
             listed[underlying] += [int(word) & MASK_ID for word in answer]
-        return Snapshot(held.time, tuple(self._market(m, held, listed) for m in self.markets))
+        found, down = [], dict[int, SourceDownError]()
+        for market in self.markets:
+            try:
+                found.append(self._market(market, held, listed))
+            except SourceDownError as error:
+                down[market.underlying] = error
+        if down and not found:
+            raise next(iter(down.values()))
+        self._leave_out({underlying: str(error) for underlying, error in down.items()})
+        return Snapshot(held.time, tuple(found))
+
+    def _leave_out(self, down: dict[int, str]) -> None:
+        """Say what is left out, once while it lasts."""
+        before, self.left_out = self.left_out, down
+        for underlying in sorted(down.keys() - before.keys()):
+            log.warning("underlying %s is left out of reports: %s", underlying, down[underlying])
+        for underlying in sorted(before.keys() - down.keys()):
+            log.warning("underlying %s is in reports again", underlying)
 
     def _market(self, market: MarketSource, held: Held, listed: Mapping[int, Sequence[int]]) -> Market:
         index = held.index.get(market.underlying)

@@ -332,10 +332,15 @@ class Engine:
         config = self.config.offsets
         haircut = nearest_int(config.cross_haircut * PPM)
         last = previous.offsets if previous else {}
-        return tuple(
-            ClassOffset(klass, step_limited(class_offset(markets, config), last.get(klass), config), haircut)
-            for klass, markets in sorted(members.items())
-        )
+        unseen = {u >> 8 for u in previous.posted.keys() - {m.underlying for m in snapshot.markets}} if previous else ()
+        found = []
+        for klass, markets in sorted(members.items()):
+            target, stands = class_offset(markets, config), last.get(klass)
+            if klass in unseen and stands is not None:
+                # whoever is missing from the snapshot may have the lowest correlation: without it nothing widens
+                target = min(target, stands) if len(markets) > 1 else stands
+            found.append(ClassOffset(klass, step_limited(target, stands, config), haircut))
+        return tuple(found)
 
 
 def _summary(
