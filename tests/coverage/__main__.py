@@ -12,7 +12,7 @@ what is not reached, by file and line, into `build/coverage/uncovered.txt`.
     --record    keep the numbers in docs/coverage.json, with what is not reached and the hash of every contract's source
     --recorded  no run: whether docs/coverage.json still speaks of this tree, in seconds
     --json      one object: part, ok, seconds, counts (tests passed, failed, skipped; lines, covered, branches, taken of
-                vyper and of python), units (the same of each), findings (kind, file, line, function, what, source)
+                vyper and of python), units (the same of each), tests (which were run), findings (kind, file, line, function, what, source)
 
 A finding is a line or branch of a contract that is neither reached nor in `tests/coverage/uncovered.yaml` with a
 reason, or a reason that no longer fits; with `--recorded` also a contract whose source is not what was recorded, and
@@ -71,9 +71,13 @@ def run(tests: Sequence[str], jobs: int, *, more: bool, alone: bool) -> None:
     if alone:
         environment[settings.CONTRACTS_ALONE] = "1"
     subprocess.run([*command, *tests], cwd=ROOT, env=environment, stdout=sys.stderr, check=False)
-    if before is not None and settings.OUTCOME.exists():
-        now = json.loads(settings.OUTCOME.read_text(encoding="utf-8"))
-        settings.OUTCOME.write_text(json.dumps({key: before[key] + now[key] for key in now}), encoding="utf-8")
+    if not settings.OUTCOME.exists():
+        return
+    now = {**json.loads(settings.OUTCOME.read_text(encoding="utf-8")), "tests": list(tests)}
+    if before is not None:
+        now = {key: before.get(key, []) + now[key] for key in now}
+    now["tests"] = sorted(set(now["tests"]))
+    settings.OUTCOME.write_text(json.dumps(now), encoding="utf-8")
 
 
 def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[report.Unit], list[report.Unit]]:
@@ -94,6 +98,7 @@ def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[repo
             "reasons": len(report.reasons_of()),
         },
         "failed": outcome["failed"],
+        "tests": outcome.get("tests", []),
         "units": [unit.to_plain() for unit in [*vyper, *python]],
         "findings": findings,
     }

@@ -1,4 +1,4 @@
-"""RiskOracle.post of code that is no surface, and that a quorum signed all the same: a contract, which does not stop."""
+"""RiskOracle.post of code that is no surface, though a quorum signed it: a contract, which does not stop."""
 
 from dataclasses import replace
 

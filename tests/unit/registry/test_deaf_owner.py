@@ -2,10 +2,12 @@
 
 import pytest
 
+from plimsoll.spec.errors import Refused
 from plimsoll.spec.registry import RISK
 from tests.pairs import address_of, text
 from tests.unit.clearinghouse.stage import ATTACKER, OWNER, clean_stage
 
+REVERTS = bytes.fromhex("5f5ffd")  # whatever it is asked
 STRANGER = "ownable: caller is not the owner"
 
 
@@ -19,8 +21,12 @@ def stage():
 def test_an_owner_that_reverts_names_nobody(stage, who):
     pair = stage.pair
     registry = pair.contracts["registry"]
-    deaf = pair.aggregator_contracts[next(iter(pair.aggregator_contracts))]
-    registry.transact("transfer_ownership", deaf.address, sender=text(OWNER))
-    as_owner = stage.on_chain("registry", "stop", RISK, pair.now + 60, sender=who)
-    assert as_owner == STRANGER
+    deaf = text(address_of("deaf"))
+    registry.transact("transfer_ownership", deaf, sender=text(OWNER))
+    registry.transact("accept_ownership", sender=deaf)
+    pair.chain.set_code(deaf, REVERTS)
+    with pytest.raises(Refused):
+        pair.chain.call(deaf, pair.contracts["timelock"].encode("is_guardian", text(who)))
+    assert registry.call("owner") == deaf
+    assert stage.on_chain("registry", "stop", RISK, pair.now + 60, sender=who) == STRANGER
     assert stage.ask("registry", "stops") == 0
