@@ -30,16 +30,17 @@ from plimsoll.chain.errors import NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.chain.rpc import HttpRpc
 from plimsoll.keeper.alerts import webhook_url
+from plimsoll.keeper.gas import cost
 from plimsoll.keeper.live import collector_of
 from plimsoll.keeper.logs import SECRETS, public_url
 from plimsoll.keeper.settings import KeeperSettings, key_at
-from plimsoll.keeper.state import read_margins
+from plimsoll.keeper.state import ChainReader, read_margins
 from plimsoll.market.plainfile import parse_json
 from plimsoll.market.sources import load_bars, load_series
 from plimsoll.market.venues.answers import PRICING
 from plimsoll.risk.signing import address_of
 from plimsoll.spec.errors import PlimsollError, Refused
-from plimsoll.spec.oracle import unpack_params
+from plimsoll.spec.instruments import MASK_ID, unpack
 from plimsoll.spec.wad import WAD
 
 OK: Final = "ok"
@@ -52,10 +53,7 @@ GWEI: Final = 10**9
 STRIDE: Final = 2_000  # blocks of events asked for at once, as the keeper does
 LOOK_BACK: Final = 10  # strides that are searched for posts
 POSTS: Final = 5  # whose gas is averaged
-# gas where nothing was posted yet, by tests/bench/gas.json: "post 1", "post 50", "post 200"
-POST_GAS: Final = 150_000
-ROW_GAS: Final = 20_700
-SEIZE_GAS: Final = 2_700_000  # likewise: a call, a start and a bid on 64 positions
+SEIZE_GAS: Final = 2_700_000  # by tests/bench/gas.json: a call, a start and a bid on 64 positions
 DAYS_FAIL, DAYS_WARN = 1.0, 7.0
 SKEW_FAIL, SKEW_WARN = 15.0, 5.0  # [s]; risk nodes refuse what is 15 s ahead of them
 HEAD_FAIL, HEAD_WARN = 600.0, 60.0  # [s]
@@ -493,8 +491,8 @@ def expected_posts(patient: Patient) -> tuple[float, float, str]:
     by_heartbeat = DAY / patient.settings.triggers.heartbeat
     found = _last_posts(patient)
     if found is None:
-        rows = _listed(patient)
-        return POST_GAS + ROW_GAS * rows, by_heartbeat, f"{rows} instruments, none posted lately"
+        gas_of_all, rows = _listed(patient)
+        return gas_of_all, by_heartbeat, f"{rows} instruments, none posted lately"
     gas, a_day, count = found
     return gas, max(by_heartbeat, a_day), f"mean of the last {count}"
 
@@ -539,21 +537,40 @@ def _topic(contract: Contract, name: str) -> bytes:
     return next(topic for topic, event in interface_of(contract.artifact).events.items() if event.name == name)
 
 
-def _listed(patient: Patient) -> int:
-    """How many instruments the settings' markets have, expiries that they do not name left out."""
+def _listed(patient: Patient) -> tuple[int, int]:
+    """Gas of a report of all that the settings' markets list, and how many instruments that is.
+
+    Expiries that the settings do not name are left out; slots are taken to be written already.
+    """
     system = patient.system
-    keys = [(m.underlying, expiry) for m in patient.settings.markets for expiry in (0, *(m.expiries or ()))]
-    found = batch(system.chain, [system.registry.request("listing", *key) for key in keys])
-    return sum(len(answer) for answer in found if not isinstance(answer, Refused))
+    keys = [(u, expiry) for u, expiries in _expiries(patient).items() for expiry in expiries]
+    answers = batch(system.chain, [system.registry.request("listing", *key) for key in keys])
+    listed = {key: answer for key, answer in zip(keys, answers, strict=True) if not isinstance(answer, Refused)}
+    surfaces = [key for key, answer in listed.items() if answer]
+    rows = [unpack(int(word) & MASK_ID) for answer in listed.values() for word in answer]
+    options = sum(row.is_option for row in rows)
+    numbers = {
+        "report": 1,
+        "signature": int(system.oracle.call("quorum")),
+        "store": max(0, len(surfaces) - 1),
+        "surface": len(surfaces),
+        "option": options,
+        "other row": len(rows) - options,
+        "underlying": len({u for u, _ in surfaces}),
+        "class": len({u >> 8 for u, _ in surfaces}),
+    }
+    return cost(numbers), len(rows)
+
+
+def _expiries(patient: Patient) -> dict[int, Sequence[int]]:
+    """Underlying -> the expiries that its settings name, 0 included."""
+    return {m.underlying: (0, *(m.expiries or ())) for m in patient.settings.markets}
 
 
 def check_report(patient: Patient) -> Iterator[Finding]:
-    """What the oracle holds, and whether the heartbeat is shorter than what it lets reports age."""
-    system = patient.system
-    sequence, market_time, rates, floors = batch(
-        system.chain, [system.oracle.request(name) for name in ("sequence", "market_time", "rates", "floors")]
-    )
-    max_age, heartbeat = unpack_params(rates, floors).max_age, patient.settings.triggers.heartbeat
+    """What the oracle holds of each underlying, and whether the heartbeat is shorter than what it lets reports age."""
+    held = ChainReader(patient.system, _expiries(patient)).read()
+    max_age, heartbeat = held.params.max_age, patient.settings.triggers.heartbeat
     if heartbeat >= max_age:
         yield Finding(
             "heartbeat", FAIL, f"{heartbeat} s; reports go stale after {max_age} s", "set triggers.heartbeat well below"
@@ -564,17 +581,21 @@ def check_report(patient: Patient) -> Iterator[Finding]:
         )
     else:
         yield Finding("heartbeat", OK, f"{heartbeat} s; reports go stale after {max_age} s")
-    if not sequence:
+    if not held.sequence:
         yield Finding("report", WARN, "the oracle holds none yet", "the first round posts one")
         return
-    age = system.chain.now - market_time
+    age = held.time - held.oldest
     fresh = age <= max_age
+    what = "" if len(patient.settings.markets) == 1 else " where oldest"
     yield Finding(
         "report",
         OK if fresh else WARN,
-        f"{sequence}, {age} s old",
+        f"{held.sequence}, {age} s old{what}",
         "" if fresh else "it is stale: only risk reduction is allowed until the first post",
     )
+    for market in patient.settings.markets:
+        if held.posted_at(market.underlying) is None:
+            yield Finding(f"report {market.name}", WARN, "nothing was posted of it", "the first round posts it")
 
 
 def check_feeds(patient: Patient) -> Iterator[Finding]:

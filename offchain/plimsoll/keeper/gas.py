@@ -64,4 +64,9 @@ def counts(built: BuiltReport, held: Held, signatures: int = SIGNATURES) -> dict
 
 def estimate(built: BuiltReport, held: Held, signatures: int = SIGNATURES) -> int:
     """Gas of all transactions of a report, its stores and its post; parameters as `counts`."""
-    return sum(COSTS[name] * number for name, number in counts(built, held, signatures).items())
+    return cost(counts(built, held, signatures))
+
+
+def cost(numbers: Mapping[str, int]) -> int:
+    """Gas of a report that holds so much of what `COSTS` names."""
+    return sum(COSTS[name] * number for name, number in numbers.items())
