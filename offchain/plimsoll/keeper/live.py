@@ -18,8 +18,8 @@
           - {venue: deribit, symbol: "BTC/USD:BTC", kind: perp}
           - {venue: deribit, symbol: BTC, kind: option, every: 120}
 
-The index of a snapshot stays the chain's, since margin is computed at it. What venues say decides whether a snapshot is
-made at all: none is while fewer than the minimum are good, or while their median lies further than `band` from the
+The index of a snapshot stays the chain's, since margin is computed at it. What venues say decides whether a market is
+in it at all: none is while fewer than the minimum are good, or while their median lies further than `band` from the
 index. And it goes on where files end: bars of the hours since, depths and marks where no file gives them, options.
 
 Nothing here needs ccxt but `live_source`, which asks.

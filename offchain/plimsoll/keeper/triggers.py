@@ -134,7 +134,7 @@ class Standing:
     pressure
         The largest of its triggers, 1 where due.
     urgent
-        Whether its index is past the gate, or nothing was ever posted of it: nobody may take on risk until it is.
+        Whether its index is past the gate: nobody may take on risk in it until it is posted.
     age
         Of what stands [s].
     """

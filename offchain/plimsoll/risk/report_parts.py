@@ -12,7 +12,8 @@ surface, so the scalars go with the surface they belong to. And a row is no unit
 
 *The class of each underlying that goes.* A class has one word, made of the histories of all its members. Nothing on
 chain shows its age, as surfaces show theirs: were it left to whoever posts, an offset that should have narrowed could
-stay behind unnoticed for good. So it goes along with each member, and a co-signer demands it.
+stay behind unnoticed for good. So it goes along with each member, and a co-signer demands it. A member that stands on
+chain and is missing from the snapshot might have the lowest correlation: without it the word may narrow, not widen.
 
 *Nothing else.* Underlyings of one class need not go together. What `assess` adds up over them is money, each at its own
 live index, in lanes that are shares of each one's own range; freshness, reference, set and clock are each underlying's
