@@ -1,7 +1,8 @@
 """`python -m tests.coverage`: which lines and branches of the contracts, and of the package, the tests reach.
 
 Runs tests with contracts that carry probes (`tests.coverage.probes`) and with coverage.py, prints a table, and writes
-what is not reached, by file and line, into `build/coverage/uncovered.txt`.
+what is not reached, by file and line, into `build/coverage/uncovered.txt`. Of the package those parts are counted whose
+own unit tests were among what was run.
 
     --quick     the unit tests alone
     --contracts the contracts' unit tests alone, and Python is not watched
@@ -12,7 +13,8 @@ what is not reached, by file and line, into `build/coverage/uncovered.txt`.
     --record    keep the numbers in docs/coverage.json, with what is not reached and the hash of every contract's source
     --recorded  no run: whether docs/coverage.json still speaks of this tree, in seconds
     --json      one object: part, ok, seconds, counts (tests passed, failed, skipped; lines, covered, branches, taken of
-                vyper and of python), units (the same of each), tests (which were run), findings (kind, file, line, function, what, source)
+                vyper and of python), units (the same of each), tests (which were run), findings (kind, file, line,
+                function, what, source)
 
 A finding is a line or branch of a contract that is neither reached nor in `tests/coverage/uncovered.yaml` with a
 reason, or a reason that no longer fits; with `--recorded` also a contract whose source is not what was recorded, and
@@ -82,8 +84,9 @@ def run(tests: Sequence[str], jobs: int, *, more: bool, alone: bool) -> None:
 
 def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[report.Unit], list[report.Unit]]:
     """The last run's numbers, and the units behind them."""
-    vyper, python = report.vyper_units(report.seen_of()), [] if alone else report.python_units()
     outcome = json.loads(settings.OUTCOME.read_text(encoding="utf-8"))
+    vyper = report.vyper_units(report.seen_of())
+    python = [] if alone else report.tested(report.python_units(), outcome.get("tests", []))
     findings = report.judged(vyper, report.reasons_of())
     result = {
         "part": "coverage",
@@ -105,7 +108,7 @@ def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[repo
     return result, vyper, python
 
 
-def keep(result: dict[str, Any], vyper: Sequence[report.Unit]) -> None:
+def keep(result: dict[str, Any], vyper: Sequence[report.Unit], python: Sequence[report.Unit]) -> None:
     """Record a result; what the contracts lack goes with it, so that reasons can be held to it without a run."""
     kept = {key: value for key, value in result.items() if key != "seconds"}  # of a report alone, that says nothing
     kept = {
@@ -113,6 +116,7 @@ def keep(result: dict[str, Any], vyper: Sequence[report.Unit]) -> None:
         **kept,
         "missed": [item for unit in vyper for item in unit.missed],
         "sources": record.sources_of(),
+        "python": report.by_file(python),
     }
     settings.SUMMARY.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
@@ -172,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     text = "\n\n".join([report.listing(vyper), report.listing(python)])
     (settings.FOLDER / "uncovered.txt").write_text(text + "\n", encoding="utf-8")
     if asked.record:
-        keep(result, vyper)
+        keep(result, vyper, python)
     if asked.json:
         print(json.dumps(result))  # noqa: T201 - a command
     else:

@@ -158,6 +158,32 @@ def python_units() -> list[Unit]:
     return list(units.values())
 
 
+def tested(units: Sequence[Unit], tests: Sequence[str]) -> list[Unit]:
+    """Of the packages those whose own unit tests were run: of the others what is reached by the way says little."""
+    return [unit for unit in units if {"tests/unit", f"tests/unit/{unit.name.removeprefix('plimsoll.')}"} & set(tests)]
+
+
+def ranges(lines: Iterable[int]) -> str:
+    """Lines as a reader takes them in: `3-5, 9`."""
+    found: list[list[int]] = []
+    for line in sorted(set(lines)):
+        if found and line == found[-1][-1] + 1:
+            found[-1][1:] = [line]
+        else:
+            found.append([line])
+    return ", ".join("-".join(map(str, pair)) for pair in found)
+
+
+def by_file(units: Sequence[Unit]) -> dict[str, dict[str, str]]:
+    """What packages lack, by file: lines never run, and lines of which a way was never taken."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for unit in units:
+        for item in unit.missed:
+            kind = "lines" if item["what"] == "never run" else "branches"
+            found.setdefault(item["file"], {}).setdefault(kind, []).append(item["line"])
+    return {file: {kind: ranges(lines) for kind, lines in kinds.items()} for file, kinds in sorted(found.items())}
+
+
 # -------------------------------------------------------------------------------------------------------------- reasons
 
 

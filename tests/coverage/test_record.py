@@ -115,8 +115,49 @@ def test_what_is_recorded_can_be_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(settings, "SUMMARY", tmp_path / "coverage.json")
     unit = report.Unit("Toy", 2, 1, 4, 4, [SPOT])
     result = {"part": "coverage", "ok": True, "seconds": 1.0, "counts": RECORD["counts"], "failed": [], "units": []}
-    command.keep(result, [unit])
+    lacking = [(4, "never run"), (5, "never run"), (9, "never run"), (7, "never left")]
+    python = report.Unit("plimsoll.spec", missed=[{"file": "a.py", "line": n, "what": how} for n, how in lacking])
+    command.keep(result, [unit], [python])
     found = record.read(tmp_path / "coverage.json")
     assert found["missed"] == [SPOT]
     assert found["sources"] == record.sources_of()
     assert record.judged(found, record.sources_of(), [REASON])["ok"]
+    assert json.loads((tmp_path / "coverage.json").read_text())["python"] == {
+        "a.py": {"lines": "4-5, 9", "branches": "7"}
+    }
+
+
+@pytest.mark.parametrize(
+    ("tests", "names"),
+    [
+        (["tests/unit/fund"], []),
+        (["tests/unit/fund", "tests/unit/spec"], ["plimsoll.spec"]),
+        (["tests/unit/spec/test_wad.py"], []),
+        (["tests/unit"], ["plimsoll", "plimsoll.spec", "plimsoll.cli"]),
+    ],
+)
+def test_of_the_package_what_was_tested_counts(tests, names):
+    units = [report.Unit(name) for name in ("plimsoll", "plimsoll.spec", "plimsoll.cli")]
+    assert [unit.name for unit in report.tested(units, tests)] == names
+
+
+def test_runs_add_up_with_more_and_not_without(tmp_path, monkeypatch):
+    for name in ("SEEN", "PYTHON", "OUTCOME"):
+        monkeypatch.setattr(settings, name, tmp_path / name.lower())
+    monkeypatch.setattr("tests.coverage.probes.compile_all", lambda _jobs: None)
+    outcomes = iter([(5, ["a"]), (2, []), (3, ["b"])])
+
+    def pretend(command, **_options):
+        passed, failed = next(outcomes)
+        settings.OUTCOME.write_text(json.dumps({"passed": passed, "failed": failed, "skipped": 0}))
+
+    monkeypatch.setattr(command.subprocess, "run", pretend)
+    told = []
+    for tests, more in ((["one", "two"], False), (["two", "three"], True), (["four"], False)):
+        command.run(tests, 1, more=more, alone=True)
+        told.append(json.loads(settings.OUTCOME.read_text()))
+    assert told == [
+        {"passed": 5, "failed": ["a"], "skipped": 0, "tests": ["one", "two"]},
+        {"passed": 7, "failed": ["a"], "skipped": 0, "tests": ["one", "three", "two"]},
+        {"passed": 3, "failed": ["b"], "skipped": 0, "tests": ["four"]},
+    ]
