@@ -19,6 +19,7 @@ from plimsoll.chain import artifacts
 from plimsoll.chain.artifacts import ROOT
 
 PACKAGES: Final = ("vyper", "snekmate", "pyrevm", "eth-ape", "web3", "eth-abi", "numpy", "hypothesis", "z3-solver")
+NO_CHECKOUT: Final = "not a checkout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Provenance:
     time
         When the audit began [unix s].
     commit, changed
-        The commit, and the files that differ from it: an audit of a changed tree is of no commit.
+        The commit, and the files that differ from it: an audit of a changed tree is of no commit, nor is one of a
+        folder that git knows nothing of (`NO_CHECKOUT`).
     versions
         Of Plimsoll, the interpreter and the packages that decide what is compiled, run and proven.
     sources
@@ -49,6 +51,11 @@ class Provenance:
     locks: dict[str, str]
     code: dict[str, tuple[str, int]]
 
+    @property
+    def is_commit(self) -> bool:
+        """Whether what was audited is a commit, and nothing beside it."""
+        return self.commit != NO_CHECKOUT and not self.changed
+
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self) | {"date": datetime.fromtimestamp(self.time, UTC).strftime("%Y-%m-%d %H:%M")}
@@ -58,7 +65,7 @@ def gather(now: int, root: Path = ROOT) -> Provenance:
     """Read it off the checkout."""
     return Provenance(
         time=now,
-        commit=_git(root, "rev-parse", "HEAD") or "not a checkout",
+        commit=_git(root, "rev-parse", "HEAD") or NO_CHECKOUT,
         changed=tuple(line[3:] for line in _git(root, "status", "--porcelain").splitlines()),
         versions={"plimsoll": __version__, "python": platform.python_version(), **dict(_versions())},
         sources={str(path.relative_to(root)): _sha256(path) for path in sorted((root / "contracts").rglob("*.vy*"))},
@@ -68,13 +75,16 @@ def gather(now: int, root: Path = ROOT) -> Provenance:
 
 
 def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(  # noqa: S603 - git, by name
-        ["git", *words],  # noqa: S607
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - git, by name
+            ["git", *words],  # noqa: S607
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:  # there is no git
+        return ""
     return done.stdout.rstrip() if done.returncode == 0 else ""
 
 

@@ -31,7 +31,7 @@ class Audit:
     @property
     def complete(self) -> bool:
         """Whether every part ran, on a tree that is a commit."""
-        return not self.provenance.changed and all(result.verdict != "not run" for result in self.results)
+        return self.provenance.is_commit and all(result.verdict != "not run" for result in self.results)
 
     @property
     def seconds(self) -> float:

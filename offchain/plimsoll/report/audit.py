@@ -105,6 +105,8 @@ def verdict(audit: Audit) -> str:
         sentence += f" Not run: {', '.join(left)}."
     if audit.provenance.changed:
         sentence += " The tree differs from its commit, so this is an audit of no commit."
+    elif not audit.provenance.is_commit:
+        sentence += " The tree is no checkout, so this is an audit of no commit."
     return sentence
 
 

@@ -7,7 +7,7 @@ import pytest
 from plimsoll.audit import parts as module
 from plimsoll.audit.errors import AuditError
 from plimsoll.audit.parts import PARTS, Part, Task, chosen, said_by
-from plimsoll.audit.provenance import Provenance, gather
+from plimsoll.audit.provenance import NO_CHECKOUT, Provenance, gather
 from plimsoll.audit.run import audit, limits
 from plimsoll.chain.artifacts import ROOT
 from plimsoll.cli import main
@@ -99,6 +99,14 @@ def test_a_changed_tree_is_no_commit(task, provenance):
     found = audit([part(GOOD, name="proofs")], task, changed)
     assert "an audit of no commit" in verdict(found)
     assert not found.complete
+
+
+def test_a_folder_without_git_is_no_commit(task, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git there
+    found = audit([part(GOOD, name=one.name) for one in PARTS], task, gather(1_800_000_000))
+    assert found.provenance.commit == NO_CHECKOUT
+    assert not found.complete
+    assert "an audit of no commit" in verdict(found)
 
 
 def test_every_part_has_a_line(task, provenance):
