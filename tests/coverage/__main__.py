@@ -2,7 +2,7 @@
 
 Runs tests with contracts that carry probes (`tests.coverage.probes`) and with coverage.py, prints a table, and writes
 what is not reached, by file and line, into `build/coverage/uncovered.txt`. Of the package those parts are counted whose
-own unit tests were among what was run.
+own unit tests were among what was run; a file that was edited since the tests began is named, and not counted.
 
     --quick     the unit tests alone
     --contracts the contracts' unit tests alone, and Python is not watched
@@ -13,8 +13,8 @@ own unit tests were among what was run.
     --record    keep the numbers in docs/coverage.json, with what is not reached and the hash of every contract's source
     --recorded  no run: whether docs/coverage.json still speaks of this tree, in seconds
     --json      one object: part, ok, seconds, counts (tests passed, failed, skipped; lines, covered, branches, taken of
-                vyper and of python), units (the same of each), tests (which were run), findings (kind, file, line,
-                function, what, source)
+                vyper and of python), units (the same of each), tests (which were run), edited (files of the
+                package), findings (kind, file, line, function, what, source)
 
 A finding is a line or branch of a contract that is neither reached nor in `tests/coverage/uncovered.yaml` with a
 reason, or a reason that no longer fits; with `--recorded` also a contract whose source is not what was recorded, and
@@ -50,6 +50,7 @@ def run(tests: Sequence[str], jobs: int, *, more: bool, alone: bool) -> None:
     from tests.coverage import probes
 
     probes.compile_all(jobs)
+    begun = time.time()
     before = json.loads(settings.OUTCOME.read_text(encoding="utf-8")) if more and settings.OUTCOME.exists() else None
     for folder in (settings.SEEN, settings.PYTHON):
         if not more:
@@ -78,7 +79,8 @@ def run(tests: Sequence[str], jobs: int, *, more: bool, alone: bool) -> None:
     now = {**json.loads(settings.OUTCOME.read_text(encoding="utf-8")), "tests": list(tests)}
     if before is not None:
         now = {key: before.get(key, []) + now[key] for key in now}
-    now["tests"] = sorted(set(now["tests"]))
+        begun = min(begun, before.get("begun", begun))
+    now |= {"tests": sorted(set(now["tests"])), "begun": begun}
     settings.OUTCOME.write_text(json.dumps(now), encoding="utf-8")
 
 
@@ -86,7 +88,8 @@ def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[repo
     """The last run's numbers, and the units behind them."""
     outcome = json.loads(settings.OUTCOME.read_text(encoding="utf-8"))
     vyper = report.vyper_units(report.seen_of())
-    python = [] if alone else report.tested(report.python_units(), outcome.get("tests", []))
+    moved = report.edited(outcome.get("begun", 0.0))
+    python = [] if alone else report.tested(report.python_units(moved), outcome.get("tests", []))
     findings = report.judged(vyper, report.reasons_of())
     result = {
         "part": "coverage",
@@ -102,6 +105,7 @@ def result_of(seconds: float, *, alone: bool) -> tuple[dict[str, Any], list[repo
         },
         "failed": outcome["failed"],
         "tests": outcome.get("tests", []),
+        "edited": moved if python else [],
         "units": [unit.to_plain() for unit in [*vyper, *python]],
         "findings": findings,
     }

@@ -1,6 +1,7 @@
 """The record fails where it no longer speaks of the tree: a changed source, a reason that fits nothing, a spot left."""
 
 import json
+import os
 
 import pytest
 
@@ -156,8 +157,19 @@ def test_runs_add_up_with_more_and_not_without(tmp_path, monkeypatch):
     for tests, more in ((["one", "two"], False), (["two", "three"], True), (["four"], False)):
         command.run(tests, 1, more=more, alone=True)
         told.append(json.loads(settings.OUTCOME.read_text()))
+    begun = [found.pop("begun") for found in told]
+    assert begun[0] == begun[1] < begun[2]  # lines that moved since the first of them are not known
     assert told == [
         {"passed": 5, "failed": ["a"], "skipped": 0, "tests": ["one", "two"]},
         {"passed": 7, "failed": ["a"], "skipped": 0, "tests": ["one", "three", "two"]},
         {"passed": 3, "failed": ["b"], "skipped": 0, "tests": ["four"]},
     ]
+
+
+def test_files_written_since_are_known(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    for name, at in (("old.py", 100), ("new.py", 300)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (at, at))
+    assert report.edited(200, tmp_path) == ["new.py"]
+    assert report.edited(300, tmp_path) == []
