@@ -50,7 +50,9 @@ class Metrics:
         self.chores = Counter("plimsoll_chores", "Chores done, by name", ["chore"], registry=r)
         self.accounts = Gauge("plimsoll_accounts", "Accounts by state", ["state"], registry=r)
         self.sequence = Gauge("plimsoll_sequence", "Sequence of the report that the oracle holds", registry=r)
-        self.report_age = Gauge("plimsoll_report_age_seconds", "Age of that report's market time", registry=r)
+        self.report_age = Gauge(
+            "plimsoll_report_age_seconds", "Age of the report of the underlying that was posted longest ago", registry=r
+        )
         self.index = Gauge("plimsoll_index", "Live index", ["underlying"], registry=r)
         self.psr = Gauge("plimsoll_psr", "Posted scan range, 1 is 100 %", ["underlying"], registry=r)
         rise = ["underlying", "days"]
