@@ -4,7 +4,8 @@
 # is newer than the lock files as long as nothing changed.
 #
 #   PYTHON=...   the interpreter to build .venv with (3.11 or 3.12; otherwise the first that works)
-#   JOBS=2       test processes
+#   JOBS=2       processes of what computes
+#   TEST_JOBS=   test processes: one more than there are cores, since some tests wait for a node's next block
 #   ARGS=...     more arguments for the command that a target runs: make test ARGS="-k margin"
 #   ROW=...      one row of the figures: make figures ROW=name
 #   N=... SEED=  cases of `make agree`, and from where they are drawn
@@ -16,6 +17,7 @@ MAKEFLAGS += --no-builtin-rules
 .DELETE_ON_ERROR:
 
 JOBS ?= 2
+TEST_JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 ARGS ?=
 ROW ?=
 
@@ -66,7 +68,7 @@ demo-node: setup ## keeper, risk nodes and liquidator against a node of their ow
 ##@ Test
 
 # Under CI=true a test that cannot run fails; elsewhere it is left out, and named at the end.
-PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal --durations=10
+PYTEST := $(PY) -m pytest -n $(TEST_JOBS) --dist worksteal --durations=10
 
 .PHONY: test
 test: setup $(COMPILED) ## every test but the long ones
@@ -238,8 +240,9 @@ $(ANVIL): package.json package-lock.json .npmrc
 	@touch $@
 
 # Before the tests, so that several test processes do not compile the same contract at once; and forced, because ape does
-# not see that a contract changed when a module that it imports did.
+# not see that a contract changed when a module that it imports did. Both at once, for ape's scripts and for the package:
+# neither needs more than a core.
 $(COMPILED): $(PACKAGE) ape-config.yaml $(CONTRACTS)
-	$(if $(CONTRACTS),$(BIN)/ape compile --force)
+	$(if $(CONTRACTS),$(PY) -m plimsoll.chain.artifacts >/dev/null & $(BIN)/ape compile --force && wait $$!)
 	@mkdir -p $(@D)
 	@touch $@

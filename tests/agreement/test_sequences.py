@@ -370,7 +370,7 @@ CONTRACT_FAULTS = {
 }
 
 
-USUAL = {"payment up", "shares of a deposit up"}
+USUAL = {"payment up"}
 
 
 @pytest.mark.slow

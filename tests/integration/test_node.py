@@ -58,6 +58,7 @@ def keystore(tmp_path):
     return {"HOME": str(tmp_path / "home"), "PLIMSOLL_PASSPHRASE": "open sesame"}
 
 
+@pytest.mark.long  # two minutes of ape's commands; the same deployment, on a development chain, is in test_deploy
 def test_rehearsal_of_sepolia(sepolia, keystore, tmp_path):
     """As on the live network: a keystore account, signers by address. Then a dry run that finds nothing to do, the
     keeper's own view of the address book, what verification sees once something was changed, and solvency."""

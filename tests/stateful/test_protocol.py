@@ -41,7 +41,7 @@ from tests.stateful.watch import (
 )
 from tests.strategies import Seeded, edge, pick
 
-RUNS, STEPS = {"quick": (10, 20), "ci": (40, 50), "figures": (200, 50), "long": (2_000, 100)}[
+RUNS, STEPS = {"quick": (10, 20), "ci": (25, 50), "figures": (200, 50), "long": (2_000, 100)}[
     os.environ.get("PLIMSOLL_PROFILE", "quick")
 ]
 GOVERNED = (*TRADERS, "owner", "attacker")
