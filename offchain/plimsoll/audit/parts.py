@@ -166,7 +166,7 @@ PARTS: Final[tuple[Part, ...]] = (
     Part(
         "snapshots",
         "Nothing that others rely on has drifted",
-        "ABI, selectors, storage layouts, code sizes and gas are those that were agreed and are in git.",
+        "ABI, selectors, storage layouts and code sizes are those that were agreed and are in git.",
         lambda _: ["tests.snapshots", "--json"],
         1,
     ),
