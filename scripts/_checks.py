@@ -108,8 +108,7 @@ def legs_of(config: Config) -> Iterator[tuple[int, int, Leg]]:
 
 def is_compiled(code: bytes, made: Artifact) -> bool:
     """Whether code is an artifact's, whatever its immutables."""
-    immutables = sum(length for _, _, length in _immutables(made.layout.get("code_layout") or {}))
-    return len(code) == len(made.runtime) + immutables and code.startswith(made.runtime)
+    return len(code) == made.size and code.startswith(made.runtime)
 
 
 def immutables_of(
@@ -162,11 +161,11 @@ def check_code(
             Check(name, "code", _short(keccak(made.runtime)), f"{_short(keccak(code))} at {address}", is_good=False)
         ]
     wanted = immutables_of(name, address, known, config, chain_id)
-    layout = _immutables(made.layout.get("code_layout") or {})
     tail = code[len(made.runtime) :]
     should = bytearray(tail)
     wrong = []
-    for key, offset, length in layout:
+    for name_there, offset, length, _ in made.immutables:
+        key = name_there.rpartition(".")[2]  # without its modules
         if key in wanted:
             size = min(length, len(wanted[key]))  # behind a string's text stands what nobody reads
             should[offset : offset + size] = wanted[key]
@@ -176,17 +175,6 @@ def check_code(
         elif config is not None:
             wrong.append(Check(name, key, "known", "an immutable that nobody checks", is_good=False))
     return wrong or [Check(name, "code", _short(keccak(made.runtime + should)), _short(keccak(code)), is_good=True)]
-
-
-def _immutables(layout: Mapping[str, Any]) -> list[tuple[str, int, int]]:
-    """Name, offset and length of every immutable behind the code, modules' included."""
-    found: list[tuple[str, int, int]] = []
-    for name, entry in layout.items():
-        if "offset" in entry:
-            found.append((name, int(entry["offset"]), int(entry["length"])))
-        else:
-            found.extend(_immutables(entry))
-    return found
 
 
 def _word(value: int) -> bytes:

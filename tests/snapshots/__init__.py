@@ -15,20 +15,18 @@ import importlib.metadata
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from eth_utils.crypto import keccak
-
 from plimsoll.chain import artifacts
-from plimsoll.chain.artifacts import EVM_VERSION, EXTENSIONS, MAX_RUNTIME, ROOT, Artifact
+from plimsoll.chain.artifacts import EVM_VERSION, EXTENSIONS, MAX_RUNTIME, ROOT, Artifact, variables
+from plimsoll.chain.build import optimize_of
 from plimsoll.chain.contract import Function
 
 FOLDER: Final = Path(__file__).parent
 MAX_CREATION: Final = 2 * MAX_RUNTIME  # [byte] EIP-3860
 UPDATE: Final = "make snapshots-update"
-_OPTIMIZE: Final = re.compile(r"^# *pragma optimize (\w+)", re.MULTILINE)
 _FILE: Final = re.compile(r"[^\s\[\](),]*/(\w+)\.vyi?\b")  # a type that is an interface is called by its file
 _SPACES: Final = {
     "storage_layout": "storage",
@@ -52,15 +50,9 @@ def abi_text(abi: list[dict[str, Any]]) -> str:
     return "[\n" + ",\n".join(f"  {line}" for line in lines) + "\n]\n"
 
 
-def places(layout: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[int, int, str, str]]:
-    """Where, how much, name and type of every variable in one kind of space."""
-    for name, entry in layout.items():
-        if "type" in entry and not isinstance(entry["type"], Mapping):
-            at = entry["slot"] if "slot" in entry else entry["offset"]
-            length = entry["n_slots"] if "n_slots" in entry else entry["length"]
-            yield int(at), int(length), prefix + name, _FILE.sub(r"\1", entry["type"])
-        else:
-            yield from places(entry, f"{prefix}{name}.")
+def _called(kind: str) -> str:
+    """A type; of an interface that comes from a file, the file's name."""
+    return _FILE.sub(r"\1", kind)
 
 
 def layout_text(layout: Mapping[str, Any]) -> str:
@@ -69,8 +61,8 @@ def layout_text(layout: Mapping[str, Any]) -> str:
     for key, title in _SPACES.items():
         unit = "byte" if key == "code_layout" else "slot"
         lines.append(f"{title}: {unit}, {unit}s, name, type")
-        rows = sorted(places(layout.get(key) or {}))
-        lines += [f"  {at:>5} {length:>5}  {name}  {kind}" for at, length, name, kind in rows]
+        rows = sorted(variables(layout.get(key) or {}), key=lambda each: (each.at, each.length, each.name))
+        lines += [f"  {each.at:>5} {each.length:>5}  {each.name}  {_called(each.kind)}" for each in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -119,10 +111,10 @@ def code_text(found: Mapping[str, Artifact], paths: Mapping[str, Path]) -> str:
     ]
     for name, artifact in found.items():
         deployed = artifact.size
-        optimize = _OPTIMIZE.search(paths[name].read_text(encoding="utf-8"))
+        optimize = optimize_of(paths[name].read_text(encoding="utf-8"))
         lines.append(
             f"{name:<15} {deployed:>8} {MAX_RUNTIME - deployed:>6} {len(artifact.bytecode):>8}  "
-            f"{optimize[1] if optimize else 'gas':<8}  0x{keccak(artifact.runtime).hex()}"
+            f"{optimize:<8}  {artifact.code_hash}"
         )
     return "\n".join(lines) + "\n"
 

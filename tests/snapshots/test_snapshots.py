@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from plimsoll.chain.artifacts import EXTENSIONS, MAX_RUNTIME
+from plimsoll.chain.artifacts import EXTENSIONS, MAX_RUNTIME, variables
 from plimsoll.chain.deployment import CONTRACTS
 from tests import snapshots
 from tests.isolation import _function_isolation
@@ -51,7 +51,7 @@ def test_a_clash_is_said(found):
 @pytest.mark.parametrize("space", ["storage_layout", "transient_storage_layout"])
 def test_what_shares_an_address_shares_its_storage(found, space):
     for contract, extension in EXTENSIONS.items():
-        mine, its = (list(snapshots.places(found[name].layout[space])) for name in (contract, extension))
+        mine, its = (list(variables(found[name].layout[space])) for name in (contract, extension))
         assert mine == its
         assert mine
 
@@ -59,9 +59,9 @@ def test_what_shares_an_address_shares_its_storage(found, space):
 def test_variables_do_not_overlap(found):
     for name, artifact in found.items():
         for space in ("storage_layout", "transient_storage_layout", "code_layout"):
-            rows = sorted(snapshots.places(artifact.layout.get(space) or {}))
-            for (at, length, mine, _), (after, _, its, _) in itertools.pairwise(rows):
-                assert at + length <= after, f"{name}: {mine} lies over {its}"
+            rows = sorted(variables(artifact.layout.get(space) or {}), key=lambda each: each.at)
+            for mine, its in itertools.pairwise(rows):
+                assert mine.at + mine.length <= its.at, f"{name}: {mine.name} lies over {its.name}"
 
 
 def test_all_fit_with_their_immutables(found):

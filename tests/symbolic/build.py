@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,15 +49,6 @@ def mutating(artifact: Artifact) -> list[str]:
     )
 
 
-def immutables(layout: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int, int]]:
-    """Name (with its modules before it), offset and length [byte] of each immutable."""
-    for name, entry in layout.items():
-        if isinstance(entry.get("offset"), int):
-            yield f"{prefix}{name}", entry["offset"], entry["length"]
-        else:
-            yield from immutables(entry, f"{prefix}{name}.")
-
-
 def deployed(artifact: Artifact, values: Mapping[str, int]) -> bytes:
     """Code as it stands on a chain: runtime, and the immutables with these values, zero where none is given.
 
@@ -66,14 +57,13 @@ def deployed(artifact: Artifact, values: Mapping[str, int]) -> bytes:
     BuildError
         Where a value is of no immutable of the contract.
     """
-    places = {name: (offset, length) for name, offset, length in immutables(artifact.layout.get("code_layout") or {})}
+    places = {each.name: each for each in artifact.immutables}
     unknown = sorted(set(values) - set(places))
     if unknown:
         raise BuildError(f"{artifact.name} has no immutable {', '.join(unknown)}; it has {', '.join(sorted(places))}")
-    data = bytearray(max((offset + length for offset, length in places.values()), default=0))
+    data = bytearray(max((each.at + each.length for each in places.values()), default=0))
     for name, value in values.items():
-        offset, _ = places[name]
-        data[offset : offset + 32] = value.to_bytes(32, "big")
+        data[places[name].at : places[name].at + 32] = value.to_bytes(32, "big")
     return artifact.runtime + bytes(data)
 
 

@@ -8,7 +8,7 @@ from eth_abi import encode
 
 from plimsoll.chain.artifacts import ROOT, load
 from tests.symbolic.__main__ import findings, main, report
-from tests.symbolic.build import BuildError, deployed, foundry_json, immutables, mutating, planted
+from tests.symbolic.build import BuildError, deployed, foundry_json, mutating, planted
 from tests.symbolic.registry import CHECKS, KINDS, TIMELOCK
 from tests.symbolic.run import ENVIRONMENT, Outcome, Run, judged, run
 
@@ -50,8 +50,7 @@ def test_its_twin_still_applies_and_changes_something(check, tmp_path):
 def test_what_it_names_is_there(check):
     for name, values in check.stands.items():
         artifact = load(name)
-        known = {found for found, _, _ in immutables(artifact.layout.get("code_layout") or {})}
-        assert set(values) <= known
+        assert set(values) <= {each.name for each in artifact.immutables}
         assert check.named(name) <= set(mutating(artifact))
 
 

@@ -22,7 +22,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from eth_utils.crypto import keccak
 
 from plimsoll.chain.errors import CompileError
 
@@ -47,14 +49,36 @@ class Artifact:
     @cached_property
     def size(self) -> int:
         """Size of the code as deployed [bytes], immutables counted, as EIP-170 does."""
-        return len(self.runtime) + _length(self.layout.get("code_layout") or {})
+        return len(self.runtime) + sum(each.length for each in self.immutables)
+
+    @cached_property
+    def immutables(self) -> tuple[Variable, ...]:
+        """What stands behind the code, in order."""
+        return tuple(variables(self.layout.get("code_layout") or {}))
+
+    @cached_property
+    def code_hash(self) -> str:
+        """Keccak-256 of the runtime code, immutables not filled in [hexadecimal]."""
+        return f"0x{keccak(self.runtime).hex()}"
 
 
-def _length(layout: Mapping[str, Any]) -> int:
-    """Bytes of the immutables of a layout: leaves are variables, what holds them modules."""
-    return sum(
-        int(entry["length"]) if "length" in entry and "offset" in entry else _length(entry) for entry in layout.values()
-    )
+class Variable(NamedTuple):
+    """A variable of a contract, in storage, transient storage or behind the code."""
+
+    name: str  # with its modules before it
+    at: int  # slot; behind the code: byte
+    length: int  # slots, or bytes
+    kind: str  # its type
+
+
+def variables(layout: Mapping[str, Any], prefix: str = "") -> Iterator[Variable]:
+    """Every variable of one space of a layout, modules' included: leaves are variables, what holds them modules."""
+    for name, entry in layout.items():
+        if isinstance(entry.get("type"), str):
+            at, length = (entry["slot"], entry["n_slots"]) if "slot" in entry else (entry["offset"], entry["length"])
+            yield Variable(prefix + name, int(at), int(length), entry["type"])
+        else:
+            yield from variables(entry, f"{prefix}{name}.")
 
 
 def extended(artifact: Artifact, extension: Artifact) -> Artifact:

@@ -27,7 +27,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ from typing import Any, Final, NamedTuple
 from eth_utils.address import is_address, to_checksum_address
 from eth_utils.crypto import keccak
 
-from plimsoll.chain import artifacts
+from plimsoll.chain import artifacts, checkout
 from plimsoll.chain.artifacts import EVM_VERSION, ROOT, Artifact
 from plimsoll.chain.errors import CompileError, DeploymentError
 from plimsoll.chain.protocol import Chain
@@ -289,15 +289,6 @@ def first_difference(found: bytes, expected: bytes) -> tuple[int | None, int]:
     return (shorter, beyond) if beyond else (None, 0)
 
 
-def places_of(layout: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int, int, str]]:
-    """Name, offset, length and type of every immutable behind the code, modules' included, in order."""
-    for name, entry in layout.items():
-        if "offset" in entry:
-            yield prefix + name, int(entry["offset"]), int(entry["length"]), str(entry["type"])
-        else:
-            yield from places_of(entry, f"{prefix}{name}.")
-
-
 def shown(word: bytes, kind: str) -> str:
     """An immutable as people read it."""
     if kind == "address" or _INTERFACE.search(kind):
@@ -316,8 +307,7 @@ def shown(word: bytes, kind: str) -> str:
 
 def immutables_of(tail: bytes, artifact: Artifact, address: str, chain_id: int, book: Book) -> tuple[Immutable, ...]:
     """Every value behind a contract's code, and what it should be where that is known."""
-    rows = list(places_of(artifact.layout.get("code_layout") or {}))
-    values = {name: shown(tail[at : at + length], kind) for name, at, length, kind in rows}
+    values = {name: shown(tail[at : at + length], kind) for name, at, length, kind in artifact.immutables}
     by_address = {at: name for name, at in reversed(book.addresses.items())}
     found = []
     for name, value in values.items():
@@ -348,12 +338,11 @@ def check_code(artifact: Artifact, code: bytes, address: str, chain_id: int, boo
     """
     if not code:
         raise NoCodeError(f"no code at {artifact.name} {address} on chain {chain_id}")
-    behind = sum(length for _, _, length, _ in places_of(artifact.layout.get("code_layout") or {}))
     body = code[: len(artifact.runtime)]
     at, differing = first_difference(body, artifact.runtime)
-    more = len(code) - len(artifact.runtime) - behind
+    more = len(code) - artifact.size
     if at is None and more:
-        at, differing = min(len(code), len(artifact.runtime) + behind), abs(more)
+        at, differing = min(len(code), artifact.size), abs(more)
     told = _told(artifact, address, len(code))
     if at is not None:
         known_there = artifact.runtime[at : at + 8]
@@ -371,15 +360,20 @@ def check_code(artifact: Artifact, code: bytes, address: str, chain_id: int, boo
 
 def _told(artifact: Artifact, address: str, size: int) -> dict[str, Any]:
     own = next((ROOT / file for file in artifact.sources if Path(file).stem == artifact.name), None)
-    optimize = _OPTIMIZE.search(own.read_text(encoding="utf-8")) if own is not None and own.is_file() else None
     return {
         "name": artifact.name,
         "address": address,
         "size": size,
-        "code_hash": f"0x{keccak(artifact.runtime).hex()}",
+        "code_hash": artifact.code_hash,
         "sources": source_hash(artifact),
-        "optimize": optimize[1] if optimize else "gas",
+        "optimize": optimize_of(own.read_text(encoding="utf-8") if own is not None and own.is_file() else ""),
     }
+
+
+def optimize_of(source: str) -> str:
+    """What a contract's text has the compiler spare; the compiler's own choice where it says nothing."""
+    said = _OPTIMIZE.search(source)
+    return said[1] if said else "gas"
 
 
 def source_hash(artifact: Artifact) -> str:
@@ -462,27 +456,10 @@ def verify_artifacts(folder: Path, compiled: Mapping[str, Artifact]) -> list[Bui
 
 def provenance(root: Path = ROOT) -> dict[str, Any]:
     """What was compiled with what: compiler, settings, commit, and whether the contracts differ from it."""
-    commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "status", "--porcelain", "--", "contracts")
     return {
         "vyper": importlib.metadata.version("vyper"),
         "snekmate": importlib.metadata.version("snekmate"),
         "evm": EVM_VERSION,
-        "commit": commit,
-        "dirty": None if changed is None else [line[3:] for line in changed.splitlines()],
+        "commit": checkout.commit(root),
+        "dirty": checkout.changed("contracts", root=root),
     }
-
-
-def _git(root: Path, *words: str) -> str | None:
-    """What git says; None where there is no git, or no repository."""
-    try:
-        done = subprocess.run(  # noqa: S603 - git, by name
-            ["git", *words],  # noqa: S607
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None
-    return done.stdout.rstrip() if done.returncode == 0 else None
