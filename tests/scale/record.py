@@ -8,12 +8,12 @@ totals  the same numbers summed over the runs
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from plimsoll.chain import checkout
 from plimsoll.chain.artifacts import ROOT
 from tests.scale.engine import BUCKETS, Tally
 
@@ -34,8 +34,8 @@ def code() -> dict[str, Any]:
     """What is run: asked before it is, as the tree may go on meanwhile."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
-        "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "as_committed": not _git("status", "--porcelain", "--", *WHAT_RUNS),
+        "commit": (checkout.commit() or "")[:12],
+        "as_committed": not checkout.changed(*WHAT_RUNS),
     }
 
 
@@ -87,12 +87,3 @@ def append(run: dict[str, Any], path: Path = PATH) -> None:
     """Add a run to the record, and renew its sums."""
     runs = [*recorded(path), run]
     path.write_text(json.dumps({"totals": totals(runs), "runs": runs}, indent=2) + "\n", encoding="utf-8")
-
-
-def _git(*args: str) -> str:
-    """What git says; nothing where there is no repository."""
-    try:
-        found = subprocess.run(["git", *args], cwd=ROOT, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return found.stdout.strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,10 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-from eth_utils.crypto import keccak
-
 from plimsoll import __version__
-from plimsoll.chain import artifacts
+from plimsoll.chain import artifacts, checkout
 from plimsoll.chain.artifacts import ROOT
 
 PACKAGES: Final = ("vyper", "snekmate", "pyrevm", "eth-ape", "web3", "eth-abi", "numpy", "hypothesis", "z3-solver")
@@ -65,27 +62,13 @@ def gather(now: int, root: Path = ROOT) -> Provenance:
     """Read it off the checkout."""
     return Provenance(
         time=now,
-        commit=_git(root, "rev-parse", "HEAD") or NO_CHECKOUT,
-        changed=tuple(line[3:] for line in _git(root, "status", "--porcelain").splitlines()),
+        commit=checkout.commit(root) or NO_CHECKOUT,
+        changed=tuple(checkout.changed(root=root) or ()),
         versions={"plimsoll": __version__, "python": platform.python_version(), **dict(_versions())},
         sources={str(path.relative_to(root)): _sha256(path) for path in sorted((root / "contracts").rglob("*.vy*"))},
         locks={str(path.relative_to(root)): _sha256(path) for path in sorted(root.glob("requirements/*.lock"))},
         code=dict(_code()),
     )
-
-
-def _git(root: Path, *words: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - git, by name
-            ["git", *words],  # noqa: S607
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:  # there is no git
-        return ""
-    return done.stdout.rstrip() if done.returncode == 0 else ""
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -101,6 +84,6 @@ def _sha256(path: Path) -> str:
 
 
 def _code() -> Iterator[tuple[str, tuple[str, int]]]:
-    for path in sorted((ROOT / "contracts").glob("*.vy")):
-        found = artifacts.load(path.stem)
-        yield path.stem, ("0x" + keccak(found.runtime).hex(), found.size)
+    names = [path.stem for path in sorted((ROOT / "contracts").glob("*.vy"))]
+    for name, found in artifacts.load_all(names).items():
+        yield name, (found.code_hash, found.size)
