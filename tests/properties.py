@@ -29,9 +29,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from xml.etree import ElementTree as ET
 
 from tests.invariants import PROPERTIES, SECTIONS, Property
+from tests.junit import ReportError, cases
 
 TESTS: Final = Path(__file__).resolve().parent
 ROOT: Final = TESTS.parent
@@ -124,17 +124,12 @@ def outcomes(report: Path) -> dict[str, set[str]]:
 
     """
     try:
-        # written by our own test run, not by a stranger
-        root = ET.parse(report).getroot()  # noqa: S314
-    except (OSError, ET.ParseError) as error:
-        msg = f"{report}: no JUnit report ({error}); make one with pytest --junitxml"
-        raise PropertyError(msg) from error
+        read = cases(report)
+    except ReportError as error:
+        raise PropertyError(str(error)) from error
     found: dict[str, set[str]] = {}
-    for case in root.iter("testcase"):
-        test = f"{case.get('classname', '')}.{case.get('name', '').partition('[')[0]}"
-        kinds = {child.tag for child in case}
-        state = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
-        found.setdefault(test, set()).add(state)
+    for case in read:
+        found.setdefault(f"{case.owner}.{case.name.partition('[')[0]}", set()).add(case.outcome)
     return found
 
 

@@ -14,24 +14,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from xml.etree import ElementTree as ET
+
+from tests.junit import cases
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTCOMES = {"failure": "failed", "error": "failed", "skipped": "skipped"}
-
-
-def outcomes(junit: Path) -> list[tuple[str, str, str]]:
-    """Every test of a JUnit file: its name with its file's, `passed`, `failed` or `skipped`, and what was said."""
-    found = []
-    for case in ET.parse(junit).iter("testcase"):  # noqa: S314 - pytest wrote it, a moment ago
-        name = f"{case.get('classname', '')}::{case.get('name', '')}"
-        for child in case:
-            if child.tag in OUTCOMES:
-                found.append((name, OUTCOMES[child.tag], child.get("message") or ""))
-                break
-        else:
-            found.append((name, "passed", ""))
-    return found
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,9 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen.junit.exists():
         sys.stderr.write(f"tests.run: pytest ended with {done.returncode} and kept nothing in {chosen.junit}\n")
         return 2
-    found = outcomes(chosen.junit)
-    counts = {word: sum(how == word for _, how, _ in found) for word in ("passed", "failed", "skipped")}
-    failed = [f"{name}: {said.splitlines()[0] if said else 'failed'}" for name, how, said in found if how == "failed"]
+    found = cases(chosen.junit)
+    counts = {word: sum(case.outcome == word for case in found) for word in ("passed", "failed", "skipped")}
+    failed = [
+        f"{case.owner}::{case.name}: {case.said.splitlines()[0] if case.said else 'failed'}"
+        for case in found
+        if case.outcome == "failed"
+    ]
     ok = done.returncode == 0 and not failed and counts["passed"] > 0
     said = {
         "part": "tests",
@@ -73,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         "seconds": round(time.monotonic() - start, 1),
         "counts": counts,
         "findings": failed if failed or ok else [f"pytest ended with {done.returncode}"],
-        "skipped": [{"test": name, "why": why} for name, how, why in found if how == "skipped"],
+        "skipped": [{"test": f"{c.owner}::{c.name}", "why": c.said} for c in found if c.outcome == "skipped"],
     }
     print(json.dumps(said) if chosen.json else f"{counts} in {said['seconds']} s")  # noqa: T201
     return 0 if ok else 1
