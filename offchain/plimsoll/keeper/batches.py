@@ -53,17 +53,17 @@ def split(
         What was refused, and who may go together; None: nothing was.
     """
     refusals = refusals or Refusals()
-    made: list[list[Standing]] = []
+    made: list[tuple[list[Standing], int | None]] = []  # with its gas
     for one in going:
-        for batch in made:
+        for k, (batch, _) in enumerate(made):
             numbers = _numbers([*batch, one])
             gas = gas_of(numbers) if refusals.together(numbers) else None
             if gas is not None and gas <= limit:
-                batch.append(one)
+                made[k] = [*batch, one], gas
                 break
         else:
-            made.append([one])
-    return [Batch(_numbers(batch), _why(batch), gas_of(_numbers(batch))) for batch in made]
+            made.append(([one], gas_of((one.underlying,))))
+    return [Batch(_numbers(batch), _why(batch), gas) for batch, gas in made]
 
 
 def _numbers(batch: Sequence[Standing]) -> tuple[int, ...]:

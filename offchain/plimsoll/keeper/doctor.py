@@ -30,7 +30,7 @@ from plimsoll.chain.errors import NodeError
 from plimsoll.chain.node import NodeChain
 from plimsoll.chain.rpc import HttpRpc
 from plimsoll.keeper.alerts import webhook_url
-from plimsoll.keeper.gas import cost
+from plimsoll.keeper.gas import cost, counts_of
 from plimsoll.keeper.live import collector_of
 from plimsoll.keeper.logs import SECRETS, public_url
 from plimsoll.keeper.settings import KeeperSettings, key_at
@@ -545,21 +545,12 @@ def _listed(patient: Patient) -> tuple[int, int]:
     system = patient.system
     keys = [(u, expiry) for u, expiries in _expiries(patient).items() for expiry in expiries]
     answers = batch(system.chain, [system.registry.request("listing", *key) for key in keys])
-    listed = {key: answer for key, answer in zip(keys, answers, strict=True) if not isinstance(answer, Refused)}
-    surfaces = [key for key, answer in listed.items() if answer]
-    rows = [unpack(int(word) & MASK_ID) for answer in listed.values() for word in answer]
-    options = sum(row.is_option for row in rows)
-    numbers = {
-        "report": 1,
-        "signature": int(system.oracle.call("quorum")),
-        "store": max(0, len(surfaces) - 1),
-        "surface": len(surfaces),
-        "option": options,
-        "other row": len(rows) - options,
-        "underlying": len({u for u, _ in surfaces}),
-        "class": len({u >> 8 for u, _ in surfaces}),
+    kinds = {
+        key: [unpack(int(word) & MASK_ID).kind for word in answer]
+        for key, answer in zip(keys, answers, strict=True)
+        if not isinstance(answer, Refused) and answer
     }
-    return cost(numbers), len(rows)
+    return cost(counts_of(kinds, int(system.oracle.call("quorum")))), sum(map(len, kinds.values()))
 
 
 def _expiries(patient: Patient) -> dict[int, Sequence[int]]:

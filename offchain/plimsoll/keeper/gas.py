@@ -8,7 +8,7 @@ change of the contracts moves them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from plimsoll.keeper.state import Held
@@ -45,20 +45,30 @@ def counts(built: BuiltReport, held: Held, signatures: int = SIGNATURES) -> dict
     signatures
         Of how many signers.
     """
-    rows = [row for surface in built.surfaces for row in surface.rows]
-    options = sum(row.kind in {CALL, PUT} for row in rows)
+    kinds = {(s.underlying, s.expiry): [row.kind for row in s.rows] for s in built.surfaces}
     return {
-        "report": 1,
-        "signature": signatures,
-        "store": len(built.surfaces) - 1,  # a transaction each, the last surface goes with the post
-        "surface": len(built.surfaces),
-        "first surface": sum((s.underlying, s.expiry) not in held.surfaces for s in built.surfaces),
-        "option": options,
-        "other row": len(rows) - options,
+        **counts_of(kinds, signatures),
+        "first surface": sum(key not in held.surfaces for key in kinds),
         "underlying": len(built.scalars),
         "first underlying": sum(s.underlying not in held.scalars for s in built.scalars),
         "class": len(built.classes),
         "first class": sum(c.klass not in held.classes for c in built.classes),
+    }
+
+
+def counts_of(kinds: Mapping[tuple[int, int], Sequence[int]], signatures: int = SIGNATURES) -> dict[str, int]:
+    """What a report of all that is listed holds, where every slot was written before: kinds of rows by surface."""
+    rows = [kind for surface in kinds.values() for kind in surface]
+    options = sum(kind in {CALL, PUT} for kind in rows)
+    return {
+        "report": 1,
+        "signature": signatures,
+        "store": max(0, len(kinds) - 1),  # a transaction each, the last surface goes with the post
+        "surface": len(kinds),
+        "option": options,
+        "other row": len(rows) - options,
+        "underlying": len({underlying for underlying, _ in kinds}),
+        "class": len({underlying >> 8 for underlying, _ in kinds}),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from plimsoll.chain.contract import Function, batch
@@ -51,21 +52,27 @@ class Held:
             self.funding,
         )
 
-    @property
+    @cached_property
     def live(self) -> dict[tuple[int, int], Surface]:
         """The surfaces of expiries that have not passed: the others are never posted again."""
         return {key: surface for key, surface in self.surfaces.items() if key[1] == 0 or key[1] > self.time}
 
+    @cached_property
+    def _posted(self) -> dict[int, int]:
+        """Underlying -> market time of what stands of it [unix s]."""
+        found: dict[int, int] = {}
+        for (underlying, _), surface in self.live.items():
+            found[underlying] = max(surface.time, found.get(underlying, 0))
+        return found
+
     def posted_at(self, underlying: int) -> int | None:
         """Market time of what stands of an underlying [unix s]; None: nothing does, or all of it has expired."""
-        return max((surface.time for (u, _), surface in self.live.items() if u == underlying), default=None)
+        return self._posted.get(underlying)
 
     @property
     def oldest(self) -> int:
         """Market time of the underlying that was posted longest ago [unix s]; the last report's where none stands."""
-        return min(
-            (at for u in {u for u, _ in self.live} if (at := self.posted_at(u)) is not None), default=self.market_time
-        )
+        return min(self._posted.values(), default=self.market_time)
 
     @property
     def risk_state(self) -> RiskState | None:

@@ -9,7 +9,7 @@ an auditor any time later.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -122,6 +122,20 @@ def check_size(built: BuiltReport) -> None:
             raise ReportError(f"{len(items)} {what}; a report holds {most}")
 
 
+def named(only: Collection[int], known: Collection[int]) -> frozenset[int]:
+    """The underlyings that a report is to be of.
+
+    Raises
+    ------
+    ReportError
+        None is named, or one that is not known.
+    """
+    wanted = frozenset(only)
+    if not wanted or wanted - frozenset(known):
+        raise ReportError(f"a report of {sorted(wanted) or 'no underlyings'}; some of {sorted(known)} are right")
+    return wanted
+
+
 def _check_time(snapshot: Snapshot, previous: State | None, wanted: frozenset[int]) -> None:
     """Time has passed since each of these was posted: the oracle takes none back, and limits an hour need an hour."""
     now = snapshot.market_time
@@ -229,9 +243,7 @@ class Engine:
         if previous is not None and snapshot.market_time < previous.market_time:
             raise ReportError(f"market time {snapshot.market_time} is not after the last, {previous.market_time}")
         known = {market.underlying for market in snapshot.markets}
-        wanted = known if only is None else set(only)
-        if only is not None and (not wanted or wanted - known):
-            raise ReportError(f"a report of {sorted(wanted) or 'no underlyings'}; some of {sorted(known)} are right")
+        wanted = known if only is None else named(only, known)
         number = sequence if sequence is not None else (previous.sequence + 1 if previous else 1)
         if number <= (previous.sequence if previous else 0):
             raise ReportError(f"sequence {number} is not above the last")
@@ -252,8 +264,8 @@ class Engine:
             made = self._surfaces(held, forecast, now)
             surfaces += made if rails is None else [rails.hold_rows(surface, now, urgent=urgent) for surface in made]
             scalars.append(posted or forecast.scalars)
-        named = {underlying >> 8 for underlying in wanted}
-        classes = tuple(offset for offset in self._classes(snapshot, previous) if offset.klass in named)
+        going = {underlying >> 8 for underlying in wanted}
+        classes = tuple(offset for offset in self._classes(snapshot, previous) if offset.klass in going)
         if rails is not None:
             classes = tuple(rails.hold_class(offset, now, urgent=urgent) for offset in classes)
         forecasts = {key: forecast for key, forecast in forecasts.items() if key in wanted}

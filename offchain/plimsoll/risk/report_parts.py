@@ -25,8 +25,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from plimsoll.risk.engine import BuiltReport, check_size
-from plimsoll.risk.errors import ReportError
+from plimsoll.risk.engine import BuiltReport, check_size, named
 from plimsoll.risk.models import State
 
 
@@ -47,12 +46,10 @@ def part(whole: BuiltReport, only: Collection[int], previous: State | None = Non
     ReportError
         One is not in it, none is named, or they are too many for one post.
     """
-    wanted, known = set(only), {item.underlying for item in whole.scalars}
-    if not wanted or wanted - known:
-        raise ReportError(f"a report of {sorted(wanted) or 'no underlyings'}; some of {sorted(known)} are right")
+    wanted = named(only, {item.underlying for item in whole.scalars})
     kept = [k for k, surface in enumerate(whole.surfaces) if surface.underlying in wanted]
-    named = {underlying >> 8 for underlying in wanted}
-    classes = [k for k, item in enumerate(whole.classes) if item.klass in named]
+    going = {underlying >> 8 for underlying in wanted}
+    classes = [k for k, item in enumerate(whole.classes) if item.klass in going]
     scalars = [k for k, item in enumerate(whole.scalars) if item.underlying in wanted]
     report = replace(
         whole.report,
