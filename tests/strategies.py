@@ -107,7 +107,7 @@ class Arrays:
     def integer(self, low: int, high: int) -> int:
         span = high - low + 1
         if span >> WORD // 2 == 0:
-            return low + (self._word() * span >> WORD)
+            return low + ((self._words.pop() if self._words else self._word()) * span >> WORD)
         count = span.bit_length() // WORD + 2
         word = 0
         for _ in range(count):
@@ -518,28 +518,42 @@ def edges_of(found: margin.Assessment) -> dict[str, int]:
     }
 
 
-def portfolio(
-    source: Source,
-    known: World,
-    assess: Callable[[tuple[int, ...], int], margin.Assessment],
-    size_of: Size = size_of,
-) -> Portfolio:
-    """A portfolio of a world; in two of five cases on the edge of a state, by `assess`."""
+def words_of(source: Source, known: World, size_of: Size = size_of) -> tuple[int, ...]:
+    """`book_of`; where a feed is dead, in some cases with a word of it."""
     words = book_of(source, known, size_of)
     if known.dead and any(i.underlying in known.dead for i in known.listed) and chance(source, 25):
         dead = [i for i in known.listed if i.underlying in known.dead]
         extra = [word(i.pack(), quantity(source, i.kind)) for i in sample(source, dead, 1)]
         words = tuple(sorted({*words[: MAX_POSITIONS - 1], *extra}, key=lambda w: w % 2**128))
+    return words
+
+
+Assess = Callable[[tuple[int, ...], int], margin.Assessment]
+
+
+def portfolios(
+    source: Source, known: World, assess: Assess, size_of: Size = size_of, count: int = 1
+) -> list[Portfolio]:
+    """So many portfolios of a world, of one book; of two books in five all are on edges of states, by `assess`."""
+    words = words_of(source, known, size_of)
     if any((w >> 112) & 0xFFFF in known.dead for w in words):
-        return Portfolio(words, edge(source, -MAX_LEDGER, MAX_LEDGER), Regime.REVERT)
+        return [Portfolio(words, edge(source, -MAX_LEDGER, MAX_LEDGER), Regime.REVERT) for _ in range(count)]
     if not chance(source, 45):
         is_calm = all(unpack(id_of(w)).kind == SPOT for w in words)  # the sign of the ledger then decides
-        ledger = (
+        ledgers = [
             pick(source, (0, 0, 1, -1))
             if chance(source, 60 if is_calm else 15)
             else edge(source, -MAX_LEDGER, MAX_LEDGER)
-        )
-        return Portfolio(words, ledger, Regime.VALID)
-    found = assess(words, -1)  # with a debt, so that requirements show
-    target = pick(source, sorted(edges_of(found)))
-    return Portfolio(words, -1 - edges_of(found)[target] + source.integer(-1, 1), Regime.BOUNDARY)
+            for _ in range(count)
+        ]
+        return [Portfolio(words, ledger, Regime.VALID) for ledger in ledgers]
+    edges = edges_of(assess(words, -1))  # with a debt, so that requirements show
+    return [
+        Portfolio(words, -1 - edges[pick(source, sorted(edges))] + source.integer(-1, 1), Regime.BOUNDARY)
+        for _ in range(count)
+    ]
+
+
+def portfolio(source: Source, known: World, assess: Assess, size_of: Size = size_of) -> Portfolio:
+    """A portfolio of a world; in two of five cases on the edge of a state, by `assess`."""
+    return portfolios(source, known, assess, size_of)[0]

@@ -1,11 +1,12 @@
 """Agreement at scale: drawn cases by the million, each a whole call on bytecode and the whole of its twin.
 
-A block is 400 cases in one scene, drawn afresh. Fifteen blocks of sixteen are about a world: up to five underlyings
+A block is 800 cases in one scene, drawn afresh. Fifteen blocks of sixteen are about a world: up to five underlyings
 with their surfaces, scalars, classes, funding and feeds, stored, signed and posted. One of sixteen is about what is
 posted: surfaces and reports under guardrails that governance drew. What the cases are, and why so many of each:
 
     in a world, by weight
-    margin    64  `assess`: what every other number hangs on, and where most of the arithmetic is
+    margin    63  `assess`: what every other number hangs on, and where most of the arithmetic is; each drawn book with
+                  three ledgers in turn, if one is on an edge of a state, all of them (21 books, 63 cases)
     auction    9  `Liquidator.quote`: price, discount, cap, what the fund owes; liquidator, book, oracle, feed
     terms      6  `terms`: each part of a margin, where `assess` shows only sums and maxima of them
     funding    5  `funding` over any stored word: cheap, and its edges (a day's end, a rate's life) are narrow

@@ -18,9 +18,9 @@ from tests.scale import posting, world
 from tests.scale.kind import Case, Kind, Stand
 from tests.strategies import Arrays, Source
 
-CASES = 400  # in a block
+CASES = 800  # in a block
 POSTING = 16  # of so many blocks one is about what is posted
-RENEW = 100  # blocks that a stand is used for: what its EVM remembers stays bounded
+RENEW = 50  # blocks that a stand is used for: what its EVM remembers stays bounded
 MOST_FINDINGS = 10
 BUCKETS = (0, 1, 8, 32, 126, 127)  # positions of a case, at most
 
@@ -140,8 +140,11 @@ def bucket_of(size: int) -> int:
 
 def cases_of(source: Source, stand: Stand, loaded: Any, kinds: list[Kind], count: int) -> Iterator[Case]:
     """Cases in a scene."""
-    for _ in range(count):
-        yield chosen(source, kinds).draw(source, loaded)
+    left = count
+    while left:
+        for case in chosen(source, kinds).draw(source, loaded)[:left]:
+            left -= 1
+            yield case
 
 
 def run(

@@ -120,10 +120,13 @@ def drawn_again(stands: Stands, seed: int, finding: Finding, kinds: Collection[s
         case = Case(scene_of(build), (), 0)
         return _kept(stand, scene, case, finding.what, seed, finding), of_scene
     with stand.load(scene) as loaded:
-        for _ in range(finding.place + 1):
+        place = finding.place + 1
+        while place > 0:
             kind = chosen(source, known)
             source.choices = []
-            case = kind.draw(source, loaded)
+            made = kind.draw(source, loaded)
+            case = made[min(place, len(made)) - 1]
+            place -= len(made)
     return _kept(stand, scene, case, finding.what, seed, finding), of_scene + source.choices
 
 
@@ -163,15 +166,14 @@ class _Hunt:
         self.best = first
         self.end = 0.0
 
-    def differs(self, scene: Any, draw: Callable[[Any], Any]) -> bool:
+    def differs(self, scene: Any, draw: Callable[[Any], tuple[Case, ...]]) -> bool:
         """Whether chain and twin differ on the case that is drawn in a scene."""
         if time.monotonic() > self.end:
             raise _Enough
         case = Case(scene_of(type(self.stand)), (), 0)  # until there is another, the scene itself
         try:
             with self.stand.load(scene) as loaded:
-                if self.kind is not None:
-                    case = draw(loaded)
+                for case in draw(loaded):
                     self.stand.check(case)
         except Mismatch as mismatch:
             found = _kept(self.stand, scene, case, str(mismatch), self.seed, self.finding)
@@ -198,7 +200,7 @@ class _Hunt:
         def differs(data: st.DataObject) -> bool:
             source = _Timed(Drawn(data.draw), self.end)
             scene = self.stand.draw(source, small=small)
-            return self.differs(scene, lambda loaded: self.kind.draw(source, loaded) if self.kind else None)
+            return self.differs(scene, lambda loaded: self.kind.draw(source, loaded) if self.kind else ())
 
         # a scene takes more choices than Hypothesis allows an example; without any bound, what draws until it has
         # enough different values would draw for ever
@@ -216,7 +218,7 @@ class _Hunt:
 
         def differs(scene: dict[str, Any], args: tuple[Any, ...]) -> bool:
             size = len(args[0]) if args and isinstance(args[0], tuple) else self.best.case.size
-            return self.differs(read(scene), lambda _: Case(self.best.case.kind, args, size))
+            return self.differs(read(scene), lambda _: (Case(self.best.case.kind, args, size),) if self.kind else ())
 
         def without_args(place: int) -> Callable[[Any], bool]:
             return lambda left: differs(self.best.scene, _with(self.best.case.args, place, left))

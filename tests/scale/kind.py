@@ -40,13 +40,13 @@ class Seen(NamedTuple):
 
 
 class Kind(Protocol):
-    """A kind of cases; `weight` is its share among those of its scene."""
+    """A kind of cases; `weight` is its share of what is drawn in its scene."""
 
     name: str
     weight: int
 
-    def draw(self, source: Source, loaded: Any) -> Case:
-        """A case in a scene."""
+    def draw(self, source: Source, loaded: Any) -> tuple[Case, ...]:
+        """A case in a scene; or a few, of which each is one: ledgers of one book."""
         ...
 
 

@@ -160,7 +160,7 @@ class Stored:
 
     name, weight = "surface", 1
 
-    def draw(self, source: Source, loaded: Set) -> Case:
+    def draw(self, source: Source, loaded: Set) -> tuple[Case, ...]:
         code = pick(source, loaded.honest)
         way = source.integer(0, 9)
         if way <= 2:
@@ -172,7 +172,7 @@ class Stored:
             code = damaged(source, code)  # type: ignore[arg-type]
         elif way == 7:
             code = encode(wild(source).surface)  # type: ignore[arg-type]
-        return Case(self.name, (code.hex(),), min(max(0, len(code) - 97) // 96, 127))
+        return (Case(self.name, (code.hex(),), min(max(0, len(code) - 97) // 96, 127)),)
 
     def check(self, desk: Desk, code: str) -> Seen:
         data = bytes.fromhex(code)
@@ -191,7 +191,7 @@ class Posted:
 
     name, weight = "report", 1
 
-    def draw(self, source: Source, loaded: Set) -> Case:
+    def draw(self, source: Source, loaded: Set) -> tuple[Case, ...]:
         yard, guard = loaded.yard, loaded.guard
         now, urgent = yard.pair.now, chance(source, 25)
         said = yard.said[ETH]
@@ -218,7 +218,7 @@ class Posted:
         ] * pick(source, (1, 1, 1, 2))
         classes = [class_of(new[ETH])] if chance(source, 80) else []
         signers = 3 if urgent else 2
-        return Case(
+        case = Case(
             self.name,
             (
                 tuple(made),
@@ -232,6 +232,7 @@ class Posted:
             ),
             len(made),
         )
+        return (case,)
 
     def check(
         self,

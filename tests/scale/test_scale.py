@@ -15,13 +15,14 @@ from tests.pairs import Mismatch
 from tests.scale import record
 from tests.scale.__main__ import main
 from tests.scale.bytecode import Answer, reason_of, revert_data
-from tests.scale.engine import CASES, KINDS, SCENE, Finding, Stands, Tally, run
+from tests.scale.engine import CASES, KINDS, SCENE, Finding, Stands, Tally, cases_of, family_of, run
 from tests.scale.kept import Kept, drawn_again, kept_cases, replay, shrunk
 from tests.scale.planted import FAULTS, PATIENCE, hunt
 from tests.scale.shards import blocks_of
+from tests.strategies import Arrays
 
 SEED = 2_026
-BLOCKS = 6
+BLOCKS = 4
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,18 @@ def test_a_block_is_the_same_cases_wherever_it_is_run(stands: Stands) -> None:
     other, _ = drawn_again(Stands(), SEED, Finding(3, 17, "", ""), KINDS)
     assert again == other
     assert again != drawn_again(stands, SEED + 1, Finding(3, 17, "", ""), KINDS)[0]
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_an_address_is_the_case_that_was_run_there(stands: Stands, block: int) -> None:
+    """Also where one draw makes several cases."""
+    build, kinds = family_of(block, KINDS)
+    stand, source = stands.of(build), Arrays(SEED, block)
+    with stand.load(stand.draw(source)) as loaded:
+        made = list(cases_of(source, stand, loaded, kinds, 12))
+    assert len(made) == 12
+    for place, case in enumerate(made):
+        assert drawn_again(stands, SEED, Finding(block, place, "", ""), KINDS)[0].case == case
 
 
 @pytest.mark.parametrize("path", kept_cases(), ids=lambda path: path.stem)
@@ -160,7 +173,7 @@ def test_a_case_is_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["found"] == f"{SEED}:1:0"
 
 
-@pytest.mark.parametrize("wrong", [["--cases", "0"], ["--replay", "1"], ["--replay", "1:400"], ["--kinds", "luck"]])
+@pytest.mark.parametrize("wrong", [["--cases", "0"], ["--replay", "1"], ["--replay", f"1:{CASES}"], ["--kinds", "luck"]])
 def test_what_cannot_be_is_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         main(wrong)

@@ -24,12 +24,13 @@ from tests.agreement.rig import Rig
 from tests.pairs import call_words
 from tests.scale.bytecode import Bytecode, slot_of
 from tests.scale.kind import Case, Kind, Question, Seen, compare
-from tests.strategies import NOW, Regime, Source, World, chance, edge, pick, portfolio, world
+from tests.strategies import NOW, Regime, Source, World, chance, edge, pick, portfolio, portfolios, words_of, world
 
 ACCOUNT = 0xACC << 96 | 7
 LENDER = 0xBEE << 96 | 1
 PAID = 0xFEFE  # an underlying that no world has: its funding is put there
 MASK_LOW = 2**128 - 1
+LEDGERS = 3  # that a drawn book has in turn: the book is the dear part of a case
 IN_BOOK = ("_ledgers", "_entries", "_positions", "_indexes", "_sums", "_kept")  # what is put there
 
 
@@ -155,11 +156,11 @@ class Floor:
 class Margin:
     """`RiskOracle.assess`: the margin of a book. Half on an edge of a state, some with a dead feed."""
 
-    name, weight = "margin", 64
+    name, weight = "margin", 64 // LEDGERS
 
-    def draw(self, source: Source, loaded: Loaded) -> Case:
-        found = portfolio(source, loaded.world, loaded.assess, size_of)
-        return Case(self.name, (found.words, found.ledger), len(found.words))
+    def draw(self, source: Source, loaded: Loaded) -> tuple[Case, ...]:
+        found = portfolios(source, loaded.world, loaded.assess, size_of, LEDGERS)
+        return tuple(Case(self.name, (each.words, each.ledger), len(each.words)) for each in found)
 
     def question(self, floor: Floor, words: tuple[int, ...], ledger: int) -> Question:
         pair, rig = floor.pair, floor.rig
@@ -172,11 +173,10 @@ class Terms:
 
     name, weight = "terms", 6
 
-    def draw(self, source: Source, loaded: Loaded) -> Case:
-        found = portfolio(source, loaded.world, loaded.assess, size_of)
-        split = margin.groups(found.words)
-        words = found.words if chance(source, 10) else tuple(pick(source, split))
-        return Case(self.name, (() if chance(source, 2) else words,), len(words))
+    def draw(self, source: Source, loaded: Loaded) -> tuple[Case, ...]:
+        book = words_of(source, loaded.world, size_of)
+        words = book if chance(source, 10) else tuple(pick(source, margin.groups(book)))
+        return (Case(self.name, (() if chance(source, 2) else words,), len(words)),)
 
     def question(self, floor: Floor, words: tuple[int, ...]) -> Question:
         pair, rig = floor.pair, floor.rig
@@ -189,9 +189,9 @@ class Lanes:
 
     name, weight = "lanes", 4
 
-    def draw(self, source: Source, loaded: Loaded) -> Case:
-        found = portfolio(source, loaded.world, loaded.assess, size_of)
-        return Case(self.name, (found.words,), len(found.words))
+    def draw(self, source: Source, loaded: Loaded) -> tuple[Case, ...]:
+        words = words_of(source, loaded.world, size_of)
+        return (Case(self.name, (words,), len(words)),)
 
     def question(self, floor: Floor, words: tuple[int, ...]) -> Question:
         pair, rig = floor.pair, floor.rig
@@ -204,7 +204,7 @@ class Mark:
 
     name, weight = "mark", 4
 
-    def draw(self, source: Source, loaded: Loaded) -> Case:
+    def draw(self, source: Source, loaded: Loaded) -> tuple[Case, ...]:
         known = loaded.world
         way = source.integer(0, 9)
         if way == 0:
@@ -213,7 +213,7 @@ class Mark:
             found = pick(source, known.wrong).pack()
         else:
             found = pick(source, known.listed).pack()
-        return Case(self.name, (found,), 1)
+        return (Case(self.name, (found,), 1),)
 
     def question(self, floor: Floor, instrument: int) -> Question:
         pair = floor.pair
@@ -226,12 +226,12 @@ class Funding:
 
     name, weight = "funding", 5
 
-    def draw(self, source: Source, _: Loaded) -> Case:
+    def draw(self, source: Source, _: Loaded) -> tuple[Case, ...]:
         ages = (0, 1, LIFE - 1, LIFE, LIFE + 1, source.integer(0, LIFE), source.integer(0, 4 * LIFE))
         cumulative = edge(source, -(2**125), 2**125)
         if chance(source, 40):  # an exact number of days' worth, give or take one
             cumulative = cumulative // DAY * DAY + source.integer(-1, 1)
-        return Case(self.name, (cumulative, pick(source, ages), edge(source, -(2**85), 2**85)), 1)
+        return (Case(self.name, (cumulative, pick(source, ages), edge(source, -(2**85), 2**85)), 1),)
 
     def question(self, floor: Floor, cumulative: int, age: int, slope: int) -> Question:
         pair = floor.pair
@@ -270,7 +270,7 @@ class Auction:
 
     name, weight = "auction", 9
 
-    def draw(self, source: Source, loaded: Loaded) -> Case:
+    def draw(self, source: Source, loaded: Loaded) -> tuple[Case, ...]:
         found = portfolio(source, loaded.world, loaded.assess, size_of)
         words, ledger = found.words, found.ledger
         if found.regime is not Regime.REVERT and chance(source, 75):  # under initial margin, by so much
@@ -283,7 +283,7 @@ class Auction:
         ramp = edge(source, *RAMP)
         elapsed = pick(source, (0, 1, ramp - 1, ramp, 2 * ramp, 2 * ramp + 1, source.integer(0, ramp), ramp // 2))
         supply = edge(source, 0, 2**127)
-        return Case(
+        case = Case(
             self.name,
             (
                 words,
@@ -301,6 +301,7 @@ class Auction:
             ),
             len(words),
         )
+        return (case,)
 
     def question(
         self,
@@ -343,7 +344,7 @@ class Interest:
 
     name, weight = "interest", 4
 
-    def draw(self, source: Source, _: Loaded) -> Case:
+    def draw(self, source: Source, _: Loaded) -> tuple[Case, ...]:
         supply = edge(source, 0, 2**128 - 1)
         debt = edge(source, 0, supply) if chance(source, 80) else edge(source, 0, 2**128 - 1)
         kink = edge(source, 1, PPM - 1)
@@ -359,7 +360,7 @@ class Interest:
         supply_index, borrow_index = edge(source, ONE, MAX_INDEX), edge(source, ONE, MAX_INDEX)
         cash = edge(source, -MAX_LEDGER, MAX_LEDGER)
         entry = edge(source, 1, supply_index if cash >= 0 else borrow_index)
-        return Case(
+        case = Case(
             self.name,
             (
                 int(chance(source, 50)),
@@ -375,6 +376,7 @@ class Interest:
             ),
             0,
         )
+        return (case,)
 
     def question(
         self,
@@ -409,10 +411,10 @@ class Fee:
 
     name, weight = "fees", 2
 
-    def draw(self, source: Source, _: Loaded) -> Case:
+    def draw(self, source: Source, _: Loaded) -> tuple[Case, ...]:
         volatility = edge(source, 0, 2**32 - 1) if chance(source, 70) else edge(source, 0, 2**256 - 1)
         used = edge(source, 0, PPM) if chance(source, 70) else edge(source, 0, 2**256 - 1)
-        return Case(self.name, (fee_word(source), volatility, used), 0)
+        return (Case(self.name, (fee_word(source), volatility, used), 0),)
 
     def question(self, floor: Floor, fees: int, volatility: int, used: int) -> Question:
         registry = floor.pair.twin.registry
@@ -430,11 +432,11 @@ class Trading:
 
     name, weight = "trading", 3
 
-    def draw(self, source: Source, loaded: Loaded) -> Case:
+    def draw(self, source: Source, loaded: Loaded) -> tuple[Case, ...]:
         found = pick(source, loaded.world.listed)
         used = edge(source, 0, PPM) if chance(source, 70) else edge(source, 0, 2**256 - 1)
         cap = edge(source, 0, 2**128 - 1)
-        return Case(self.name, (found.pack(), int(not chance(source, 4)), fee_word(source), cap, used), 1)
+        return (Case(self.name, (found.pack(), int(not chance(source, 4)), fee_word(source), cap, used), 1),)
 
     def question(self, floor: Floor, instrument: int, listed: int, fees: int, cap: int, used: int) -> Question:
         pair, at = floor.pair, floor.at["registry"]
