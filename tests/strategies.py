@@ -528,6 +528,11 @@ def words_of(source: Source, known: World, size_of: Size = size_of) -> tuple[int
     return words
 
 
+def is_dead(words: Sequence[int], known: World) -> bool:
+    """Whether one of them is of a feed that is dead."""
+    return any((w >> 112) & 0xFFFF in known.dead for w in words)
+
+
 Assess = Callable[[tuple[int, ...], int], margin.Assessment]
 
 
@@ -536,7 +541,7 @@ def portfolios(
 ) -> list[Portfolio]:
     """So many portfolios of a world, of one book; of two books in five all are on edges of states, by `assess`."""
     words = words_of(source, known, size_of)
-    if any((w >> 112) & 0xFFFF in known.dead for w in words):
+    if is_dead(words, known):
         return [Portfolio(words, edge(source, -MAX_LEDGER, MAX_LEDGER), Regime.REVERT) for _ in range(count)]
     if not chance(source, 45):
         is_calm = all(unpack(id_of(w)).kind == SPOT for w in words)  # the sign of the ledger then decides

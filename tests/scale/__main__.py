@@ -100,8 +100,8 @@ def bar() -> Progress:
 def many(chosen: argparse.Namespace) -> int:
     """Draw, compare, tell, record; shrink and keep what differs."""
     told = Console(stderr=True, highlight=False, soft_wrap=True)
-    for shard in range(chosen.jobs):
-        told.print(f"shard {shard}: seed {chosen.seed}, blocks {shard}, {shard + chosen.jobs}, ... of {CASES} cases")
+    count = -(-chosen.cases // CASES)
+    told.print(f"seed {chosen.seed}: blocks 0 to {count - 1} of {CASES} cases, by {chosen.jobs} processes")
     code, start, own = record.code(), time.perf_counter(), time.process_time()
     with bar() as progress:
         task = progress.add_task("agreement", total=chosen.cases)

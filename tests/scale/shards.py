@@ -18,12 +18,15 @@ def blocks_of(cases: int) -> list[tuple[int, int]]:
     return [(block, CASES) for block in range(whole)] + ([(whole, rest)] if rest else [])
 
 
-def _work(shard: int, jobs: int, seed: int, cases: int, kinds: Collection[str], results: Any) -> None:
+def _work(taken: Any, seed: int, cases: int, kinds: Collection[str], results: Any) -> None:
+    """Blocks, one by one, of those that no other process has taken: some take longer than others."""
     stands = Stands()
     gc.freeze()  # collected between blocks alone: in the midst of them it takes a twelfth of the time
     gc.disable()
     try:
-        for block, count in blocks_of(cases)[shard::jobs]:
+        blocks = blocks_of(cases)
+        while (place := _next(taken)) < len(blocks):
+            block, count = blocks[place]
             results.put(run(stands, seed, block, kinds, count))
             gc.collect()
         results.put(Tally(processor=time.process_time()))
@@ -31,6 +34,14 @@ def _work(shard: int, jobs: int, seed: int, cases: int, kinds: Collection[str], 
         results.put(traceback.format_exc())
         raise
     results.put(None)
+
+
+def _next(taken: Any) -> int:
+    """The next place of a list that several processes work off."""
+    with taken.get_lock():
+        place: int = taken.value
+        taken.value += 1
+    return place
 
 
 def tallies(cases: int, seed: int, jobs: int, kinds: Collection[str]) -> Iterator[Tally]:
@@ -52,10 +63,9 @@ def tallies(cases: int, seed: int, jobs: int, kinds: Collection[str]) -> Iterato
         return
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    workers = [
-        context.Process(target=_work, args=(shard, jobs, seed, cases, kinds, results), daemon=True)
-        for shard in range(jobs)
-    ]
+    taken = context.Value("q", 0)
+    args = taken, seed, cases, kinds, results
+    workers = [context.Process(target=_work, args=args, daemon=True) for _ in range(jobs)]
     for worker in workers:
         worker.start()
     left, differ = jobs, 0

@@ -173,7 +173,9 @@ def test_a_case_is_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["found"] == f"{SEED}:1:0"
 
 
-@pytest.mark.parametrize("wrong", [["--cases", "0"], ["--replay", "1"], ["--replay", f"1:{CASES}"], ["--kinds", "luck"]])
+@pytest.mark.parametrize(
+    "wrong", [["--cases", "0"], ["--replay", "1"], ["--replay", f"1:{CASES}"], ["--kinds", "luck"]]
+)
 def test_what_cannot_be_is_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
         main(wrong)

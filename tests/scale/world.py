@@ -24,7 +24,7 @@ from tests.agreement.rig import Rig
 from tests.pairs import call_words
 from tests.scale.bytecode import Bytecode, slot_of
 from tests.scale.kind import Case, Kind, Question, Seen, compare
-from tests.strategies import NOW, Regime, Source, World, chance, edge, pick, portfolio, portfolios, words_of, world
+from tests.strategies import NOW, Source, World, chance, edge, is_dead, pick, portfolios, words_of, world
 
 ACCOUNT = 0xACC << 96 | 7
 LENDER = 0xBEE << 96 | 1
@@ -271,12 +271,13 @@ class Auction:
     name, weight = "auction", 9
 
     def draw(self, source: Source, loaded: Loaded) -> tuple[Case, ...]:
-        found = portfolio(source, loaded.world, loaded.assess, size_of)
-        words, ledger = found.words, found.ledger
-        if found.regime is not Regime.REVERT and chance(source, 75):  # under initial margin, by so much
+        words = words_of(source, loaded.world, size_of)
+        ledger = edge(source, -MAX_LEDGER, MAX_LEDGER)
+        if not is_dead(words, loaded.world) and chance(source, 85):  # under initial margin, by so much, or over it
             at_debt = loaded.assess(words, -1)
             above = at_debt.equity_haircut - at_debt.im  # what a debt of one leaves over it
-            ledger = -1 - above - edge(source, 1, 2 * at_debt.im + 10)
+            below = edge(source, 1, 2 * at_debt.im + 10) if chance(source, 88) else pick(source, (0, -1))
+            ledger = -1 - above - below
         ledger = min(max(ledger, -MAX_LEDGER), MAX_LEDGER)
         linear = edge(source, -WAD, WAD) if chance(source, 40) else 0
         cash = min(max(ledger - linear, -MAX_LEDGER), MAX_LEDGER)

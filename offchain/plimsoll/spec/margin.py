@@ -170,8 +170,9 @@ def row_of(surface: Surface | None, instrument: Instrument) -> Row | None:
     row = surface.rows[instrument.row]
     if (row.kind, row.strike) != (instrument.kind, instrument.strike):
         return None
-    said = (row.kind, row.strike, row.mark, row.delta, row.gamma, row.vega, row.theta, row.gross)
-    return row if any(said) else None
+    if row.mark or row.kind or row.strike or row.delta or row.gamma or row.vega or row.theta or row.gross:
+        return row
+    return None
 
 
 def mark(instrument: Instrument, row: Row | None, surface: Surface | None, index: Index) -> int:
@@ -287,8 +288,11 @@ def terms(words: Sequence[int], view: View) -> tuple[Terms, list[int]]:
             charge = row.gross
             delta = row.delta
             weight = quantity * surface.scale
-            sums = by_expiry.get(key, NO_LANES)
-            by_expiry[key] = [total + weight * lane for total, lane in zip(sums, row.lanes, strict=True)]
+            sums = by_expiry.get(key)
+            if sums is None:
+                by_expiry[key] = [weight * lane for lane in row.lanes]
+            else:
+                by_expiry[key] = [total + weight * lane for total, lane in zip(sums, row.lanes, strict=True)]
         net_delta += quantity * delta
         if instrument.kind == SPOT:
             full += worth
