@@ -27,6 +27,7 @@ VENV := .venv/.installed
 PACKAGE := .venv/.package
 MAMUSHI := .venv-mamushi/.installed
 SYMBOLIC := .venv-symbolic/.installed
+MUTMUT := .venv-mutmut/.installed
 ANVIL := node_modules/.installed
 CONTRACTS := $(sort $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null))
 COMPILED := .build/.compiled
@@ -102,7 +103,7 @@ format: $(PACKAGE) $(MAMUSHI) ## rewrite what `lint` would complain about, where
 ##@ Audit
 
 .PHONY: audit
-audit: setup $(COMPILED) $(SYMBOLIC) ## every check afresh, and a dated report of it: build/audit/audit.html
+audit: setup $(COMPILED) $(SYMBOLIC) $(MUTMUT) ## every check afresh, and a dated report of it: build/audit/audit.html
 	$(BIN)/plimsoll audit --jobs $(JOBS) $(ARGS)
 
 .PHONY: agree
@@ -122,7 +123,7 @@ searches: setup $(COMPILED) ## books that lose more than their margin, splits th
 	$(PY) -m tests.searches $(ARGS)
 
 .PHONY: mutate
-mutate: setup $(COMPILED) ## mutants of contracts and twin that no test notices
+mutate: setup $(COMPILED) $(MUTMUT) ## mutants of contracts and twin that no test notices
 	$(PY) -m tests.mutation --jobs $(JOBS) $(ARGS)
 
 .PHONY: coverage
@@ -170,7 +171,7 @@ compile: $(COMPILED) ## compile the contracts into .build
 
 .PHONY: lock
 lock: .venv-lock/.installed ## renew the hashed lock files from requirements/*.in (ARGS=--upgrade for newer versions)
-	for name in build main mamushi symbolic; do \
+	for name in build main mamushi symbolic mutmut; do \
 	    env -u PIP_FIND_LINKS UV_NO_CONFIG=1 .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	        --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(ARGS) \
 	        --output-file requirements/$$name.lock requirements/$$name.in; \
@@ -184,7 +185,7 @@ clean: ## remove what was built and cached; .venv and node_modules stay
 
 .PHONY: distclean
 distclean: clean ## remove the environments too
-	rm -rf .venv .venv-mamushi .venv-symbolic .venv-lock node_modules
+	rm -rf .venv .venv-mamushi .venv-symbolic .venv-mutmut .venv-lock node_modules
 
 # ---------------------------------------------------------------------------------------------------- environments
 
@@ -216,6 +217,11 @@ $(MAMUSHI): requirements/mamushi.lock
 $(SYMBOLIC): requirements/symbolic.lock
 	@$(find_python); "$$found" -m venv --clear .venv-symbolic
 	.venv-symbolic/$(PIP_INSTALL) -r requirements/symbolic.lock
+	@touch $@
+
+$(MUTMUT): requirements/mutmut.lock
+	@$(find_python); "$$found" -m venv --clear .venv-mutmut
+	.venv-mutmut/$(PIP_INSTALL) -r requirements/mutmut.lock
 	@touch $@
 
 .venv-lock/.installed:

@@ -1,4 +1,4 @@
-"""`python -m tests.mutation`: mutate the contracts, run the tests, say what survives.
+"""`python -m tests.mutation`: mutate the contracts and the twin, run the tests, say what survives.
 
 JSON (`--json`): {"part": "mutation", "ok": bool, "seconds": s, "counts": {"mutants", "judged", "killed", "survived",
 "equivalent", "invalid"}, "files": [{"file", "mutants", "judged", "killed", "survived", "equivalent", "score",
@@ -14,7 +14,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ from rich.table import Table
 
 from plimsoll.chain.artifacts import ROOT
 from tests.mutation import record as records
+from tests.mutation import twin
 from tests.mutation.operators import Mutant, mutants_of, tables
 from tests.mutation.source import Source, SourceError
 from tests.mutation.targets import TARGETS, Target, gate_of, test_files
+from tests.mutation.twin import is_twin
 from tests.mutation.workspace import Workspace, WorkspaceError, prepare, serving
 
 EXAMPLES = """examples:
@@ -34,6 +36,7 @@ EXAMPLES = """examples:
   python -m tests.mutation --file contracts/modules/fixed.vy   one file, every mutant
   python -m tests.mutation --sample 40 --seed 7                40 mutants drawn over all files, held to the record
   python -m tests.mutation --file contracts/Guardrails.vy --per-file 60 --record
+  python -m tests.mutation --file offchain/plimsoll/spec/margin.py --per-file 60 --record
   python -m tests.mutation --show                              the record as it stands, nothing run
 exit codes: 0 at every gate, 1 below one, a stale reason or a verdict unlike the record's, 2 bad input"""
 
@@ -70,20 +73,29 @@ class Run:
         self.known = tables(root)
         self.record = records.read(root)
         self.reasons = records.reasons(root / records.SURVIVORS)
-        self.all: dict[str, list[Mutant]] = {
-            path: mutants_of(Source.load(root, path), self.known) for target in TARGETS for path in target.files
-        }
+        self.files = {path for target in TARGETS for path in target.files}
+        self.all: dict[str, list[Mutant]] = {}  # of files that were asked for
         self.findings: list[dict[str, Any]] = []
         self.entries: dict[str, dict[str, Any]] = {}
+
+    def of(self, paths: Iterable[str]) -> dict[str, list[Mutant]]:
+        """Every mutant of some files."""
+        missing = sorted({*paths} & self.files - {*self.all})
+        self.all |= {
+            path: mutants_of(Source.load(self.root, path), self.known) for path in missing if not is_twin(path)
+        }
+        twins = [path for path in missing if is_twin(path)]
+        self.all |= twin.mutants_of(self.root, twins, self.options.jobs)
+        return {path: self.all[path] for path in paths if path in self.files}
 
     # --------------------------------------------------------------------------------------------------- what to judge
 
     def chosen(self) -> list[tuple[Target, list[Mutant]]]:
         """The groups to run, with the mutants of each."""
-        files = set(self.options.file) or set(self.all)
-        unknown = files - set(self.all)
+        files = set(self.options.file) or self.files
+        unknown = files - self.files
         if unknown:
-            raise SourceError(f"not mutated: {', '.join(sorted(unknown))}; there are {', '.join(sorted(self.all))}")
+            raise SourceError(f"not mutated: {', '.join(sorted(unknown))}; there are {', '.join(sorted(self.files))}")
         if self.options.sample:
             return self._sampled(files)
         found = []
@@ -97,7 +109,7 @@ class Run:
         return found
 
     def _drawn(self, path: str) -> list[Mutant]:
-        mutants = [mutant for mutant in self.all[path] if not mutant.alone]
+        mutants = [mutant for mutant in self.of([path])[path] if not mutant.alone]
         if self.options.per_file and self.options.per_file < len(mutants):
             drawn = random.Random(f"{self.options.seed} {path}").sample(range(len(mutants)), self.options.per_file)
             return [mutants[k] for k in sorted(drawn)]
@@ -106,25 +118,25 @@ class Run:
     def _sampled(self, files: set[str]) -> list[tuple[Target, list[Mutant]]]:
         """Mutants drawn from the record, from as few groups as their number allows: each costs a compilation."""
         known = {
-            name: path
+            path: {*entry["killed"], *(found["id"] for found in entry["survivors"])}
             for path, entry in self.record["files"].items()
             if path in files
-            for name in [*entry["killed"], *(found["id"] for found in entry["survivors"])]
         }
-        by_id = {mutant.id: mutant for path in files for mutant in self.all[path]}
-        there = sorted(name for name in known if name in by_id)
-        if not there:
+        groups = [target for target in TARGETS if any(known.get(path) for path in target.files)]
+        if not groups:
             raise records.RecordError(f"{records.RECORD} knows no mutant of these files: run with --record first")
         rng = random.Random(self.options.seed)
-        groups = [target for target in TARGETS if any(by_id[name].path in target.files for name in there)]
         rng.shuffle(groups)
         groups = groups[: max(1, self.options.sample // 10)]
-        pool = [name for name in there if any(by_id[name].path in target.files for target in groups)]
+        there = self.of([path for target in groups for path in target.files])
+        pool = sorted(
+            (path, mutant.id) for path, found in there.items() for mutant in found if mutant.id in known.get(path, ())
+        )
         drawn = set(rng.sample(pool, min(self.options.sample, len(pool))))
         return [
             (target, mine)
             for target in groups
-            if (mine := [mutant for path in target.files for mutant in self.all[path] if mutant.id in drawn])
+            if (mine := [each for path in target.files for each in there[path] if (path, each.id) in drawn])
         ]
 
     def _changed(self, target: Target, path: str) -> bool:
@@ -156,7 +168,12 @@ class Run:
         task = progress.add_task(f"{target.name}: compile", total=len(target.hosts) or None)
         folder = self.root / "build" / "mutation" / target.name
         space: Workspace | None = None
-        for step in prepare(self.root, folder, mutants, target.hosts, jobs=self.options.jobs):
+        steps = (
+            [twin.prepare(self.root, folder, mutants)]
+            if target.twin
+            else prepare(self.root, folder, mutants, target.hosts, jobs=self.options.jobs)
+        )
+        for step in steps:
             if isinstance(step, Workspace):
                 space = step
             else:
@@ -167,8 +184,10 @@ class Run:
         plan = {
             "tests": list(target.tests),
             "jobs": self.options.jobs,
+            "twin": target.twin,
             "mutants": [
                 {"id": mutant.id, "number": space.number[mutant.id], "function": f"{mutant.path} {mutant.function}"}
+                | (twin.planned(mutant) if target.twin else {})
                 for mutant in judged
             ],
         }
@@ -277,7 +296,7 @@ class Run:
 
     def check_reasons(self, entries: dict[str, dict[str, Any]]) -> None:
         """A stale reason is a finding."""
-        there = {mutant.id for mutants in self.all.values() for mutant in mutants}
+        there = {m.id for found in self.of({known.file for known in self.reasons.values()}).values() for m in found}
         killed = {name for entry in entries.values() for name in entry["killed"]}
         self.findings.extend({"what": f"stale reason: {line}"} for line in records.stale(self.reasons, there, killed))
 
@@ -289,7 +308,7 @@ class Run:
         for row in rows:
             low_high = row["interval"]
             made.add_row(
-                row["file"].removeprefix("contracts/"),
+                row["file"].removeprefix("contracts/").removeprefix("offchain/plimsoll/"),
                 *(str(row[name]) for name in ("mutants", "judged", "killed", "survived", "equivalent")),
                 f"{row['score']:.1%}",
                 f"{low_high[0]:.0%}..{low_high[1]:.0%}" if low_high else "",
@@ -299,7 +318,7 @@ class Run:
 
     def survivors(self, entries: dict[str, dict[str, Any]]) -> list[str]:
         """Each survivor without a reason, as a diff."""
-        by_id = {mutant.id: mutant for mutants in self.all.values() for mutant in mutants}
+        by_id = {mutant.id: mutant for mutants in self.of(entries).values() for mutant in mutants}
         found = []
         for path, entry in sorted(entries.items()):
             for item in entry["survivors"]:

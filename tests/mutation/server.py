@@ -36,6 +36,7 @@ from _pytest.runner import runtestprotocol
 from hypothesis import HealthCheck, Phase, settings
 
 from plimsoll.chain import embedded
+from tests.mutation.picked import Picked
 from tests.mutation.switched import FIRST, LAST, traced
 
 CODE_LIMIT: Final = 1 << 20  # [bytes] of a switched contract
@@ -142,7 +143,7 @@ class Server:
     def __init__(self, plan: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
         self.plan = plan
         self.say = say
-        self.switch = Switch()
+        self.switch: Any = Picked(plan["mutants"]) if plan.get("twin") else Switch()
         self.seconds: dict[str, float] = {}
         self.kills: Counter[str] = Counter(plan.get("kills", {}))
         self.near: dict[str, Counter[str]] = defaultdict(Counter)  # by the mutated function

@@ -41,7 +41,21 @@ OPENERS = {
         "grown": ("a: int256, b: uint256, c: uint256, d: uint256", "int256"),
         "cut": ("a: uint256, b: uint256, c: uint256", "uint256"),
     },
+    "fees": {
+        "raise": ("a: uint256, b: uint256, c: uint256", "uint256"),
+        "rate": ("a: uint256, b: uint256, c: uint256", "uint256"),
+    },
+    "surface": {
+        "delta": ("a: uint256", "int256"),
+        "mark": ("a: uint256, b: uint256, c: uint256, d: uint256, e: uint256, f: uint256", "uint256"),
+    },
+    "margin": {
+        "gross_floor": ("a: uint256, b: uint256, c: uint256", "uint256"),
+        "concentration": ("a: uint256, b: int256, c: uint256, d: uint256, e: uint256, f: uint256", "uint256"),
+        "weighed": ("a: int256[32], b: int256[32], c: uint256, d: int256", "int256[32]"),
+    },
 }
+RENAMED = {("fees", "raise"): "raised", ("fees", "rate"): "fee_rate"}  # words that Vyper, or another module, has
 
 
 def source() -> str:
@@ -49,8 +63,9 @@ def source() -> str:
     parts = ["# pragma version 0.4.3", *(f"from modules import {module}" for module in OPENERS)]
     for module, functions in OPENERS.items():
         for name, (args, result) in functions.items():
-            names = ", ".join(arg.split(":")[0].strip() for arg in re.split(r", (?=[a-d]:)", args))
-            parts.append(f"@external\n@pure\ndef {name}({args}) -> {result}:\n    return {module}._{name}({names})\n")
+            names = ", ".join(arg.split(":")[0].strip() for arg in re.split(r", (?=[a-f]:)", args))
+            head = f"def {RENAMED.get((module, name), name)}({args}) -> {result}:"
+            parts.append(f"@external\n@pure\n{head}\n    return {module}._{name}({names})\n")
     return "\n\n".join(parts)
 
 

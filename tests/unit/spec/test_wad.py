@@ -32,5 +32,6 @@ def test_multiplication_then_division(a: int, b: int, denominator: int) -> None:
 @pytest.mark.parametrize("denominator", [0, -1])
 @pytest.mark.parametrize("divide", [div_floor, div_truncate, div_up])
 def test_a_denominator_is_positive(divide, denominator: int) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as refused:
         divide(1, denominator)
+    assert refused.value.args == (denominator,)
