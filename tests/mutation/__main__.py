@@ -31,6 +31,7 @@ from tests.mutation.targets import TARGETS, Target, gate_of, test_files
 from tests.mutation.twin import is_twin
 from tests.mutation.workspace import Workspace, WorkspaceError, prepare, serving
 
+WIDTH = 120  # of the table, at least: paths are long
 EXAMPLES = """examples:
   python -m tests.mutation                                     every file whose source or tests changed since the record
   python -m tests.mutation --file contracts/modules/fixed.vy   one file, every mutant
@@ -368,6 +369,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(json.dumps({**said, "findings": run.findings}) + "\n")
         return int(not ok)
     console = Console()
+    console.width = max(console.width, WIDTH)
     if rows:
         console.print(run.table(rows))
         for text in run.survivors(run.entries):

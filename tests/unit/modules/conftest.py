@@ -52,6 +52,8 @@ OPENERS = {
     "margin": {
         "gross_floor": ("a: uint256, b: uint256, c: uint256", "uint256"),
         "concentration": ("a: uint256, b: int256, c: uint256, d: uint256, e: uint256, f: uint256", "uint256"),
+        "scan": ("a: uint256, b: int256[32]", "(uint256, uint256)"),
+        "market": ("a: uint256, b: uint256, c: uint256, d: uint256, e: uint256", "uint256"),
         "weighed": ("a: int256[32], b: int256[32], c: uint256, d: int256", "int256[32]"),
     },
 }

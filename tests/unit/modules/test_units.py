@@ -98,3 +98,18 @@ def test_the_least_gain_of_a_lane_is_cut_as_well(ask):
     lanes = (1, 2, -1, *(0,) * (LANES - 3))
     assert ask("weighed", none, lanes, 1, 999_999) == (0, 1, -1, *(0,) * (LANES - 3))
     assert ask("weighed", lanes, lanes, 1, PPM) == (2, 4, -2, *(0,) * (LANES - 3))
+
+
+def test_what_gains_in_every_lane_has_no_scan_risk(ask):
+    assert ask("scan", MAX_PRICE, (1,) * LANES) == (0, 0)
+    assert ask("scan", MAX_PRICE, (2, 1, *(3,) * (LANES - 2))) == (0, 1)
+    assert ask("scan", 1, (0, -1, -1, *(0,) * (LANES - 3))) == (1, 1)  # the least loss: up; the first of equals
+
+
+def test_the_market_term_rounds_up_at_both_steps(ask):
+    whole = 10**6 * WAD
+    assert ask("market", 1, whole, 1, 1, 2) == 1  # half a millionth of the notional counts as one
+    assert ask("market", 1, whole, 1, 2, 2) == 1
+    assert ask("market", 1, 1, 1, 1, 1) == 1  # and so does the least of money
+    assert ask("market", 1, WAD, 3 * PPM, 1, 1) == 1  # the whole notional at most
+    assert ask("market", 1, whole, 0, 1, 1) == 0

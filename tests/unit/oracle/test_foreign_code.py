@@ -10,17 +10,17 @@ from plimsoll.spec.surface import encode
 from tests.pairs import address_of, text
 from tests.unit.clearinghouse.stage import ATTACKER, ETH, make_row, make_surface
 
-GOES_ON = b"\x5b"  # JUMPDEST, where a surface has its STOP
+GO_ON = (b"\x5b", b"\x01", b"\x80", b"")  # JUMPDEST, ADD, DUP1, where a surface has its STOP; a contract
 
 
-@pytest.mark.parametrize("is_contract", [False, True])
-def test_signed_code_that_runs_is_no_surface(stage, is_contract):
+@pytest.mark.parametrize("first", GO_ON)
+def test_signed_code_that_runs_is_no_surface(stage, first):
     """All else of it may be a surface's: who calls it would run what its author wrote."""
     pair = stage.pair
-    at = pair.twin.at.registry if is_contract else address_of("code")
-    if not is_contract:
+    at = address_of("code") if first else pair.twin.at.registry
+    if first:
         surface = make_surface(ETH, 0, [make_row(PERP)], pair.now)
-        pair.chain.set_code(text(at), GOES_ON + encode(surface)[1:])
+        pair.chain.set_code(text(at), first + encode(surface)[1:])
     code = pair.chain.code(text(at))
     assert code[0] != 0
     report, _ = pair.report()

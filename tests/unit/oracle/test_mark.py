@@ -96,8 +96,10 @@ def test_a_delta_as_large_as_fits_is_held_there_too(stage, price, found):
     ("kind", "strike", "mark"), [(FUTURE, 0, 2_000), (CALL, 1_900, 100), (CALL, 2_100, 0), (PUT, 2_100, 100)]
 )
 def test_without_a_row(stage, kind, strike, mark):
+    past = len(stage.surfaces[ETH, EXPIRY])  # the first place that has none
     for expiry in (EXPIRY, EXPIRY + DAY):
-        assert stage.mark(Instrument(ETH, expiry, kind, strike, 50).pack()) == mark * WAD
+        for place in (past, past + 1, 2**16 - 1):
+            assert stage.mark(Instrument(ETH, expiry, kind, strike, place).pack()) == mark * WAD
 
 
 @pytest.mark.parametrize("seconds", [0, 7_201, DAY])
