@@ -530,7 +530,8 @@ def words_of(source: Source, known: World, size_of: Size = size_of) -> tuple[int
 
 def is_dead(words: Sequence[int], known: World) -> bool:
     """Whether one of them is of a feed that is dead."""
-    return any((w >> 112) & 0xFFFF in known.dead for w in words)
+    dead = known.dead
+    return bool(dead) and any((w >> 112) & 0xFFFF in dead for w in words)
 
 
 Assess = Callable[[tuple[int, ...], int], margin.Assessment]

@@ -1,12 +1,12 @@
 """Agreement at scale: drawn cases by the million, each a whole call on bytecode and the whole of its twin.
 
-A block is 800 cases in one scene, drawn afresh. Fifteen blocks of sixteen are about a world: up to five underlyings
+A block is 1,600 cases in one scene, drawn afresh. Fifteen blocks of sixteen are about a world: up to five underlyings
 with their surfaces, scalars, classes, funding and feeds, stored, signed and posted. One of sixteen is about what is
 posted: surfaces and reports under guardrails that governance drew. What the cases are, and why so many of each:
 
     in a world, by weight
-    margin    63  `assess`: what every other number hangs on, and where most of the arithmetic is; each drawn book with
-                  three ledgers in turn, if one is on an edge of a state, all of them (21 books, 63 cases)
+    margin    64  `assess`: what every other number hangs on, and where most of the arithmetic is; each drawn book with
+                  four ledgers in turn, if one is on an edge of a state, all of them (16 books, 64 cases)
     auction    9  `Liquidator.quote`: price, discount, cap, what the fund owes; liquidator, book, oracle, feed
     terms      6  `terms`: each part of a margin, where `assess` shows only sums and maxima of them
     funding    5  `funding` over any stored word: cheap, and its edges (a day's end, a rate's life) are narrow
@@ -19,7 +19,7 @@ posted: surfaces and reports under guardrails that governance drew. What the cas
     surface    1  `store`: an engine's surface, bent, moved to the edge of what passes and one past, or damaged bytes
     report     1  `post`: stores and a signed report, answer, log and state compared
 
-Sizes of books: of 200, 170 have up to 8 positions, 20 up to 32, 7 up to 126 and 3 have 127, as far as the world lists
+Sizes of books: of 200, 180 have up to 8 positions, 14 up to 32, 4 up to 126 and 2 have 127, as far as the world lists
 so many. Over two margins in five lie on the edge of a state, or one unit to either side; three auctions in four are of
 accounts below initial margin. Nothing is counted that only the twin, or only the chain, ran; nothing is compared but by
 bytes.

@@ -18,9 +18,9 @@ from tests.scale import posting, world
 from tests.scale.kind import Case, Kind, Stand
 from tests.strategies import Arrays, Source
 
-CASES = 800  # in a block
+CASES = 1_600  # in a block
 POSTING = 16  # of so many blocks one is about what is posted
-RENEW = 50  # blocks that a stand is used for: what its EVM remembers stays bounded
+RENEW = 25  # blocks that a stand is used for: what its EVM remembers stays bounded
 MOST_FINDINGS = 10
 BUCKETS = (0, 1, 8, 32, 126, 127)  # positions of a case, at most
 

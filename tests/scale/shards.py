@@ -25,7 +25,7 @@ def _work(taken: Any, seed: int, cases: int, kinds: Collection[str], results: An
     gc.disable()
     try:
         blocks = blocks_of(cases)
-        while (place := _next(taken)) < len(blocks):
+        while (place := _next(taken)) < len(blocks) and multiprocessing.parent_process().is_alive():
             block, count = blocks[place]
             results.put(run(stands, seed, block, kinds, count))
             gc.collect()

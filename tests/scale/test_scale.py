@@ -22,7 +22,7 @@ from tests.scale.shards import blocks_of
 from tests.strategies import Arrays
 
 SEED = 2_026
-BLOCKS = 4
+BLOCKS = 3
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def test_drawn_cases_agree(stands: Stands) -> None:
     margin = sums.rows["margin"]
     assert margin.cases > 1_000
     assert sum(margin.sizes[bucket] for bucket in (126, 127)) > margin.cases // 100
+    assert margin.sizes[127] > 0
     assert 0 < sum(row.reverts for row in sums.rows.values()) < sums.cases // 4
     assert all(row.gas > 20_000 * row.cases for row in sums.rows.values())  # each was a whole call
 

@@ -30,18 +30,18 @@ ACCOUNT = 0xACC << 96 | 7
 LENDER = 0xBEE << 96 | 1
 PAID = 0xFEFE  # an underlying that no world has: its funding is put there
 MASK_LOW = 2**128 - 1
-LEDGERS = 3  # that a drawn book has in turn: the book is the dear part of a case
+LEDGERS = 4  # that a drawn book has in turn: the book is the dear part of a case
 IN_BOOK = ("_ledgers", "_entries", "_positions", "_indexes", "_sums", "_kept")  # what is put there
 
 
 def size_of(source: Source) -> int:
     """How many positions: in most cases up to eight, in some up to all that an account can hold."""
     way = source.integer(0, 199)
-    if way < 170:
+    if way < 180:
         return source.integer(1, 8)
-    if way < 190:
+    if way < 194:
         return source.integer(9, 32)
-    return MAX_POSITIONS if way >= 197 else source.integer(33, MAX_POSITIONS)
+    return MAX_POSITIONS if way >= 198 else source.integer(33, MAX_POSITIONS)
 
 
 @dataclass(frozen=True)
