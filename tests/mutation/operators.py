@@ -16,6 +16,8 @@ event      a log left out
 lock       the lock against reentrancy taken from one function
 ========== ==========================================================================================
 
+What changes nothing for certain is left out: the first value of a variable that is declared for a tuple's sake.
+
 A mutant's name is made of its file, function, operator, edit and its turn among equal ones in that function: it stays
 the same while other code moves.
 """
@@ -209,6 +211,23 @@ def _lock(source: Source, function: ast.FunctionDef) -> Mutant | None:
     return _mutant(source, function.name, "lock", (start, end), "external\n@reentrant", 0, alone=True)
 
 
+def _is_only_declared(node: ast.stmt, following: Sequence[ast.stmt]) -> bool:
+    """Whether a variable is declared for the tuple that it is then assigned in: its first value is never read."""
+    if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+        return False
+    name = node.target.id
+    for after in following:
+        if name in {part.id for part in ast.walk(after) if isinstance(part, ast.Name)}:
+            match after:
+                case ast.Assign(targets=[ast.Tuple(elts=targets)], value=value):
+                    read = {part.id for part in ast.walk(value) if isinstance(part, ast.Name)}
+                    return name in {part.id for part in targets if isinstance(part, ast.Name)} - read
+            return False
+        if not isinstance(after, ast.AnnAssign):
+            return False
+    return False
+
+
 Found = tuple[str, tuple[int, int], str, bool]  # operator, place, replacement, a whole statement
 
 
@@ -226,8 +245,9 @@ class _Walk:
         yield from self._block(self.function.body)
 
     def _block(self, body: Sequence[ast.stmt]) -> Iterator[Found]:
-        for node in body:
-            yield from self._statement(node)
+        for place, node in enumerate(body):
+            if not _is_only_declared(node, body[place + 1 :]):
+                yield from self._statement(node)
 
     def _statement(self, node: ast.stmt) -> Iterator[Found]:
         span, cut = self.source.span(node), self.source.cut

@@ -11,8 +11,8 @@ with their numbers, and bounds. To the file descriptor go lines of JSON:
 The parent runs every test once, unmutated, which leaves its session fixtures standing and its caches warm; then once
 more, each test in a child whose contracts tell which mutants they pass (`switched.traced`). A mutant's child sets
 coinbase to the mutant's number and runs only the tests that pass it, those that killed last and the fastest first.
-Code that runs in a fixture alone (constructors above all) is reached by nothing then: its mutants run in children of
-the process as it was before any fixture stood.
+What a fixture ran (constructors above all) no test looks at again: mutants that nothing reaches, or that survive, run
+once more in children of the process as it was before any fixture stood, on the first test of each file.
 """
 
 from __future__ import annotations
@@ -185,9 +185,10 @@ class Server:
             if found:
                 jobs.append((mutant["id"], number, found))
             else:
-                os.write(cold, json.dumps([mutant["id"], number]).encode() + b"\n")
+                os.write(cold, json.dumps([mutant["id"], number, "unreached"]).encode() + b"\n")
+        for name, number in self._judge(jobs, by_id):  # what a fixture did with it, no test looked at again
+            os.write(cold, json.dumps([name, number, "survived"]).encode() + b"\n")
         os.close(cold)
-        self._judge(jobs, by_id)
         self._collect_cold()
         return True
 
@@ -246,7 +247,11 @@ class Server:
 
     # ------------------------------------------------------------------------------------------------------- judging
 
-    def _judge(self, jobs: list[tuple[str, int, list[str]]], items: dict[str, pytest.Item]) -> None:
+    def _judge(
+        self, jobs: list[tuple[str, int, list[str]]], items: dict[str, pytest.Item]
+    ) -> Iterator[tuple[str, int]]:
+        """Judge mutants by the tests that reach them; those that survive."""
+        numbers = {name: number for name, number, _ in jobs}
         function = {mutant["id"]: mutant["function"] for mutant in self.plan["mutants"]}
 
         def tasks() -> Iterator[tuple[str, Callable[[], Any], float]]:
@@ -273,7 +278,7 @@ class Server:
                 self.near[function[name]][answer] += 1
                 self.say({"mutant": name, "killed": answer, "how": "test", "seconds": seconds})
             else:
-                self.say({"mutant": name, "killed": None, "how": "survived", "seconds": seconds})
+                yield name, numbers[name]
 
     def _fork_all(self, tasks: Any) -> Iterator[tuple[str, Any, float]]:
         """Run tasks in forked children, so many at once; each one's name, answer (None: out of time) and seconds."""
@@ -330,7 +335,7 @@ class Server:
                 chosen = [*firsts, *(item for item in items if "test_init" in item.nodeid and item not in firsts)]
 
                 def tasks() -> Iterator[tuple[str, Callable[[], Any], float]]:
-                    for name, number in asked:
+                    for name, number, _ in asked:
 
                         def run(number: int = number) -> Any:
                             self.switch.turn(number)
@@ -338,8 +343,9 @@ class Server:
 
                         yield name, run, 120.0
 
+                otherwise = {name: how for name, _, how in asked}
                 for name, answer, seconds in self._fork_all(tasks()):
-                    how = "timeout" if answer is None else "test" if answer else "unreached"
+                    how = "timeout" if answer is None else "test" if answer else otherwise[name]
                     out.write(
                         json.dumps({"mutant": name, "killed": answer or None, "how": how, "seconds": seconds}) + "\n"
                     )

@@ -51,7 +51,12 @@ WALKS: Final = "tests/agreement/test_sequences.py"
 CONTRACTS: Final = (
     Target("arithmetic", _module("fixed", "instruments", "dutch_auction", "interest"), (), ("tests/unit/modules",)),
     Target("terms", _module("fees", "authority"), ("Registry",), ("tests/unit/registry", "tests/unit/modules")),
-    Target("params", _module("params"), ("Guardrails",), ("tests/unit/guardrails/test_governance.py",)),
+    Target(
+        "params",
+        _module("params"),
+        ("Guardrails", "OpenGuardrails"),
+        ("tests/unit/oracle/test_set_params.py", "tests/unit/oracle/test_params.py"),
+    ),
     Target(
         "prices",
         _module("settlement_price"),
@@ -69,7 +74,7 @@ CONTRACTS: Final = (
     _contract("Clearinghouse", "clearinghouse"),
     _contract("BackOffice", "clearinghouse", hosts=("Clearinghouse",)),
     _contract("Liquidator", "liquidator", "stops"),
-    _contract("Guardrails", "guardrails"),
+    _contract("Guardrails", "guardrails", "oracle/test_params.py", "oracle/test_set_params.py"),
     _contract("RiskOracle", "oracle"),
     _contract("Registry", "registry"),
     _contract("IndexFeed", "feed"),

@@ -1,11 +1,14 @@
 """Each operator on a few lines: the edits that it makes, and no others."""
 
+import re
+
 import pytest
 
 from plimsoll.chain.artifacts import ROOT
 from tests.mutation.operators import Tables, mutants_of, tables
 from tests.mutation.source import Source, SourceError, as_python
-from tests.mutation.targets import TARGETS
+from tests.mutation.targets import CONTRACTS, TWINS
+from tests.mutation.twin import SPEC
 
 HEAD = "# pragma version 0.4.3\nLIMIT: constant(uint256) = 7\nTOP: constant(uint256) = max_value(uint256)\n\n"
 KNOWN = Tables(
@@ -140,7 +143,8 @@ def test_equal_edits_of_one_function_have_names_of_their_own():
 
 def test_every_contract_is_read_and_every_edit_is_where_it_says():
     known, seen = tables(ROOT), set()
-    for path in sorted({path for target in TARGETS for path in target.files}):
+    files = {path for target in CONTRACTS for path in target.files}
+    for path in sorted(files):
         source = Source.load(ROOT, path)
         for mutant in mutants_of(source, known):
             assert mutant.before == source.text[mutant.start : mutant.end]
@@ -149,9 +153,15 @@ def test_every_contract_is_read_and_every_edit_is_where_it_says():
             seen.add(mutant.id)
     contracts = {path.relative_to(ROOT).as_posix() for path in (ROOT / "contracts").glob("*.vy")}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "contracts/modules").glob("*.vy")}
-    files = {path for target in TARGETS for path in target.files}
     assert contracts | modules == files | {"contracts/modules/rights.vy"}  # named constants alone
     assert len(seen) > 5_000
+
+
+def test_every_file_of_the_twin_that_has_a_function_is_mutated():
+    files = {path for target in TWINS for path in target.files}
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / SPEC).glob("*.py")}
+    bare = {path for path in there if not re.search(r"^ *def ", (ROOT / path).read_text(), re.MULTILINE)}
+    assert files == there - bare
 
 
 def test_python_sees_every_character_where_it_is():
@@ -167,3 +177,22 @@ def test_what_cannot_be_read_is_named():
         Source.of("contracts/x.vy", "# é\n")
     with pytest.raises(SourceError, match=r"x\.vy does not parse"):
         Source.of("contracts/x.vy", "def f(:\n")
+
+
+def test_a_value_that_nothing_reads_is_left_alone():
+    """Vyper wants variables declared before a tuple is taken apart."""
+    source = """
+@internal
+def f() -> uint256:
+    a: uint256 = 7
+    b: uint256 = 7
+    a, b = self._two()
+    c: uint256 = 8
+    d: uint256 = c
+    c, d = self._two()
+    e: uint256 = 9
+    e, d = self._other(e)
+    return a + e
+"""
+    found = mutants_of(Source.of("contracts/A.vy", source), Tables({}, {}, {}))
+    assert {mutant.before for mutant in found if mutant.operator == "constant"} == {"8", "9"}

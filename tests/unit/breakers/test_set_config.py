@@ -8,7 +8,7 @@ from plimsoll.chain.contract import deploy
 from plimsoll.spec.breakers import GREATEST, LEAST, Limits
 from plimsoll.spec.errors import Refused
 from tests.pairs import compiled, text
-from tests.unit.clearinghouse.stage import ATTACKER, OWNER, WAD
+from tests.unit.clearinghouse.stage import ATTACKER, DAY, OWNER, WAD
 
 RANGE = "breakers: config out of range"
 NAMES = [field.name for field in fields(Limits)]
@@ -36,6 +36,10 @@ def test_another_window_forgets_the_mark(late):
     assert pair.twin.breakers.peak(pair.now) == 999 * WAD
     pair.must("breakers", "set_config", replace(Limits(), move=20_000), sender=OWNER)
     assert pair.twin.breakers.peak(pair.now) == 999 * WAD
+    # also one in which the number of the window is still the same
+    assert pair.now // (DAY - 1) - pair.now // DAY in {0, 1}
+    pair.must("breakers", "set_config", replace(Limits(), window=DAY - 1), sender=OWNER)
+    assert late.ask("breakers", "peak") == 0
     pair.must("breakers", "set_config", replace(Limits(), window=7_200), sender=OWNER)
     assert late.ask("breakers", "peak") == 0
     pair.must("breakers", "note")

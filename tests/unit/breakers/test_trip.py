@@ -1,11 +1,13 @@
 """Breakers.trip: what is met, and while less than half of such a stop is left; and `due`, which says so beforehand."""
 
+from dataclasses import replace
+
 import pytest
 
-from plimsoll.spec.breakers import DRAWDOWN, MOVE, OUTFLOW, VOLATILITY
+from plimsoll.spec.breakers import DRAWDOWN, MOVE, OUTFLOW, VOLATILITY, Limits
 from plimsoll.spec.registry import LEAVE, RISK
 from tests.pairs import address_of
-from tests.regression.scene import wait
+from tests.regression.scene import LAG, wait
 from tests.unit.clearinghouse.stage import (
     ATTACKER,
     BTC,
@@ -133,8 +135,43 @@ def test_the_mark_is_kept_through_the_next_window(late):
     refuses(late, DRAWDOWN)
 
 
-@pytest.mark.parametrize(("used", "met"), [(90, False), (91, True), (100, True)])
-def test_an_outflow_that_uses_the_cap_up(late, used, met):
+def test_the_mark_of_the_window_before_stays_when_less_is_noted(late):
+    _leave(late, 900)
+    late.later(DAY)
+    late.pair.must("breakers", "note")
+    assert late.last("breakers") == ("CoverNoted", {"cover": 99 * WAD, "peak": 999 * WAD})
+    assert late.ask("breakers", "peak") == 999 * WAD
+    trip(late, DRAWDOWN)
+    late.later(DAY)
+    assert late.ask("breakers", "peak") == 99 * WAD
+
+
+def test_each_stops_for_as_long_as_it_says(late):
+    pair = late.pair
+    pair.must("breakers", "set_config", replace(Limits(), leave_duration=2 * HOUR), sender=OWNER)
+    _use(late, 95)
+    trip(late, OUTFLOW)
+    assert late.last("breakers")[1]["until"] == pair.now + 2 * HOUR
+    pair.price(ETH, 3_000 * WAD)
+    trip(late, MOVE, ETH)
+    assert late.last("breakers")[1]["until"] == pair.now + HOUR
+
+
+def test_a_price_counts_from_the_second_that_it_is_a_lag_old(late):
+    pair = late.pair
+    pair.advance(LAG)  # a price is remembered once a lag
+    pair.price(ETH, 2_400 * WAD)
+    pair.must("history", "touch", ETH)
+    pair.advance(LAG - 1)
+    pair.price(ETH, 2_000 * WAD)
+    refuses(late, MOVE, ETH)  # against 2,000, of before
+    pair.advance(1)
+    pair.price(ETH, 2_000 * WAD)
+    trip(late, MOVE, ETH)
+
+
+def _use(late, used):
+    """A trader withdraws so much of a gain; the cap is 100."""
     pair = late.pair
     late.limit(outflow_cap=100 * WAD, outflow_window=100 * HOUR)
     refuses(late, OUTFLOW)
@@ -151,6 +188,12 @@ def test_an_outflow_that_uses_the_cap_up(late, used, met):
         pair.must("book", "settle", who)
     trader = address_of("trader")
     pair.must("book", "withdraw", TRADER, late.usd, (500 + used) * USD, trader, sender=trader)
+
+
+@pytest.mark.parametrize(("used", "met"), [(90, False), (91, True), (100, True)])
+def test_an_outflow_that_uses_the_cap_up(late, used, met):
+    pair = late.pair
+    _use(late, used)
     if not met:
         refuses(late, OUTFLOW)
         return

@@ -66,6 +66,20 @@ def test_calls_puts_and_futures(stage, price):
     assert sum(stage.ledger(POOL)) == 0
 
 
+@pytest.mark.parametrize("quantity", [1, 2, WAD])
+def test_open_interest_ends_with_what_was_long(stage, quantity):
+    """To the unit, whoever of both sides comes first."""
+    open_all(stage, quantity)
+    assert stage.ask("book", "open_interest", ETH) == 3 * quantity
+    stage.settle_expiry(2_100 * WAD)
+    expire(stage, MAKER)
+    assert stage.ask("book", "open_interest", ETH) == 3 * quantity
+    expire(stage, TRADER)
+    assert stage.ask("book", "open_interest", ETH) == 0
+    for instrument in (stage.future, stage.call, stage.put):
+        assert stage.ask("book", "instrument_interest", instrument) == 0
+
+
 @pytest.mark.parametrize("price", ["2150.700000000000000001", "1849.300000000000000001"])
 @pytest.mark.parametrize("quantity", [WAD // 3, 7, 10**18 + 1])
 def test_what_is_paid_rounds_against_both_sides(stage, price, quantity):

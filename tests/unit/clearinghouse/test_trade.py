@@ -1,8 +1,13 @@
 """Clearinghouse.trade: every refusal, what moves, who must be healthy, who may reduce."""
 
+from dataclasses import replace
+
 import pytest
 
 from plimsoll.spec.instruments import CALL, FUTURE, PERP, Instrument
+from plimsoll.spec.margin import Params
+from plimsoll.spec.report import pack_floors, pack_rates
+from plimsoll.spec.surface import LANES
 from plimsoll.spec.wad import MAX_LEDGER, MAX_PRICE, MAX_QUANTITY
 from tests.pairs import account
 
@@ -728,6 +733,23 @@ def test_the_least_equity_of_an_account_with_positions(stage):
     stage.trade(MAKER, TRADER, stage.perp, WAD // 10, PRICE)
     stage.trade(MAKER, TRADER, stage.perp, WAD - WAD // 10, PRICE)
     assert stage.ask("book", "positions", TRADER) == ()
+
+
+def test_the_least_equity_is_asked_from_the_least_margin(stage):
+    """One unit of something that loses in no lane: its maintenance margin is one."""
+    pair = stage.pair
+    params = Params(leg_cost=0, gross_base=(1,) * 4, gross_slope=(0,) * 4)
+    pair.must("oracle", "set_params", pack_rates(params), pack_floors(params), sender=OWNER)
+    future, call, put = stage.surfaces[ETH, EXPIRY]
+    stage.surfaces[ETH, EXPIRY] = (future, replace(call, lanes=(0,) * LANES, gross=1), put)
+    stage.post()
+    stage.fund("maker", 10_000)
+    stage.fund("trader", 499)
+    assert stage.assess({stage.call: 1}, 499 * WAD).mm == 1
+    stage.limit(min_equity=500 * WAD)
+    stage.refuses_trade("clearinghouse: equity below the minimum", TRADER, MAKER, stage.call, 1, 100 * WAD)
+    stage.fund("trader", 2)
+    stage.trade(TRADER, MAKER, stage.call, 1, 100 * WAD)
 
 
 def test_no_more_positions_than_governance_lets(funded):

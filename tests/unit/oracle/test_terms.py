@@ -1,9 +1,11 @@
 """RiskOracle.terms: what the words of one underlying add to an account."""
 
-from plimsoll.spec.instruments import word
+import pytest
+
+from plimsoll.spec.instruments import CALL, Instrument, word
 from plimsoll.spec.margin import Terms
 from plimsoll.spec.wad import WAD
-from tests.unit.clearinghouse.stage import BTC, ETH, words_of
+from tests.unit.clearinghouse.stage import BTC, DAY, ETH, EXPIRY, words_of
 
 
 def refused(stage, words):
@@ -31,6 +33,33 @@ def test_every_term_of_a_mixed_book(stage):
         common=32,
         fresh=True,
     )
+
+
+def test_an_expiry_without_a_surface_after_one_with(stage):
+    """Nothing of the surface before is read for it."""
+    stray = Instrument(ETH, EXPIRY + DAY, CALL, 2_000, 0).pack()
+    alone, beside = stage.terms({stage.perp: WAD}), stage.terms({stage.perp: WAD, stray: WAD})
+    assert beside.scan == alone.scan
+    assert beside.gross > alone.gross
+    assert alone.fresh
+    assert not beside.fresh
+
+
+@pytest.mark.parametrize("price", [2_000, 1_999])
+def test_the_lanes_of_a_book_are_those_of_its_underlyings(stage, price):
+    stage.pair.price(ETH, price * WAD)
+
+    def lanes(held):
+        found = stage.ask("oracle", "lanes", words_of(held))
+        assert found == stage.pair.twin.oracle.lanes(words_of(held), stage.pair.now)
+        return found
+
+    ether, bitcoin = {stage.perp: -WAD, stage.call: 3 * WAD}, {stage.btc_perp: WAD // 7}
+    both = lanes(ether | bitcoin)
+    apart = [a + b for a, b in zip(lanes(ether), lanes(bitcoin), strict=True)]
+    assert all(0 <= x - y <= 1 for x, y in zip(both, apart, strict=True))  # each is down
+    assert min(lanes({stage.perp: -WAD})) == -stage.terms({stage.perp: -WAD}).scan
+    assert set(lanes({})) == {0}
 
 
 def test_the_first_of_equal_lanes_is_the_worst(stage):

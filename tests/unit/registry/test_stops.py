@@ -106,6 +106,11 @@ def test_an_underlying_of_its_own(stops):
     stops.must("resume_underlying", ETH)
     assert stops.terms(stops.perp).reduce_only is False
     assert stops.ask("underlying_stop", BTC) == 0
+    assert stops.ask("underlying_stop", ETH) == stops.chain.now
+    ended = stops.chain.now
+    stops.chain.advance(60)
+    stops.must("resume_underlying", ETH)  # what has ended keeps its time
+    assert stops.ask("underlying_stop", ETH) == ended
 
 
 def test_an_underlying_that_nobody_feeds(stops):

@@ -46,6 +46,7 @@ def test_a_cap_of_collateral(bench):
     bench.refuses(NOT_THE_OWNER, "set_collateral_cap", bench.weth, 0, sender=GUARDIAN)
     both(bench, "set_collateral_cap", bench.weth, 10**36)
     both(bench, "set_collateral_cap", bench.weth, 5)
+    both(bench, "set_collateral_cap", bench.weth, 5)  # no looser than it is
     neither(bench, "set_collateral_cap", bench.weth, 6)
     neither(bench, "set_collateral_cap", bench.weth, 0)
     bench.refuses("registry: unknown token", "set_collateral_cap", bench.unlisted, 1, sender=GUARDIAN)
@@ -62,6 +63,7 @@ def test_a_cap_of_an_underlying(bench):
 
 def test_a_cap_of_an_instrument(bench):
     both(bench, "set_instrument_cap", bench.call, 100)
+    both(bench, "set_instrument_cap", bench.call, 99)
     both(bench, "set_instrument_cap", bench.call, 99)
     neither(bench, "set_instrument_cap", bench.call, 100)
     neither(bench, "set_instrument_cap", bench.call, 0)

@@ -42,6 +42,13 @@ def test_a_short_is_bought_back_over_the_mark(bench):
     assert trades == [(MAKER.account(), TAKER.account(), PERP, 2 * WAD, 2_020 * WAD, False, venue)]
 
 
+def test_an_order_of_one_unit_buys(bench):
+    bench.hold(-1)
+    _, trades = bench.execute(bench.order(1, 10_000), 1)
+    venue = int(bench.contract.address, 16)
+    assert trades == [(MAKER.account(), TAKER.account(), PERP, 1, 2_020 * WAD, False, venue)]
+
+
 # ------------------------------------------------------------------------------------------------------- the order
 
 

@@ -73,3 +73,19 @@ def test_his_own_dismissal_another_cancels(pair):
     pair.announce(bands(pair), HOUR)
     assert refused(cancel(pair, bands(pair), GUARDIAN)) == NO_ROLE
     assert refused(pair.step("registry", "stop", 1, pair.now + 60, sender=GUARDIAN)) == NOT_OWNER
+
+
+def test_what_is_not_his_dismissal_he_cancels(pair):
+    """Another role of his, a role that he is given, the same words to another contract or too few of them."""
+    timelock = pair.contracts["timelock"]
+    guardian = timelock.call("GUARDIAN_ROLE")
+    dismissal = pair.operation("timelock", "revokeRole", guardian, GUARDIAN)
+    others = (
+        pair.operation("timelock", "revokeRole", timelock.call("EXECUTOR_ROLE"), GUARDIAN),
+        pair.operation("timelock", "grantRole", guardian, GUARDIAN),
+        (pair.twin.at.registry, *dismissal[1:]),
+        (*dismissal[:2], dismissal[2][:67], *dismissal[3:]),
+    )
+    for operation in others:
+        assert pair.announce(operation, 30 * HOUR) is None
+        assert cancel(pair, operation, GUARDIAN) is None
