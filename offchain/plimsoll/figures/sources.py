@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -366,21 +367,22 @@ class Sources:
 
     @cached_property
     def audit(self) -> dict[str, float]:
-        """The whole audit in a clone in an empty folder: its minutes, and its findings."""
+        """The whole audit in a clone in an empty folder: its minutes, and its findings; the report is kept here."""
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder) / "plimsoll"
             run(["git", "clone", "--quiet", str(ROOT), str(home)])
             start = time.monotonic()
             run(["make", "audit"], cwd=home, codes=(0, 1, 2))
             minutes = (time.monotonic() - start) / 60
-            said = json.loads((home / "build" / "audit" / "audit.json").read_text(encoding="utf-8"))
+            shutil.copytree(home / "build" / "audit", ROOT / "build" / "audit", dirs_exist_ok=True)
+            said = json.loads((ROOT / "build" / "audit" / "audit.json").read_text(encoding="utf-8"))
             found = sum(max(1, len(result["findings"])) for result in said["results"] if result["verdict"] != "ok")
             return {"minutes": minutes, "findings": found}
 
     def score(self, folder: str) -> float:
         """Mutants of a folder that a test found [%], equivalent ones aside."""
         files = [item for item in self.mutants if item["file"].rpartition("/")[0] == folder]
-        judged = sum(item["killed"] + item["survived"] for item in files)
+        judged = sum(item["killed"] + item["survived"] - item["equivalent"] for item in files)
         return 100 * sum(item["killed"] for item in files) / judged if judged else 0.0
 
     @staticmethod
