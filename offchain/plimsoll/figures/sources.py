@@ -323,7 +323,7 @@ class Sources:
     @cached_property
     def scale(self) -> dict[str, Any]:
         """A million drawn cases on bytecode and in the twin."""
-        return self._part("tests.scale", "--cases", "1000000", "--record")
+        return self._audited("agreement", "tests.scale", "--cases", "1000000", "--record")
 
     @cached_property
     def ten_million(self) -> dict[str, Any]:
@@ -338,17 +338,17 @@ class Sources:
     @cached_property
     def proofs(self) -> dict[str, int]:
         """Lemmas proven, and twins refuted."""
-        return dict(self._part("tests.proofs")["counts"])
+        return dict(self._audited("proofs", "tests.proofs")["counts"])
 
     @cached_property
     def symbolic(self) -> dict[str, int]:
         """Symbolic checks of the bytecode that hold, and twins refuted."""
-        return dict(self._part("tests.symbolic")["counts"])
+        return dict(self._audited("symbolic", "tests.symbolic")["counts"])
 
     @cached_property
     def splits(self) -> dict[str, float]:
         """Splits of books over accounts, on the enforced margin."""
-        return dict(self._part("tests.searches", "--every", "40")["counts"])
+        return dict(self._audited("searches", "tests.searches", "--every", "40")["counts"])
 
     @cached_property
     def mutants(self) -> list[dict[str, Any]]:
@@ -358,7 +358,7 @@ class Sources:
     @cached_property
     def sample(self) -> dict[str, Any]:
         """Forty mutants of the record, run again."""
-        return self._part("tests.mutation", "--sample", "40")
+        return self._audited("sample", "tests.mutation", "--sample", "40")
 
     @cached_property
     def reached(self) -> dict[str, Any]:
@@ -366,7 +366,7 @@ class Sources:
         return self._part("tests.coverage", "--recorded")
 
     @cached_property
-    def audit(self) -> dict[str, float]:
+    def audit(self) -> dict[str, Any]:
         """The whole audit in a clone in an empty folder: its minutes, and its findings; the report is kept here."""
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder) / "plimsoll"
@@ -377,13 +377,19 @@ class Sources:
             shutil.copytree(home / "build" / "audit", ROOT / "build" / "audit", dirs_exist_ok=True)
             said = json.loads((ROOT / "build" / "audit" / "audit.json").read_text(encoding="utf-8"))
             found = sum(max(1, len(result["findings"])) for result in said["results"] if result["verdict"] != "ok")
-            return {"minutes": minutes, "findings": found}
+            parts = {result["name"]: result["said"] for result in said["results"]}
+            return {"minutes": minutes, "findings": found, "parts": parts}
 
     def score(self, folder: str) -> float:
         """Mutants of a folder that a test found [%], equivalent ones aside."""
         files = [item for item in self.mutants if item["file"].rpartition("/")[0] == folder]
         judged = sum(item["killed"] + item["survived"] - item["equivalent"] for item in files)
         return 100 * sum(item["killed"] for item in files) / judged if judged else 0.0
+
+    def _audited(self, name: str, *words: str) -> dict[str, Any]:
+        """What a part says: in the audit, where that was measured before; else by itself."""
+        said: dict[str, Any] = vars(self).get("audit", {"parts": {}})["parts"].get(name) or self._part(*words)
+        return said
 
     @staticmethod
     def _part(*words: str) -> dict[str, Any]:

@@ -114,3 +114,22 @@ def test_the_readme_cites_rows_and_their_bars_only():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     cited = dict(re.findall(r"^\| `([a-z_0-9.]+)` \|.*\| ([<>=]+ [0-9.]+) \|$", text, re.MULTILINE))
     assert cited == {row.name: row.limit for row in ROWS}
+
+
+def test_the_audit_comes_first_and_what_it_measured_is_not_measured_again(rows, monkeypatch):
+    asked = []
+
+    def row(name):
+        return Row(name, "s", ("<", 9), lambda _: asked.append(name) or 1)
+
+    monkeypatch.setattr(table, "ROWS", (row("scale.one"), row("audit.one"), row("last")))
+    assert main([]) == 0
+    assert asked == ["audit.one", "scale.one", "last"]
+    entries = json.loads((rows / "figures.json").read_text())
+    assert [entry["name"] for entry in entries] == ["scale.one", "audit.one", "last"]
+
+    monkeypatch.setattr(Sources, "_part", staticmethod(lambda *_: {"counts": {"by itself": 1}}))
+    audited = Sources()
+    vars(audited)["audit"] = {"parts": {"symbolic": {"counts": {"in the audit": 1}}, "proofs": {}}}
+    assert audited.symbolic == {"in the audit": 1}
+    assert audited.proofs == audited.splits == Sources().symbolic == {"by itself": 1}
