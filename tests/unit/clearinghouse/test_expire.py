@@ -66,6 +66,26 @@ def test_calls_puts_and_futures(stage, price):
     assert sum(stage.ledger(POOL)) == 0
 
 
+@pytest.mark.parametrize("kind", [CALL, PUT])
+def test_what_expires_later_is_kept_whole(stage, kind):
+    """It pays nothing yet, also where it stands behind what is settled."""
+    later = EXPIRY + 30 * DAY
+    kept = stage.list(ETH, later, kind, 2_000)
+    stage.surfaces[ETH, later] = (make_row(kind, 2_000),)
+    stage.post()
+    open_all(stage)
+    stage.trade(TRADER, MAKER, kept, 3 * WAD, 100 * WAD)
+    stage.settle_expiry(2_150 * WAD)
+    told = (9_500 * WAD + 150 * WAD, 150 * WAD), ((kept, 3 * WAD),)
+
+    def held():
+        return stage.ledger(TRADER), tuple((w % 2**128, w >> 128) for w in stage.ask("book", "positions", TRADER))
+
+    assert held() == told
+    expire(stage, TRADER)
+    assert held() == told
+
+
 @pytest.mark.parametrize("quantity", [1, 2, WAD])
 def test_open_interest_ends_with_what_was_long(stage, quantity):
     """To the unit, whoever of both sides comes first."""

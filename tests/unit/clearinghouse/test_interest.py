@@ -73,6 +73,23 @@ def test_a_year_at_a_utilisation(stage, supply, used, rate):
     assert stage.last()[1] == {"account": MAKER, "amount": shown[1][0] - supply * WAD}
 
 
+def test_the_least_owner_there_can_be_earns_like_any_other(stage):
+    """Address 1 is no account of the system's, whose accounts have no owner."""
+    stage.curve(**KINKED)
+    borrow(stage, 1_000)
+    pair, one = stage.pair, 1 << 96
+    pair.mint(stage.usd, 1, 1_000 * USD)
+    pair.must("book", "deposit", one, stage.usd, 1_000 * USD, sender=1)
+    stage.later(YEAR)
+    shown = stage.ledger(one)
+    assert shown[0] > 1_000 * WAD
+    touch(stage, one)
+    assert stage.ledger(one) == shown
+    pair.must("book", "transfer", one, one + 1, stage.usd, 400 * USD, sender=1)
+    assert (stage.ledger(one)[0], stage.ledger(one + 1)[0]) == (shown[0] - 400 * WAD, 400 * WAD)
+    pair.compare([*EVERYONE, INTEREST, one, one + 1])
+
+
 def test_a_utilisation_of_next_to_nothing_costs_the_base(stage):
     stage.curve(**KINKED)
     borrow(stage, 1)
