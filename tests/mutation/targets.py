@@ -92,7 +92,7 @@ TWINS: Final = (
     _twin(
         "margin",
         *("wad", "instruments", "interest", "margin", "surface", "report"),
-        tests=(UNIT, SCALE, "tests/agreement/test_margin.py"),
+        tests=(UNIT, SCALE, "tests/unit/modules", "tests/agreement/test_margin.py"),
     ),
     _twin(
         "oracle",

@@ -38,8 +38,14 @@ def test_a_word_holds_a_signed_quantity(instrument: Instrument, quantity: int) -
 @pytest.mark.parametrize("past", [-1, 0])
 def test_a_field_that_does_not_fit_is_refused(name: str, past: int) -> None:
     value = past if past < 0 else 2 ** BITS[name]
-    with pytest.raises(FormatError, match=f"{name} {value} does not fit {BITS[name]} bits"):
-        replace(Instrument(1, 2, 3, 4, 5), **{name: value}).pack()
+    others = [
+        Instrument(1, 2, 3, 4, 5),
+        Instrument(0, 0, 0, 0, 0),
+        Instrument(*(2**bits - 1 for bits in BITS.values())),
+    ]
+    for other in others:
+        with pytest.raises(FormatError, match=f"^instrument: {name} {value} does not fit {BITS[name]} bits$"):
+            replace(other, **{name: value}).pack()
 
 
 @pytest.mark.parametrize("quantity", [-(2**127) - 1, 2**127])

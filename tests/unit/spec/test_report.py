@@ -135,21 +135,27 @@ def test_governance_numbers_have_bounds(changes: dict, is_sound: bool) -> None: 
 
 
 @pytest.mark.parametrize(
-    "pack",
+    ("pack", "reason"),
     [
-        lambda: pack_scalars(Scalars(2**16, 1, 1, 1, 1, 1, 1)),
-        lambda: pack_scalars(Scalars(1, 2**96, 1, 1, 1, 1, 1)),
-        lambda: pack_scalars(Scalars(1, 1, -1, 1, 1, 1, 1)),
-        lambda: pack_scalars(Scalars(1, 1, 1, 1, 1, 1, 1, 2**15)),
-        lambda: pack_scalars(Scalars(1, 1, 1, 1, 1, 1, 1, -(2**15) - 1)),
-        lambda: pack_class(ClassOffset(256, 0, 0)),
-        lambda: pack_class(ClassOffset(0, 2**24, 0)),
-        lambda: pack_rates(Params(leg_cost=2**96)),
-        lambda: pack_rates(Params(max_funding=2**16)),
-        lambda: pack_rates(Params(widen=2**16)),
-        lambda: pack_floors(Params(gross_base=(2**24, 1, 1, 1))),
+        (lambda: pack_scalars(Scalars(2**16, 1, 1, 1, 1, 1, 1)), "underlying 65536 does not fit u16"),
+        (lambda: pack_scalars(Scalars(1, 2**96, 1, 1, 1, 1, 1)), f"depth {2**96} does not fit u96"),
+        (lambda: pack_scalars(Scalars(1, 1, -1, 1, 1, 1, 1)), "kappa -1 does not fit u24"),
+        (lambda: pack_scalars(Scalars(1, 1, 1, 2**24, 1, 1, 1)), "som 16777216 does not fit u24"),
+        (lambda: pack_scalars(Scalars(1, 1, 1, 1, 2**24, 1, 1)), "im_factor 16777216 does not fit u24"),
+        (lambda: pack_scalars(Scalars(1, 1, 1, 1, 1, 2**32, 1)), "volatility 4294967296 does not fit u32"),
+        (lambda: pack_scalars(Scalars(1, 1, 1, 1, 1, 1, 2**24)), "market 16777216 does not fit u24"),
+        (lambda: pack_scalars(Scalars(1, 1, 1, 1, 1, 1, 1, 2**15)), "funding 32768 does not fit int16"),
+        (lambda: pack_scalars(Scalars(1, 1, 1, 1, 1, 1, 1, -(2**15) - 1)), "funding -32769 does not fit int16"),
+        (lambda: pack_class(ClassOffset(256, 0, 0)), "class 256 does not fit u8"),
+        (lambda: pack_class(ClassOffset(0, 2**24, 0)), "offset 16777216 does not fit u24"),
+        (lambda: pack_class(ClassOffset(0, 0, -1)), "cross_haircut -1 does not fit u24"),
+        (lambda: pack_rates(Params(leg_cost=2**96)), f"leg_cost {2**96} does not fit u96"),
+        (lambda: pack_rates(Params(max_funding=2**16)), "max_funding 65536 does not fit u16"),
+        (lambda: pack_rates(Params(widen=2**16)), "widen 65536 does not fit u16"),
+        (lambda: pack_floors(Params(gross_base=(2**24, 1, 1, 1))), "gross floor 16777216 does not fit u24"),
     ],
 )
-def test_a_number_that_does_not_fit_its_field_is_refused(pack) -> None:
-    with pytest.raises(FormatError, match="does not fit"):
+def test_a_number_that_does_not_fit_its_field_is_refused(pack, reason) -> None:
+    with pytest.raises(FormatError) as refused:
         pack()
+    assert str(refused.value) == reason

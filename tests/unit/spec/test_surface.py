@@ -66,7 +66,7 @@ def test_each_header_field_has_its_own_bits(name: str) -> None:
     for value in (0, 1, top):
         assert decode(encode(replace(SURFACE, **{name: value}))) == replace(SURFACE, **{name: value})
     for value in (-1, top + 1):
-        with pytest.raises(FormatError, match=f"surface: {name} {value} does not fit"):
+        with pytest.raises(FormatError, match=f"^surface: {name} {value} does not fit (u|int)[0-9]+$"):
             encode(replace(SURFACE, **{name: value}))
 
 
@@ -78,7 +78,7 @@ def test_each_row_field_has_its_own_bits(name: str) -> None:
         rows = (replace(ROW, **{name: value}),)
         assert decode(encode(replace(SURFACE, rows=rows))).rows == rows
     for value in (low - 1, high + 1):
-        with pytest.raises(FormatError, match=f"surface: {name} {value} does not fit"):
+        with pytest.raises(FormatError, match=f"^surface: {name} {value} does not fit (u|int)[0-9]+$"):
             encode_row(replace(ROW, **{name: value}))
 
 
@@ -98,6 +98,20 @@ def test_a_row_has_all_lanes(count: int) -> None:
 def test_a_header_has_its_nodes(nodes: int, extremes: int, damps: int) -> None:
     with pytest.raises(FormatError, match="13 nodes, 3 extremes and 3 damps"):
         encode(replace(SURFACE, nodes=(0,) * nodes, extremes=(0,) * extremes, damps=(0,) * damps))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"nodes": (2**15, *SURFACE.nodes[1:])}, "surface: node 32768 does not fit int16"),
+        ({"extremes": (1, 2, 2**16)}, "surface: extreme 65536 does not fit u16"),
+        ({"damps": (1, -1, 1)}, "surface: damp -1 does not fit u8"),
+    ],
+)
+def test_a_set_that_does_not_fit_is_refused_by_name(changes, reason) -> None:
+    with pytest.raises(FormatError) as refused:
+        encode(replace(SURFACE, **changes))
+    assert str(refused.value) == reason
 
 
 def test_the_most_rows_fit_a_contract() -> None:
