@@ -257,12 +257,12 @@ class Run:
     # ------------------------------------------------------------------------------------------------------------ tell
 
     def compare(self) -> None:
-        """Hold a sample to the record: a verdict that is another one is a finding."""
+        """Hold a sample to the record: what it calls killed and survives is a finding; the other way round is news."""
         for path, entry in self.entries.items():
             recorded = self.record["files"][path]
             for name in entry["killed"]:
                 if name not in recorded["killed"]:
-                    self.findings.append({"file": path, "id": name, "what": "killed now, survived in the record"})
+                    self.console.print(f"{path} {name}: killed by now, survived in the record", highlight=False)
             for found in entry["survivors"]:
                 if found["id"] in recorded["killed"]:
                     self.findings.append({"file": path, **found, "what": "survives now, was killed in the record"})

@@ -142,6 +142,15 @@ def test_a_mutant_is_an_edit_of_the_source():
         assert mutant.applied(SOURCE) == SOURCE.replace(old, new)
 
 
+def test_the_strictness_of_a_zip_is_no_mutant():
+    def turned(text):
+        return text.replace("(x + up) // 2", "[a for a, b in zip(x, up, strict=True)]")
+
+    code = turned(CODE).replace("return (x - up) // 2", "return [a for a, b in zip(x, up, strict=False)]")
+    mutants = twin._mutants(PATH, turned(SOURCE), Made(code, NAMES, spans()))
+    assert [mutant.id for mutant in mutants] == ["sample.half#1", "sample.Tank.fill#1", "sample.Tank.fill#2"]
+
+
 def test_one_mutant_is_real_and_the_others_are_not(sample):
     module, mutants = sample
     number = {mutant.id: k for k, mutant in enumerate(mutants, 1)}
