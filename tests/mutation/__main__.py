@@ -1,7 +1,7 @@
 """`python -m tests.mutation`: mutate the contracts and the twin, run the tests, say what survives.
 
 JSON (`--json`): {"part": "mutation", "ok": bool, "seconds": s, "counts": {"mutants", "judged", "killed", "survived",
-"equivalent", "invalid"}, "files": [{"file", "mutants", "judged", "killed", "survived", "equivalent", "score",
+"equivalent", "invalid", with --show "files", "files_not_judged"}, "files": [{"file", "mutants", "judged", "killed", "survived", "equivalent", "score",
 "interval", "gate", "ok"}], "findings": [{"file", "line", "id", "operator", "edit", "how"} or {"what"}]}
 """
 
@@ -363,6 +363,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if rows
             else {"judged": sum(len(entry["killed"]) + len(entry["survivors"]) for entry in entries.values())}
         )
+        if options.show:
+            counts |= {"files": len(run.files), "files_not_judged": len(run.files - merged.keys())}
         counts["invalid"] = sum(entry["invalid"] for entry in entries.values())
         seconds = round(time.monotonic() - run.begun, 1)
         said = {"part": "mutation", "ok": ok, "seconds": seconds, "counts": counts, "files": rows}
@@ -377,6 +379,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.sample:
         judged = sum(len(entry["killed"]) + len(entry["survivors"]) for entry in run.entries.values())
         console.print(f"{judged} mutants drawn with seed {options.seed}: {len(run.findings)} unlike the record")
+    if options.show and (missing := sorted(run.files - merged.keys())):
+        console.print(
+            f"{len(missing)} files of {len(run.files)} were never judged: {', '.join(missing)}", soft_wrap=True
+        )
     for finding in run.findings:
         if "what" in finding:
             console.print(finding["what"], finding.get("why", ""), markup=False, highlight=False)

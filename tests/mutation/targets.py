@@ -121,6 +121,7 @@ TWINS: Final = (
         "rules",
         *("timelock", "authority", "breakers", "automation"),
         tests=(
+            f"{UNIT}/test_system.py",
             *(f"tests/unit/{name}" for name in ("timelock", "breakers", "automation")),
             *(f"tests/agreement/test_{name}.py" for name in ("automation", "sequences")),
         ),

@@ -4,7 +4,7 @@ from dataclasses import astuple, fields, replace
 
 import pytest
 
-from plimsoll.chain.contract import deploy
+from plimsoll.chain.contract import deploy, events_of
 from plimsoll.spec.breakers import GREATEST, LEAST, Limits
 from plimsoll.spec.errors import Refused
 from tests.pairs import compiled, text
@@ -58,3 +58,13 @@ def test_what_it_is_built_with(late):
     assert late.ask("breakers", "clearinghouse") == late.pair.twin.at.book
     assert late.ask("breakers", "fund") == late.pair.twin.at.fund
     assert late.ask("breakers", "config") == astuple(Limits())
+    contract = late.pair.contracts["breakers"]
+    first = next(
+        event
+        for event in events_of(late.pair.chain.logs([contract.address], 0), [contract])
+        if event.name == "ConfigSet"
+    )
+    told = {name: tuple(value) for name, value in first.args._asdict().items()}
+    assert told == {"old": (0,) * len(NAMES), "new": astuple(Limits())}
+    known = next(event for event in late.pair.twin.breakers.log if event.name == "ConfigSet")
+    assert {name: tuple(value) for name, value in known.args.items()} == told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from plimsoll.spec.authority import NOBODY, check
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.events import Event
 from plimsoll.spec.margin import Assessment
@@ -86,3 +87,10 @@ def test_a_deposit_asks_no_feed(system: System) -> None:
     system.tokens[QUOTE].approve(TRADER, BOOK, ENDLESS)
     system.book.deposit(ACCOUNT, QUOTE, 100, sender=TRADER, now=system.clock)
     assert system.book.ledger(ACCOUNT, system.clock) == (100 * WAD // 10**6, 0)
+
+
+def test_of_an_owner_that_is_no_contract_nobody_is_a_guardian() -> None:
+    check(1, 1, False, NOBODY)
+    for is_safer in (True, False):
+        with pytest.raises(Refused, match=r"^ownable: caller is not the owner$"):
+            check(1, 2, is_safer, NOBODY)

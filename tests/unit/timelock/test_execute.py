@@ -6,6 +6,8 @@ from plimsoll.spec.timelock import DONE, hash_operation
 from tests.pairs import Pair
 
 from .conftest import ATTACKER, DAY, ETH, EXECUTOR, GUARDIAN, HOUR, NO_ROLE, NONE, NOT_READY, PROPOSER, refused
+from .test_schedule import batch
+from .test_set_delay import SET_BANDS
 
 MISSING = "timelock_controller: missing dependency"
 REVERTED = "timelock_controller: underlying transaction reverted"
@@ -100,6 +102,17 @@ def test_a_batch_is_done_whole_or_not_at_all(pair):
     uneven = [calls[0][0]], [], [], NONE, NONE
     found = pair.step("timelock", "execute_batch", *uneven, sender=EXECUTOR)
     assert refused(found) == "timelock_controller: length mismatch"
+
+
+def test_a_batch_that_fails_undoes_what_it_changed_of_the_timelock(pair):
+    at = pair.twin.at.registry
+    found = batch(pair, ("timelock", "set_delay", at, SET_BANDS, 20 * HOUR), ("registry", "set_bands", 999, 999))
+    assert pair.step("timelock", "schedule_batch", *found, DAY, sender=PROPOSER) is None
+    before = pair.twin.timelock.delay_of(at, SET_BANDS)
+    pair.advance(DAY)
+    assert refused(pair.step("timelock", "execute_batch", *found, sender=EXECUTOR)) is not None
+    assert pair.twin.timelock.delay_of(at, SET_BANDS) == before != 20 * HOUR
+    assert refused(pair.step("timelock", "execute_batch", *found, sender=EXECUTOR)) != NOT_READY  # still to be done
 
 
 def test_nothing_else_is_called_by_waiting(pair):

@@ -85,6 +85,14 @@ def test_no_guardian_is_dismissed_in_a_batch(pair):
     assert refused(refusal) == "timelock: dismissal in a batch"
 
 
+@pytest.mark.parametrize("place", [36, 47])
+def test_whom_a_dismissal_names_must_be_an_address(pair, place):
+    role = pair.contracts["timelock"].call("GUARDIAN_ROLE")
+    target, amount, payload, *rest = pair.operation("timelock", "revokeRole", role, GUARDIAN)
+    dirty = payload[:place] + b"\1" + payload[place + 1 :]
+    assert refused(pair.announce((target, amount, dirty, *rest), DAY)) == ""
+
+
 @pytest.mark.parametrize("payload", [b"", b"\1", b"\1\2\3"])
 def test_a_payload_without_a_function(pair, payload):
     target = pair.twin.at.registry
