@@ -1,8 +1,8 @@
 """`python -m tests.mutation`: mutate the contracts and the twin, run the tests, say what survives.
 
 JSON (`--json`): {"part": "mutation", "ok": bool, "seconds": s, "counts": {"mutants", "judged", "killed", "survived",
-"equivalent", "invalid", with --show "files", "files_not_judged"}, "files": [{"file", "mutants", "judged", "killed", "survived", "equivalent", "score",
-"interval", "gate", "ok"}], "findings": [{"file", "line", "id", "operator", "edit", "how"} or {"what"}]}
+"equivalent", "invalid"; with --show "files", "files_not_judged"}, "files": [{"file", "mutants", "judged", "killed",
+"survived", "equivalent", "score", "interval", "gate", "ok"}], "findings": [{"file", "line", "id", "operator", "edit", "how"} or {"what"}]}
 """
 
 from __future__ import annotations
