@@ -2,7 +2,8 @@
 
 JSON (`--json`): {"part": "mutation", "ok": bool, "seconds": s, "counts": {"mutants", "judged", "killed", "survived",
 "equivalent", "invalid"; with --show "files", "files_not_judged"}, "files": [{"file", "mutants", "judged", "killed",
-"survived", "equivalent", "score", "interval", "gate", "ok"}], "findings": [{"file", "line", "id", "operator", "edit", "how"} or {"what"}]}
+"survived", "equivalent", "score", "interval", "gate", "ok"}], "findings": [{"file", "line", "id", "operator", "edit",
+"how"} or {"what"}]}
 """
 
 from __future__ import annotations
