@@ -22,7 +22,7 @@ from tests.scale.shards import blocks_of
 from tests.strategies import Arrays
 
 SEED = 2_026
-BLOCKS = 3
+BLOCKS, COUNT = 3, 800
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def stands() -> Stands:
 def test_drawn_cases_agree(stands: Stands) -> None:
     sums = Tally()
     for block in range(BLOCKS):
-        sums.add(run(stands, SEED, block, KINDS))
+        sums.add(run(stands, SEED, block, KINDS, COUNT))
     count(scale_cases=sums.cases, scale_mismatches=len(sums.findings))
     assert sums.findings == []
-    assert sums.cases == BLOCKS * CASES
+    assert sums.cases == BLOCKS * COUNT
     assert sums.rows.keys() == KINDS.keys()
     margin = sums.rows["margin"]
-    assert margin.cases > 1_000
+    assert margin.cases > 900
     assert sum(margin.sizes[bucket] for bucket in (126, 127)) > margin.cases // 100
     assert margin.sizes[127] > 0
     assert 0 < sum(row.reverts for row in sums.rows.values()) < sums.cases // 4
@@ -61,8 +61,8 @@ def test_an_address_is_the_case_that_was_run_there(stands: Stands, block: int) -
     with stand.load(stand.draw(source)) as loaded:
         made = list(cases_of(source, stand, loaded, kinds, 12))
     assert len(made) == 12
-    for place, case in enumerate(made):
-        assert drawn_again(stands, SEED, Finding(block, place, "", ""), KINDS)[0].case == case
+    for place in (0, 1, 5, 11):
+        assert drawn_again(stands, SEED, Finding(block, place, "", ""), KINDS)[0].case == made[place]
 
 
 @pytest.mark.parametrize("path", kept_cases(), ids=lambda path: path.stem)
