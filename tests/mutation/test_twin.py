@@ -142,11 +142,12 @@ def test_a_mutant_is_an_edit_of_the_source():
         assert mutant.applied(SOURCE) == SOURCE.replace(old, new)
 
 
-def test_the_strictness_of_a_zip_is_no_mutant():
+@pytest.mark.parametrize("instead", ["strict=False", "strict=None", ""])
+def test_the_strictness_of_a_zip_is_no_mutant(instead):
     def turned(text):
         return text.replace("(x + up) // 2", "[a for a, b in zip(x, up, strict=True)]")
 
-    code = turned(CODE).replace("return (x - up) // 2", "return [a for a, b in zip(x, up, strict=False)]")
+    code = turned(CODE).replace("return (x - up) // 2", f"return [a for a, b in zip(x, up, {instead})]")
     mutants = twin._mutants(PATH, turned(SOURCE), Made(code, NAMES, spans()))
     assert [mutant.id for mutant in mutants] == ["sample.half#1", "sample.Tank.fill#1", "sample.Tank.fill#2"]
 

@@ -24,7 +24,8 @@ from tests.mutation.workspace import Workspace, WorkspaceError, copy
 
 ENVIRONMENT: Final = ".venv-mutmut"
 MAKER: Final = Path(__file__).with_name("mutmut_made.py")
-STRICT: Final = re.compile(r",\s*strict=\w+")  # of a zip: what runs beside each other here has one length by its types
+# of a zip: what runs side by side here is of one length by its types
+STRICT: Final = re.compile(r",\s*(strict=\w+)?(?=\))")
 KEPT: Final = "build/mutation/made"
 SPEC: Final = "offchain/plimsoll/spec/"
 HELPERS: Final = "div_floor, div_truncate, div_up, mul_div_down, mul_div_up"
