@@ -119,11 +119,7 @@ class Run:
 
     def _sampled(self, files: set[str]) -> list[tuple[Target, list[Mutant]]]:
         """Mutants drawn from the record, from as few groups as their number allows: each costs a compilation."""
-        known = {
-            path: {*entry["killed"], *(found["id"] for found in entry["survivors"])}
-            for path, entry in self.record["files"].items()
-            if path in files
-        }
+        known = {path: records.judged(entry) for path, entry in self.record["files"].items() if path in files}
         groups = [target for target in TARGETS if any(known.get(path) for path in target.files)]
         if not groups:
             raise records.RecordError(f"{records.RECORD} knows no mutant of these files: run with --record first")
@@ -297,10 +293,26 @@ class Run:
         return rows
 
     def check_reasons(self, entries: dict[str, dict[str, Any]]) -> None:
-        """A stale reason is a finding."""
-        there = {m.id for found in self.of({known.file for known in self.reasons.values()}).values() for m in found}
+        """A stale reason is a finding.
+
+        The record knows the mutants of a file that is still as it was judged. Of another file they are made anew: of a
+        contract always, of the twin where mutmut is at hand; where it is not, that is said.
+        """
+        asked = {reason.file for reason in self.reasons.values()} & self.files
+        fresh = {path for path in asked & entries.keys() if self._as_judged(path, entries[path])}
+        there = {name for path in fresh for name in records.judged(entries[path])}
+        unknown = {reason.file for name, reason in self.reasons.items() if reason.file in asked and name not in there}
+        left_out = set() if twin.at_hand(self.root) else {path for path in unknown if is_twin(path)}
+        if left_out:
+            which = ", ".join(sorted(left_out))
+            self.console.print(f"reasons not looked at, for want of {twin.ENVIRONMENT}: {which}", highlight=False)
+        there |= {mutant.id for found in self.of(unknown - left_out).values() for mutant in found}
+        known = {name: reason for name, reason in self.reasons.items() if reason.file not in left_out}
         killed = {name for entry in entries.values() for name in entry["killed"]}
-        self.findings.extend({"what": f"stale reason: {line}"} for line in records.stale(self.reasons, there, killed))
+        self.findings.extend({"what": f"stale reason: {line}"} for line in records.stale(known, there, killed))
+
+    def _as_judged(self, path: str, entry: dict[str, Any]) -> bool:
+        return bool(entry["source"] == records.digest([self.root / path]))
 
     def table(self, rows: list[dict[str, Any]]) -> Table:
         """The rows for a terminal."""

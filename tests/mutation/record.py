@@ -103,6 +103,11 @@ def reasons(path: Path) -> dict[str, Reason]:
     return found
 
 
+def judged(entry: Mapping[str, Any]) -> set[str]:
+    """The mutants of a file that were killed or survived."""
+    return {*entry["killed"], *(found["id"] for found in entry["survivors"])}
+
+
 def stale(known: Mapping[str, Reason], there: set[str], killed: set[str]) -> list[str]:
     """Entries whose mutant is gone, or is killed; as sentences."""
     return [

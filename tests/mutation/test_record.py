@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.mutation import record
-from tests.mutation.__main__ import main
+from plimsoll.chain.artifacts import ROOT
+from tests.mutation import record, twin
+from tests.mutation.__main__ import Run, main, parser
 from tests.mutation.targets import CONTRACTS_GATE, MODULES_GATE, gate_of
 
 ENTRY = {"killed": ["a"] * 18, "survivors": [{"id": "b"}, {"id": "c"}]}
@@ -73,3 +74,30 @@ def test_the_record_in_git_is_of_mutants_that_exist(capsys):
     assert code in {0, 1}
     assert [finding for finding in said["findings"] if "stale" in finding.get("what", "")] == []
     assert all(row["judged"] > 0 for row in said["files"])
+
+
+def with_reasons(*reasons: record.Reason) -> Run:
+    """A run with this list of reasons."""
+    run = Run(parser().parse_args(["--show"]))
+    run.reasons = {reason.id: reason for reason in reasons}
+    return run
+
+
+def test_a_reason_for_what_was_never_a_mutant_is_stale(monkeypatch, capsys):
+    spec, contract = twin.SPEC + "wad.py", "contracts/modules/fixed.vy"
+    run = with_reasons(*(record.Reason(path[-6:], path, "x -> y", "accepted", "none") for path in (spec, contract)))
+    monkeypatch.setattr(twin, "at_hand", lambda _root: False)
+    run.check_reasons(run.record["files"])
+    assert [finding["what"].split(":")[:2] for finding in run.findings] == [["stale reason", f" {contract}"]]
+    assert f"for want of {twin.ENVIRONMENT}: {spec}" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_judged_mutants_reason_needs_no_mutmut(monkeypatch):
+    spec = twin.SPEC + "wad.py"
+    entries = {spec: {"source": record.digest([ROOT / spec]), "killed": ["a"], "survivors": [{"id": "b"}]}}
+    run = with_reasons(*(record.Reason(name, spec, "x -> y", "accepted", "none") for name in "ab"))
+    monkeypatch.setattr(twin, "at_hand", lambda _root: False)
+    run.check_reasons(entries)
+    assert [finding["what"] for finding in run.findings] == [
+        f"stale reason: {spec}: a (x -> y) is killed: take it off the list"
+    ]

@@ -47,6 +47,11 @@ def is_twin(path: str) -> bool:
     return path.startswith(SPEC)
 
 
+def at_hand(root: Path) -> bool:
+    """Whether mutmut has its environment."""
+    return (root / ENVIRONMENT / "bin" / "python").exists()
+
+
 def made(root: Path, paths: Sequence[str], jobs: int = 2) -> dict[str, Made]:
     """What mutmut makes of these files; what it made before is read.
 
@@ -61,7 +66,7 @@ def made(root: Path, paths: Sequence[str], jobs: int = 2) -> dict[str, Made]:
     )
     if missing:
         python = root / ENVIRONMENT / "bin" / "python"
-        if not python.exists():
+        if not at_hand(root):
             raise WorkspaceError(f"mutants of the twin want {ENVIRONMENT}: make {ENVIRONMENT}/.installed")
         with ThreadPoolExecutor(jobs) as pool:
             for path, text in zip(missing, pool.map(lambda path: _make(python, root, path), missing), strict=True):
