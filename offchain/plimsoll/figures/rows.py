@@ -263,6 +263,13 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("mutation.modules", "% found", (">=", 95), lambda s: s.score("contracts/modules")),
     Row("mutation.contracts", "% found", (">=", 90), lambda s: s.score("contracts")),
     Row("mutation.twin", "% found", (">=", 95), lambda s: s.score("offchain/plimsoll/spec")),
+    Row(
+        "mutation.files_below_gate",
+        "files",
+        ("=", 0),
+        lambda s: sum(not item["ok"] for item in s.mutants["files"]),
+    ),
+    Row("mutation.files_not_judged", "files", ("=", 0), lambda s: s.mutants["counts"]["files_not_judged"]),
     Row("mutation.sample_unlike_record", "mutants of 40", ("=", 0), lambda s: len(s.sample["findings"]), long=True),
     Row("coverage.unexplained", "lines, branches", ("=", 0), lambda s: len(s.reached["findings"])),
     Row("audit.minutes", "min", ("<", 45), lambda s: s.audit["minutes"], long=True),

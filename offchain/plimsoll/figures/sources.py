@@ -351,9 +351,9 @@ class Sources:
         return dict(self._audited("searches", "tests.searches", "--every", "40")["counts"])
 
     @cached_property
-    def mutants(self) -> list[dict[str, Any]]:
-        """The record of mutants, by file."""
-        return list(self._part("tests.mutation", "--show")["files"])
+    def mutants(self) -> dict[str, Any]:
+        """The record of mutants: counts, and files."""
+        return self._part("tests.mutation", "--show")
 
     @cached_property
     def sample(self) -> dict[str, Any]:
@@ -382,7 +382,7 @@ class Sources:
 
     def score(self, folder: str) -> float:
         """Mutants of a folder that a test found [%], equivalent ones aside."""
-        files = [item for item in self.mutants if item["file"].rpartition("/")[0] == folder]
+        files = [item for item in self.mutants["files"] if item["file"].rpartition("/")[0] == folder]
         judged = sum(item["killed"] + item["survived"] - item["equivalent"] for item in files)
         return 100 * sum(item["killed"] for item in files) / judged if judged else 0.0
 
