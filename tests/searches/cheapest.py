@@ -7,14 +7,17 @@ same report was posted to it: what is compared with the loss is then what a chai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from plimsoll.risk import adversary
 from plimsoll.risk.adversary import FAMILIES, Target
 from plimsoll.spec.margin import assess
-from plimsoll.spec.wad import WAD
 from tests.searches.chain import Chain, words_at, world_of
+
+ALIKE: Final = 1e-12  # a margin told in coins, in floating point, against the same in units
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def search(
                 held.check(words)
                 asked += 1
                 mm = assess(words, 0, held.view).mm
-                if round(book.mm * target.market.reference / WAD, 6) != round(mm / WAD, 6):
+                if not math.isclose(book.mm * target.market.reference, mm, rel_tol=ALIKE):
                     raise AssertionError(f"{book.shock.name}: the search was told {book.mm} coins, the chain {mm} wad")
         step()
     joined = adversary.joined(found)
