@@ -12,7 +12,7 @@ import pytest
 
 from plimsoll.chain.anvil import free_port, listens
 from plimsoll.simulate.errors import SimulationError
-from plimsoll.simulate.rig.process import Stage
+from plimsoll.simulate.rig.process import Program, Stage
 
 SLEEP = [sys.executable, "-I", "-S", "-c", "import time; print('up', flush=True); time.sleep(600)"]
 # ignores being asked, and has a child of its own
@@ -117,7 +117,10 @@ def test_a_program_starts_again_after_it_ended(tmp_path):
         assert program.starts == 2
 
 
-def test_one_that_never_listens_is_named_with_what_it_said(tmp_path):
+@pytest.mark.parametrize("reads_late_by", [0, 0.2])
+def test_one_that_never_listens_is_named_with_what_it_said(tmp_path, monkeypatch, reads_late_by):
+    drain = Program._drain
+    monkeypatch.setattr(Program, "_drain", lambda *given: time.sleep(reads_late_by) or drain(*given))
     with Stage(tmp_path) as stage:
         program = stage.program("mute", [sys.executable, "-I", "-S", "-c", "print('no such file')"])
         program.start()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from plimsoll.chain.artifacts import ROOT
-from plimsoll.figures.commands import run
+from plimsoll.figures.commands import FigureError, run
 
 DAY: Final = 86_400
 SPLIT: Final = int(datetime(2023, 1, 1, tzinfo=UTC).timestamp())  # what a calibration has not seen comes after
@@ -393,8 +393,13 @@ class Sources:
 
     @staticmethod
     def _part(*words: str) -> dict[str, Any]:
-        """What a part of the audit says of itself."""
-        found: dict[str, Any] = json.loads(run([sys.executable, "-m", *words, "--json"], codes=(0, 1)))
+        """What a part of the audit says of itself; FigureError where that is no JSON."""
+        said = run([sys.executable, "-m", *words, "--json"], codes=(0, 1))
+        try:
+            found: dict[str, Any] = json.loads(said)
+        except ValueError as error:
+            command = f"python -m {' '.join(words)} --json"
+            raise FigureError(f"`{command}` printed {said[-200:]!r}, which is no JSON: run it to see why") from error
         return found
 
     @cached_property

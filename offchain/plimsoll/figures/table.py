@@ -33,25 +33,26 @@ def kept() -> list[dict[str, Any]]:
 def measure(rows: Sequence[Row], console: Console) -> list[dict[str, Any]]:
     """Measure rows one by one, with a line that says which is under way.
 
-    The audit comes first where it is asked for: what its parts found is not measured a second time.
+    The audit comes first where it is asked for: what its parts found is not measured a second time. A row that cannot
+    be measured is said, has no value, and is short; the others go on.
     """
     sources = Sources()
+    commit = run(["git", "rev-parse", "--short", "HEAD"]).strip()  # of what is measured, though it take hours
     found: list[dict[str, Any]] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         for row in sorted(rows, key=lambda row: not row.name.startswith("audit.")):
             progress.update(task, description=row.name)
-            value = round(float(row.measure(sources)), 3)
-            entry: dict[str, Any] = {
-                "name": row.name,
-                "value": int(value) if value == int(value) else value,
-                "unit": row.unit,
-                "bar": row.limit,
-                "verdict": row.verdict(value),
-            }
+            entry: dict[str, Any] = {"name": row.name, "value": None, "unit": row.unit, "bar": row.limit}
+            try:
+                value = round(float(row.measure(sources)), 3)
+            except FigureError as error:
+                console.print(f"figures: {row.name}: {error}", markup=False, soft_wrap=True)
+                found.append(entry | {"verdict": "short"})
+                continue
+            entry |= {"value": int(value) if value == int(value) else value, "verdict": row.verdict(value)}
             if row.long:
-                commit = run(["git", "rev-parse", "--short", "HEAD"]).strip()
                 entry |= {"date": datetime.now(UTC).date().isoformat(), "commit": commit}
             found.append(entry)
     order = [row.name for row in rows]
@@ -64,7 +65,7 @@ def show(entries: Sequence[dict[str, Any]], console: Console) -> None:
     for entry in entries:
         style = "green" if entry["verdict"] == "ok" else "red"
         ran = f"{entry['date']} {entry['commit']}" if "date" in entry else ""
-        value = f"{entry['value']:,}"
+        value = "none" if entry["value"] is None else f"{entry['value']:,}"
         table.add_row(entry["name"], value, entry["unit"], entry["bar"], f"[{style}]{entry['verdict']}[/]", ran)
     console.print(table)
 
@@ -85,17 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if left_out:
         console.print(f"figures: left out, as PLIMSOLL_DATA is unset: {', '.join(left_out)}", soft_wrap=True)
         rows = [row for row in rows if row.name not in left_out]
-    try:
-        entries = measure(rows, console)
-    except FigureError as error:
-        console.print(f"figures: {error}", markup=False)
-        return 1
-    fresh = {entry["name"] for entry in entries}
+    entries = measure(rows, console)
+    fresh = {entry["name"] for entry in entries if entry["value"] is not None}
     if any(row.long for row in rows):
         remembered = [entry for entry in kept() if entry["name"] not in fresh]
         KEPT.write_text(json.dumps(remembered + [e for e in entries if "date" in e], indent=2) + "\n", encoding="utf-8")
     if not names:
-        entries += [entry for entry in kept() if entry["name"] not in fresh]
+        asked = {entry["name"] for entry in entries}
+        entries += [entry for entry in kept() if entry["name"] not in asked]
     BUILD.mkdir(exist_ok=True)
     (BUILD / "figures.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
     show(entries, Console(width=shutil.get_terminal_size((120, 40)).columns))

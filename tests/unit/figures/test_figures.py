@@ -88,14 +88,28 @@ def test_a_command_that_fails_is_named_with_its_last_words():
         run([sys.executable, "-c", "print('last words'); raise SystemExit(3)"])
 
 
-def test_a_figure_that_cannot_be_measured_makes_the_command_fail(rows, monkeypatch, capsys):
+def test_a_figure_that_cannot_be_measured_makes_the_command_fail_and_the_others_stand(rows, monkeypatch, capsys):
     def broken(_):
         raise FigureError("the demo did not run")
 
-    monkeypatch.setattr(table, "ROWS", (Row("broken", "s", ("<", 1), broken),))
-    assert main([]) == 1
-    assert "the demo did not run" in capsys.readouterr().err
-    assert not (rows / "figures.json").exists()
+    before = {"name": "broken", "value": 3, "unit": "s", "bar": "< 1", "verdict": "ok", "date": "2026-01-01"}
+    (rows / "kept.json").write_text(json.dumps([before]))
+    after = Row("after", "s", ("<", 1), lambda _: 0.5)
+    monkeypatch.setattr(table, "ROWS", (Row("broken", "s", ("<", 1), broken, long=True), after))
+    assert main(["broken", "after"]) == 1
+    said = capsys.readouterr()
+    assert "broken: the demo did not run" in said.err
+    assert "none" in said.out
+    found = {
+        entry["name"]: (entry["value"], entry["verdict"]) for entry in json.loads((rows / "figures.json").read_text())
+    }
+    assert found == {"broken": (None, "short"), "after": (0.5, "ok")}
+    assert json.loads((rows / "kept.json").read_text()) == [before]  # what it was is not forgotten
+
+
+def test_a_part_that_prints_no_json_is_named():
+    with pytest.raises(FigureError, match=r"`python -m tests.proofs --help --json` printed .*examples:.*, which is no JSON"):
+        Sources._part("tests.proofs", "--help")
 
 
 def test_counts_add_up_and_a_failure_counts(tmp_path):

@@ -23,6 +23,7 @@ from plimsoll.simulate.errors import SimulationError
 
 PATIENCE: Final = 5.0  # [s] between being asked to end and being made to
 TAIL: Final = 40  # last lines of a process that are kept for messages
+LAST_WORDS: Final = 1.0  # [s] that what an ended process said may take to be read
 
 _LEASH: Final = """
 import os, signal, sys
@@ -190,6 +191,8 @@ class Program:
         until = time.monotonic() + seconds
         while not listens(port):
             if not self.running or time.monotonic() > until:
+                if not self.running and self._reader is not None:
+                    self._reader.join(LAST_WORDS)
                 said = "\n".join(list(self.tail)[-8:])
                 raise SimulationError(f"{self.name} does not listen on port {port}:\n{said}")
             time.sleep(0.02)
