@@ -461,7 +461,7 @@ class Rig:
         if self._down_since is None:
             self._down_since = now
             self.unplanned += 1
-            self.say(f"the keeper ended with code {keeper.code}: {keeper.tail[-1] if keeper.tail else ''}")
+            self.say(f"the keeper ended with code {keeper.code}: {keeper.said(1)}")
         elif now - self._down_since >= RESTART:
             keeper.stop()
             keeper.start()
@@ -655,7 +655,7 @@ def wait_for_keeper(town: Town, blocks: int = 60) -> None:
 
     town.net.wait(blocks, done)
     if int(town.system.oracle.call("sequence")) == before:
-        said = "\n".join(list(keeper.tail)[-12:]) if keeper is not None else "there is none"
+        said = keeper.said(12) if keeper is not None else "there is none"
         raise SimulationError(f"the keeper posts nothing:\n{said}")
 
 

@@ -159,6 +159,12 @@ class Program:
                 file.write(line)
                 file.flush()
 
+    def said(self, lines: int) -> str:
+        """The last lines of what it said; what one that ended said is waited for."""
+        if not self.running and self._reader is not None:
+            self._reader.join(LAST_WORDS)
+        return "\n".join(list(self.tail)[-lines:])
+
     def stop(self, how: int = signal.SIGTERM, patience: float = PATIENCE) -> int | None:
         """End it and all of its group: asked first, made to after `patience` [s]; what it ended with."""
         process = self._process
@@ -191,10 +197,7 @@ class Program:
         until = time.monotonic() + seconds
         while not listens(port):
             if not self.running or time.monotonic() > until:
-                if not self.running and self._reader is not None:
-                    self._reader.join(LAST_WORDS)
-                said = "\n".join(list(self.tail)[-8:])
-                raise SimulationError(f"{self.name} does not listen on port {port}:\n{said}")
+                raise SimulationError(f"{self.name} does not listen on port {port}:\n{self.said(8)}")
             time.sleep(0.02)
 
 
