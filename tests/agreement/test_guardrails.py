@@ -336,7 +336,7 @@ def near(source: Seeded, limit: Limit, was: int, seconds: int, top: int) -> int:
     if way <= 2:
         found = source.integer(low, max(low, min(high, top)))
     else:
-        found = pick(source, (low, high, limit.low, limit.high, was)) + pick(source, (-1, -1, 0, 1, 1))
+        found = pick(source, (low, high, limit.low, limit.high, was)) + pick(source, (-1, 0, 0, 1))
     return min(max(found, 0), top)
 
 

@@ -34,8 +34,9 @@ from rich.table import Table
 
 from tests.pairs import Mismatch
 from tests.scale import record
-from tests.scale.engine import CASES, KINDS, SCENE, Finding, Stands, Tally
+from tests.scale.engine import KINDS, SCENE, Finding, Stands, Tally, family_of
 from tests.scale.kept import FOLDER, drawn_again, replay, shrunk
+from tests.scale.kind import CASES
 from tests.scale.planted import FAULTS, PATIENCE, Hunt, hunt
 from tests.scale.shards import tallies, total
 
@@ -75,8 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
             block, place = map(int, chosen.replay.split(":"))
         except ValueError:
             made.error(f"--replay wants BLOCK:PLACE, two numbers, not {chosen.replay!r}")
-        if block < 0 or not SCENE <= place < CASES:
-            made.error(f"--replay: a block is 0 or more, a place under {CASES}, or {SCENE} for its scene")
+        least = SCENE - (CASES - 1) // family_of(block, chosen.kinds)[0].cases
+        if block < 0 or not least <= place < CASES:
+            made.error(f"--replay: a block is 0 or more, a place under {CASES}, or {SCENE} to {least} for a scene")
         return one(chosen, block, place)
     return many(chosen)
 

@@ -1,24 +1,23 @@
 """Blocks of cases: a scene and the cases drawn in it, by seed and number, whoever runs them.
 
-Block `b` of seed `s` is the same cases wherever and however often it is run: it draws from arrays seeded with (s, b).
-So shards may share blocks out as they like, and a case has an address: seed, block, place in the block.
+Block `b` of seed `s` is the same cases wherever and however often it is run: its k-th scene draws from arrays seeded
+with (s, b, k). So shards may share blocks out as they like, and a case has an address: seed, block, place in the block.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from plimsoll.chain.artifacts import Artifact
 from tests.pairs import Mismatch
 from tests.scale import posting, world
-from tests.scale.kind import Case, Kind, Stand
+from tests.scale.kind import CASES, Case, Kind, Stand
 from tests.strategies import Arrays, Source
 
-CASES = 1_600  # in a block
 POSTING = 16  # of so many blocks one is about what is posted
 RENEW = 25  # blocks that a stand is used for: what its EVM remembers stays bounded
 MOST_FINDINGS = 10
@@ -27,8 +26,9 @@ BUCKETS = (0, 1, 8, 32, 126, 127)  # positions of a case, at most
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (*world.KINDS, *posting.KINDS)}
 
 
-# a scene is set by calls on both as well, and may differ itself: a case of this kind, at this place of its block
-SCENES: Mapping[str, Callable[..., Any]] = {"world": world.Floor, "posting": posting.Desk}
+# a scene is set by calls on both as well, and may differ itself: a case of this kind, at this place of its block, the
+# next scene one before it
+SCENES: Mapping[str, type[Any]] = {"world": world.Floor, "posting": posting.Desk}
 SCENE = -1
 
 
@@ -93,9 +93,9 @@ class Stands:
 
     def __init__(self, replaced: dict[str, Artifact] | None = None) -> None:
         self._replaced = replaced
-        self._built: dict[Callable[..., Any], tuple[Stand, int]] = {}
+        self._built: dict[type[Any], tuple[Stand, int]] = {}
 
-    def of(self, build: Callable[..., Any]) -> Stand:
+    def of(self, build: type[Any]) -> Stand:
         """A stand, for one more block."""
         stand, used = self._built.get(build, (None, RENEW))
         if stand is None or used >= RENEW:
@@ -104,17 +104,17 @@ class Stands:
         self._built[build] = (stand, used + 1)
         return stand
 
-    def forget(self, build: Callable[..., Any]) -> None:
+    def forget(self, build: type[Any]) -> None:
         """Build this stand anew when it is wanted next."""
         self._built.pop(build, None)
 
 
-def scene_of(build: Callable[..., Any]) -> str:
+def scene_of(build: type[Any]) -> str:
     """The name of the scenes of a stand."""
     return next(name for name, known in SCENES.items() if known is build)
 
 
-def family_of(block: int, kinds: Collection[str]) -> tuple[Callable[..., Any], list[Kind]]:
+def family_of(block: int, kinds: Collection[str]) -> tuple[type[Any], list[Kind]]:
     """Which stand a block is for, and which kinds of cases it holds: one in sixteen is of what is posted."""
     of_worlds = [kind for kind in world.KINDS if kind.name in kinds]
     of_posting = [kind for kind in posting.KINDS if kind.name in kinds]
@@ -152,23 +152,28 @@ def run(
 ) -> Tally:
     """The first `count` cases of a block on both, until `most` of them differ."""
     build, known = family_of(block, kinds)
-    tally, source = Tally(scenes=1), Arrays(seed, block)
-    start = time.perf_counter()
-    stand = stands.of(build)
-    try:
-        with stand.load(stand.draw(source)) as loaded:
-            tally.setting = time.perf_counter() - start
-            _run_in(tally, stand, cases_of(source, stand, loaded, known, count), block, most)
-    except Mismatch as mismatch:  # of a case they are caught with it
-        tally.findings.append(Finding(block, SCENE, scene_of(build), str(mismatch)))
-        stands.forget(build)
+    tally, stand = Tally(), stands.of(build)
+    for scene, first in enumerate(range(0, count, stand.cases)):
+        start, source = time.perf_counter(), Arrays(seed, block, scene)
+        tally.scenes += 1
+        try:
+            with stand.load(stand.draw(source)) as loaded:
+                tally.setting += time.perf_counter() - start
+                cases = cases_of(source, stand, loaded, known, min(stand.cases, count - first))
+                _run_in(tally, stand, enumerate(cases, first), block, most)
+        except Mismatch as mismatch:  # of a case they are caught with it
+            tally.findings.append(Finding(block, SCENE - scene, scene_of(build), str(mismatch)))
+            stands.forget(build)
+            break
+        if len(tally.findings) >= most:
+            break
     return tally
 
 
-def _run_in(tally: Tally, stand: Stand, cases: Iterator[Case], block: int, most: int) -> None:
-    """Cases of a scene on both."""
+def _run_in(tally: Tally, stand: Stand, cases: Iterable[tuple[int, Case]], block: int, most: int) -> None:
+    """Cases of a scene on both, with their places in the block."""
     last = time.perf_counter()
-    for place, case in enumerate(cases):
+    for place, case in cases:
         row = tally.rows.setdefault(case.kind, Row())
         row.drawing += time.perf_counter() - last
         gas = stand.bytecode.gas

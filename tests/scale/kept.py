@@ -113,14 +113,15 @@ def drawn_again(stands: Stands, seed: int, finding: Finding, kinds: Collection[s
     """The case of an address and its scene, with the choices that led to them."""
     build, known = family_of(finding.block, kinds)
     stand = stands.of(build)
-    source = Recorded(Arrays(seed, finding.block))
+    of_block = SCENE - finding.place if finding.place <= SCENE else finding.place // stand.cases
+    source = Recorded(Arrays(seed, finding.block, of_block))
     scene = stand.draw(source)
     of_scene = source.choices
-    if finding.place == SCENE:
+    if finding.place <= SCENE:
         case = Case(scene_of(build), (), 0)
         return _kept(stand, scene, case, finding.what, seed, finding), of_scene
     with stand.load(scene) as loaded:
-        place = finding.place + 1
+        place = finding.place % stand.cases + 1
         while place > 0:
             kind = chosen(source, known)
             source.choices = []

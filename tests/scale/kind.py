@@ -12,6 +12,8 @@ from tests.pairs import Mismatch
 from tests.scale.bytecode import Bytecode, answer_of, reason_of
 from tests.strategies import Source
 
+CASES = 1_600  # in a block
+
 
 class Case(NamedTuple):
     """One case of a kind: all that is drawn beside its scene."""
@@ -54,6 +56,7 @@ class Stand(Protocol):
     """Deployments on which scenes of one sort are set, and their twins."""
 
     scene: Any  # the type of what is drawn
+    cases: int  # that are drawn in a scene, at most
     bytecode: Bytecode
 
     def draw(self, source: Source, *, small: bool = False) -> Any:

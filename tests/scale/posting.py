@@ -60,9 +60,13 @@ class Set:
 
 
 class Desk:
-    """One guarded deployment and its twin, on which settings are set one after the other."""
+    """One guarded deployment and its twin, on which settings are set one after the other.
 
-    scene = Setting
+    A setting holds few cases: whether a report can come to the very edge of a pace is for the seconds and limits of its
+    setting, not for the report.
+    """
+
+    scene, cases = Setting, 100
 
     def __init__(self, replaced: dict[str, Artifact] | None = None) -> None:
         self.yard = Yard(replaced)
@@ -93,7 +97,7 @@ class Desk:
         if chance(source, 30):
             steps.append(("set_band", (pick(source, (1_000, 50_000, 200_000)), pick(source, (1, 10, 20)))))
         made = [each for _ in range(1 if small else 2) for each in honest(source, OF_WORLDS)]  # type: ignore[arg-type]
-        seconds = pick(source, (HOUR, HOUR, 600, 60, 1, 0, source.integer(0, 7_200)))
+        seconds = pick(source, (HOUR, HOUR, HOUR // 2, 600, 60, 1, 0, source.integer(0, 7_200)))
         return Setting(seconds, tuple(steps), tuple(encode(each).hex() for each in made))
 
     @contextmanager

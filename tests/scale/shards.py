@@ -9,7 +9,8 @@ import traceback
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from tests.scale.engine import CASES, MOST_FINDINGS, Stands, Tally, run
+from tests.scale.engine import MOST_FINDINGS, Stands, Tally, run
+from tests.scale.kind import CASES
 
 
 def blocks_of(cases: int) -> list[tuple[int, int]]:

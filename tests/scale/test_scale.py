@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from plimsoll.spec.liquidator import discount_of
 from plimsoll.spec.margin import slope
@@ -15,8 +19,9 @@ from tests.pairs import Mismatch
 from tests.scale import record
 from tests.scale.__main__ import main
 from tests.scale.bytecode import Answer, reason_of, revert_data
-from tests.scale.engine import CASES, KINDS, SCENE, Finding, Stands, Tally, cases_of, family_of, run
+from tests.scale.engine import KINDS, SCENE, Finding, Stands, Tally, cases_of, family_of, run
 from tests.scale.kept import Kept, drawn_again, kept_cases, replay, shrunk
+from tests.scale.kind import CASES, Seen
 from tests.scale.planted import FAULTS, PATIENCE, hunt
 from tests.scale.shards import blocks_of
 from tests.strategies import Arrays
@@ -53,16 +58,50 @@ def test_a_block_is_the_same_cases_wherever_it_is_run(stands: Stands) -> None:
     assert again != drawn_again(stands, SEED + 1, Finding(3, 17, "", ""), KINDS)[0]
 
 
-@pytest.mark.parametrize("block", [0, 1])
-def test_an_address_is_the_case_that_was_run_there(stands: Stands, block: int) -> None:
-    """Also where one draw makes several cases."""
+@pytest.mark.parametrize(("block", "scene"), [(0, 0), (1, 0), (1, 2)])
+def test_an_address_is_the_case_that_was_run_there(stands: Stands, block: int, scene: int) -> None:
+    """Also where one draw makes several cases, and in a later scene of its block."""
     build, kinds = family_of(block, KINDS)
-    stand, source = stands.of(build), Arrays(SEED, block)
+    stand, source = stands.of(build), Arrays(SEED, block, scene)
     with stand.load(stand.draw(source)) as loaded:
         made = list(cases_of(source, stand, loaded, kinds, 12))
     assert len(made) == 12
     for place in (0, 1, 5, 11):
-        assert drawn_again(stands, SEED, Finding(block, place, "", ""), KINDS)[0].case == made[place]
+        finding = Finding(block, scene * stand.cases + place, "", "")
+        assert drawn_again(stands, SEED, finding, KINDS)[0].case == made[place]
+
+
+def test_a_block_of_what_is_posted_has_several_scenes(stands: Stands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The places of its findings are those of the block, and of a scene that differs, the scene's."""
+    build, _ = family_of(1, KINDS)
+    first = build.cases
+    tally = run(stands, SEED, 1, KINDS, first + 1)
+    assert (tally.scenes, tally.cases) == (2, first + 1)
+
+    def differs(*_: object) -> Seen:
+        raise Mismatch("planted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "check", differs)
+        places = [finding.place for finding in run(stands, SEED, 1, KINDS, first + 2, most=first + 9).findings]
+    assert places == list(range(first + 2))
+    calls: list[object] = []
+
+    @contextmanager
+    def load(self: object, known: object) -> Iterator[Any]:
+        calls.append(known)
+        if len(calls) == 2:
+            raise Mismatch("planted")
+        with loads(self, known) as loaded:
+            yield loaded
+
+    loads = build.load
+    with monkeypatch.context() as patched:
+        patched.setattr(build, "load", load)
+        found = run(stands, SEED, 1, KINDS, first + 2).findings
+    assert [(finding.place, finding.kind) for finding in found] == [(SCENE - 1, "posting")]
+    kept, _ = drawn_again(stands, SEED, found[0], KINDS)
+    assert TypeAdapter(build.scene).validate_python(kept.scene) == calls[1]
 
 
 @pytest.mark.parametrize("path", kept_cases(), ids=lambda path: path.stem)
@@ -175,7 +214,8 @@ def test_a_case_is_shown_alone(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--cases", "0"], ["--replay", "1"], ["--replay", f"1:{CASES}"], ["--kinds", "luck"]]
+    "wrong",
+    [["--cases", "0"], ["--replay", "1"], ["--replay", f"1:{CASES}"], ["--replay", "0:-2"], ["--kinds", "luck"]],
 )
 def test_what_cannot_be_is_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:

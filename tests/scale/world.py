@@ -23,7 +23,7 @@ from plimsoll.spec.wad import DAY, MAX_LEDGER, PPM, WAD, YEAR
 from tests.agreement.rig import Rig
 from tests.pairs import call_words
 from tests.scale.bytecode import Bytecode, slot_of
-from tests.scale.kind import Case, Kind, Question, Seen, compare
+from tests.scale.kind import CASES, Case, Kind, Question, Seen, compare
 from tests.strategies import NOW, Source, World, chance, edge, is_dead, pick, portfolios, words_of, world
 
 ACCOUNT = 0xACC << 96 | 7
@@ -55,7 +55,7 @@ class Loaded:
 class Floor:
     """One deployment and its twin, in which worlds are loaded one after the other."""
 
-    scene = World
+    scene, cases = World, CASES
 
     def __init__(self, replaced: dict[str, Artifact] | None = None) -> None:
         self.rig = Rig(replaced)
