@@ -77,15 +77,18 @@ class Book:
     calls: dict[int, tuple[int, int]] = field(default_factory=dict)
     refusal: str = ""
     trades: list[tuple[int, ...]] = field(default_factory=list)
+    clock: Callable[[], int] = lambda: NOW  # what a venue must say that the time is
 
     @property
     def oracle(self):
         return self
 
     def may_act(self, account: int, who: int, right: int, *, now: int) -> bool:
+        assert now == self.clock()
         return account >> 96 == who or self.rights.get((account, who), 0) & right == right
 
     def trade(self, buyer, seller, instrument_id, quantity, price, buyer_takes, *, sender, now) -> None:
+        assert now == self.clock()
         require(not self.refusal, self.refusal)
         self.trades.append((buyer, seller, instrument_id, quantity, price, buyer_takes, sender))
 
@@ -93,6 +96,7 @@ class Book:
         return self.positions.get((account, instrument_id), 0)
 
     def mark(self, instrument_id: int, now: int) -> int:
+        assert now == self.clock()
         require(instrument_id in self.marks, "feed: stale price")
         return self.marks[instrument_id]
 
@@ -142,7 +146,7 @@ class VenueBench:
 
     def reset(self) -> None:
         """A twin as new."""
-        self.twin_book = Book()
+        self.twin_book = Book(clock=lambda: self.chain.now)
         self.wallets: dict[int, Wallet] = {}
         self.twin = self.make_twin()
         self.nonces = itertools.count(1)

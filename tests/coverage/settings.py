@@ -28,7 +28,6 @@ USUAL: Final = ("tests/unit", "tests/agreement", "tests/regression", "tests/stat
 LEFT_OUT: Final = {  # of those, what would measure something else
     "tests/agreement/test_planted.py": "plants faults: what they reach is not what the contracts reach",
     "tests/agreement/test_planted_guards.py": "plants faults: what they reach is not what the contracts reach",
-    "tests/unit/figures": "checks the README's figures, no code",
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 from eth_keys.datatypes import PrivateKey
 
 from plimsoll.spec.errors import Refused
+from plimsoll.spec.exchange import Exchange
 from tests.venues import ATTACKER, DEPLOYER, MAKER, ORDER_OF_CURVE, TAKER, WAD, Trader, Wallet, WalletTrader, abi, sign
 
 WRONG = "refused: exchange: wrong signature"
@@ -184,6 +185,17 @@ def test_wallets_that_misbehave(bench, wallet, manner):
     bench.wallets[trader.number] = Wallet(lambda *_: manner == 4)
     found = bench.settle(maker, taker, WAD, b"\x00")
     assert isinstance(found, tuple) if manner == 4 else found == WRONG
+
+
+def test_a_twin_that_is_told_of_no_wallet_knows_none(bench, wallet):
+    _, _, maker, taker = wallet
+    alone = Exchange(bench.twin.address, bench.twin.chain_id, bench.twin_book)
+    with pytest.raises(Refused, match="exchange: wrong signature"):
+        alone.settle(maker, bytes(65), taker, bench.signed(taker, TAKER), WAD, now=bench.chain.now)
+    maker = bench.order(MAKER, -WAD)
+    signatures = bench.signed(maker, MAKER), bench.signed(taker, TAKER)
+    alone.settle(maker, signatures[0], taker, signatures[1], WAD, now=bench.chain.now)
+    assert len(alone.log) == 2
 
 
 def test_a_contract_that_is_no_wallet(bench):

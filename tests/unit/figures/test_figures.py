@@ -108,7 +108,8 @@ def test_a_figure_that_cannot_be_measured_makes_the_command_fail_and_the_others_
 
 
 def test_a_part_that_prints_no_json_is_named():
-    with pytest.raises(FigureError, match=r"`python -m tests.proofs --help --json` printed .*examples:.*, which is no JSON"):
+    said = r"`python -m tests.proofs --help --json` printed .*examples:.*, which is no JSON"
+    with pytest.raises(FigureError, match=said):
         Sources._part("tests.proofs", "--help")
 
 

@@ -137,6 +137,10 @@ def test_127_words_of_the_largest_size(market):
     assert market.ask("variation", words)[0] == -127 * each
 
 
+def test_more_words_than_an_account_holds(market):
+    assert market.ask("variation", [perp()] * 128) == "refused: "
+
+
 @pytest.mark.parametrize("quantity", [2**127 - 1, -(2**127)])
 def test_no_quantity_that_fits_a_word_overflows(market, quantity):
     market.funding(ETH, -(2**110))

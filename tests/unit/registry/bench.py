@@ -1,6 +1,7 @@
 """A registry and its twin side by side, over a feed, an oracle and tokens; nothing of a book.
 
 ETH, BTC, SOL   fed; volatility posted: 60 %, 40 %, none
+FINE            fed, its strikes in the least unit there is
 listed          ETH perp, WETH (18 decimals), BTC perp, WBTC (8), and on ETH at EXPIRY a future and a call at 2,000
 VENUE           admitted
 """
@@ -31,7 +32,7 @@ from tests.guardians import named
 NOW = 1_700_000_000
 DAY = 86_400
 EXPIRY = NOW + 30 * DAY
-BTC, ETH, SOL, UNFED = 0x0101, 0x0102, 0x0201, 0x0999
+BTC, ETH, SOL, FINE, UNFED = 0x0101, 0x0102, 0x0201, 0x0202, 0x0999
 OWNER, VENUE, ATTACKER, OTHER, GUARDIAN, BREAKERS = (k << 152 | k for k in range(1, 7))
 SIGNER = PrivateKey(b"\1" * 32)
 ZERO = bytes(32)
@@ -92,9 +93,9 @@ class Bench:
         aggregator = self.put("MockAggregator", 18, "")
         aggregator.transact("set", 1, sender=text(OWNER))
         feed = IndexFeed(OWNER, {number(aggregator.address): PlainAggregator(18, 1, NOW)})
-        for underlying in (BTC, ETH, SOL):
-            self.feed.transact("set_feed", underlying, aggregator.address, DAY, 18, sender=text(OWNER))
-            feed.set_feed(underlying, number(aggregator.address), DAY, 18, sender=OWNER, now=NOW)
+        for underlying, exponent in ((BTC, 18), (ETH, 18), (SOL, 18), (FINE, 0)):
+            self.feed.transact("set_feed", underlying, aggregator.address, DAY, exponent, sender=text(OWNER))
+            feed.set_feed(underlying, number(aggregator.address), DAY, exponent, sender=OWNER, now=NOW)
         posted = Posted(number(self.oracle.address))
         self.contract = self.put("Registry", text(self.usd), self.feed.address, self.oracle.address)
         self.twin = Registry(OWNER, self.usd, feed, posted, self.known, guards)
@@ -218,7 +219,7 @@ class Bench:
             *(
                 self.ask(name, underlying)
                 for name in ("underlying_limits", "underlying_stop")
-                for underlying in (BTC, ETH, SOL, UNFED)
+                for underlying in (BTC, ETH, SOL, FINE, UNFED)
             ),
             *(self.ask("collateral", token) for token in self.known),
             *(self.ask("venues", who) for who in (VENUE, ATTACKER, 0)),

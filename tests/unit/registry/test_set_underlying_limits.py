@@ -2,7 +2,7 @@
 
 import pytest
 
-from .bench import ATTACKER, BTC, ETH, NOT_THE_OWNER, UNFED, VENUE
+from .bench import ATTACKER, BTC, ETH, FINE, NOT_THE_OWNER, UNFED, VENUE
 
 MOST = 10**27
 
@@ -23,6 +23,11 @@ def test_limits_of_one_underlying(bench, cap, size):
             "min_size": size,
         },
     )
+
+
+def test_an_underlying_of_the_least_strike_unit(bench):
+    bench.must("set_underlying_limits", FINE, 5, 3)
+    assert bench.ask("underlying_limits", FINE) == (5, 3)
 
 
 @pytest.mark.parametrize("size", [MOST + 1, 2**96 - 1])
