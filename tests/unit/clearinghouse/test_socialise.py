@@ -144,6 +144,19 @@ def test_where_nobody_has_any_cash():
         made.refuses("", "book", "socialise", LOSER, OTHER, 0, sender=SEIZER)
 
 
+def test_where_others_have_one_unit():
+    """Nothing can be taken of it, and taking nothing stays good: it is none that is refused."""
+    with clean_stage(SEIZER) as made:
+        made.fund("maker", "0.000001")
+        socialise(made, OTHER, 1)
+        made.pair.must("book", "expire", MAKER)
+        assert [made.ledger(who)[0] for who in (MAKER, OTHER)] == [10**12 - 1, 1]
+        before = made.ask("book", "pool")
+        made.refuses(HALF, "book", "socialise", MAKER, BIDDER, 1, sender=SEIZER)
+        socialise(made, BIDDER, 0, loser=MAKER)
+        assert made.ask("book", "pool") == before
+
+
 @pytest.mark.parametrize("sender", [ATTACKER, OWNER, address_of("trader"), address_of("venue")])
 def test_only_the_liquidator(stage, sender):
     refuses(stage, "clearinghouse: not the liquidator", OTHER, 1, sender=sender)

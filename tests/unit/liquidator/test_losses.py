@@ -201,6 +201,28 @@ def test_equity_under_the_bonus_is_made_up_to_it(stage, price, due):
     assert (paid(stage) or {"socialised": 0})["socialised"] == 0
 
 
+def test_the_least_that_can_be_due_is_told(stage):
+    """Of a few units the fund pays nothing, as its token has none so small; that it was asked is told all the same."""
+    insure(stage, 1_000)
+    stage.sick(300, 1_701)
+    stage.fund("bidder", 1_000)
+    open_auction(stage)
+    stage.later(RAMP)
+    low, high = 1_701 * WAD, 1_704 * WAD  # due, and not
+
+    def due(price: int) -> int:
+        stage.pair.price(ETH, price)
+        return stage.pair.twin.liquidator.quote(TRADER, WAD, stage.pair.now)[3]
+
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if due(middle) > 0 else (low, middle)
+    assert due(high) == 0
+    assert due(low) == 1
+    assert bid(stage)[:2] == (WAD, 0)
+    assert paid(stage) == {"account": TRADER, "bidder": BIDDER, "due": 1, "fund": 0, "socialised": 0}
+
+
 def test_no_loss_of_nobodys_is_socialised(stage):
     stage.sick(300, 1_701)
     stage.fund("bidder", 1_000)
