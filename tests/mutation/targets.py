@@ -113,6 +113,7 @@ TWINS: Final = (
         *("exchange", "registry", "standing", "signed_orders", "signatures", "mandates", "history"),
         tests=(
             SCALE,
+            f"{UNIT}/test_signatures.py",
             *(f"tests/unit/{name}" for name in ("exchange", "registry", "standing", "stops", "mandates", "history")),
             WALKS,
         ),
@@ -126,7 +127,16 @@ TWINS: Final = (
             *(f"tests/agreement/test_{name}.py" for name in ("automation", "sequences")),
         ),
     ),
-    _twin("system", "system", "atomic", "errors", "replay", tests=(UNIT, WALKS, "tests/agreement/test_replay.py")),
+    _twin(
+        "system",
+        *("system", "atomic", "errors", "replay"),
+        tests=(
+            UNIT,
+            WALKS,
+            "tests/agreement/test_replay.py",
+            *(f"tests/unit/{name}" for name in ("clearinghouse", "liquidator")),
+        ),
+    ),
 )
 TARGETS: Final = (*CONTRACTS, *TWINS)
 

@@ -66,17 +66,18 @@ class Replay(Book):
         self.bad_debt = 0
         self.config: tuple[int, ...] = ()
         self.due: list[tuple[int, int, int]] = []  # account, cash and linear of one touch's expiries
+        self.due_at = 0  # [s] when that was
 
     def feed_all(self, events: Iterable[tuple[int, Event]]) -> None:
         """Apply events in order, each with its time [s]."""
         for now, event in events:
             self.apply(event, now)
-        self._pay_expired(0)
+        self._pay_expired()
 
     def apply(self, event: Event, now: int) -> None:
         """Apply one event."""
         if event.name != "Expired" or (self.due and event.args["account"] != self.due[0][0]):
-            self._pay_expired(now)
+            self._pay_expired()
         handler = getattr(self, f"_on_{event.contract}_{event.name}", None)
         if handler is not None:
             wanted = inspect.signature(handler).parameters
@@ -114,7 +115,7 @@ class Replay(Book):
         self.entries[account] = (index, self.brought_in(account))
         self._add(INTEREST, -amount, 0, now)
 
-    def _on_Clearinghouse_Expired(self, _: int, account: int, instrument: int, quantity: int, price: int) -> None:
+    def _on_Clearinghouse_Expired(self, now: int, account: int, instrument: int, quantity: int, price: int) -> None:
         found = unpack(instrument)
         self.books[account] = changed(self.books[account], instrument, -quantity)
         if quantity > 0:
@@ -122,15 +123,16 @@ class Replay(Book):
             self.open[instrument] -= quantity
         pays = div_floor(quantity * payoff(found, price, self.strike_units[found.underlying]), WAD)
         self.due.append((account, 0, pays) if found.kind == FUTURE else (account, pays, 0))
+        self.due_at = now
 
-    def _pay_expired(self, now: int) -> None:
+    def _pay_expired(self) -> None:
         """What the expiries of one touch pay is booked at once, after the last of them."""
         if self.due:
             account = self.due[0][0]
             cash, linear = sum(part[1] for part in self.due), sum(part[2] for part in self.due)
             self.due = []
-            self._add(account, cash, linear, now)
-            self._add(POOL, -cash, -linear, now)
+            self._add(account, cash, linear, self.due_at)
+            self._add(POOL, -cash, -linear, self.due_at)
 
     def _on_Clearinghouse_Deposited(self, now: int, account: int, token: int, amount: int) -> None:
         self._move(account, token, amount, now)

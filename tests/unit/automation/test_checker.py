@@ -9,6 +9,7 @@ def test_the_payload_is_a_whole_call(trigger):
     trigger.stage.sick()
     is_due, call = trigger.contract.call("checker", check_data([TRADER]))
     assert is_due
+    trigger.stage.is_told = False  # the chain goes on alone
     trigger.pair.chain.transact(trigger.contract.address, call, sender=text(ATTACKER))
     assert trigger.contract.chain.call(trigger.pair.contracts["liquidator"].address, _ripe(trigger)) != bytes(32)
 

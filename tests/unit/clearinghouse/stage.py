@@ -36,6 +36,7 @@ from plimsoll.spec.report import pack_class, pack_scalars
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
 from tests.pairs import MAX, Pair, account, address_of, compiled, encode_call, from_chain, text
+from tests.replays import check, log_of, replay, slot_of
 
 USD = 10**6  # of the quote token
 DAY = 86_400
@@ -139,6 +140,7 @@ class Stage:
     def __init__(
         self, seizer: int = 0, lag: int = 0, delay: int = 0, *, fund: bool = True, rollup: bool = False
     ) -> None:
+        self.is_told = True  # whether the log tells all: not where a test writes storage, or acts on the chain alone
         # MockOddToken is a plain token until a switch is turned
         self.pair = Pair(
             quote_decimals=6,
@@ -376,8 +378,27 @@ class Stage:
             receipt = self.pair.chain.transact(contract.address, encode_call(function, args), sender=text(sender))
         except Refused as refused:
             return refused.reason
+        self.is_told = False
         found = events_of(receipt.logs, list(self.pair.contracts.values()))
         return [(event.name, {k: from_chain(v) for k, v in event.args._asdict().items()}) for event in found]
+
+    def write(self, variable: str, value: int, key: int | None = None) -> None:
+        """A word of the Clearinghouse's storage, written on the chain alone: of a variable, or of a map at a key."""
+        book = self.pair.contracts["book"].address
+        self.pair.chain._write({(book, slot_of(self.pair, variable, key)): value}, {})
+        self.pair.changed = True
+        self.is_told = False
+
+    @contextmanager
+    def undone(self) -> Iterator[Stage]:
+        """What happens inside is undone, once the state was found to be what the log alone gives."""
+        kept = dict(self.surfaces), dict(self.scalars), dict(self.classes)
+        with self.pair.isolated():
+            self.is_told = True
+            yield self
+            if self.is_told:
+                check(self.pair, replay(self.pair, log_of(self.pair)))
+        self.surfaces, self.scalars, self.classes = kept
 
     def switch(self, token: int, name: str, *args: Any) -> None:
         """Turn a switch of a token."""
@@ -412,8 +433,5 @@ def session_stage(seizer: int = 0, lag: int = 0, delay: int = 0, *, rollup: bool
 @contextmanager
 def clean_stage(seizer: int = 0, lag: int = 0, delay: int = 0, *, rollup: bool = False) -> Iterator[Stage]:
     """The stage as it was built; what happens inside is undone."""
-    stage = session_stage(seizer, lag, delay, rollup=rollup)
-    kept = dict(stage.surfaces), dict(stage.scalars), dict(stage.classes)
-    with stage.pair.isolated():
+    with session_stage(seizer, lag, delay, rollup=rollup).undone() as stage:
         yield stage
-    stage.surfaces, stage.scalars, stage.classes = kept

@@ -6,11 +6,9 @@ No market gets there; the state is put there, on both.
 from dataclasses import replace
 
 import pytest
-from eth_utils.crypto import keccak
 
 from plimsoll.spec.registry import MAX_RATE
 from plimsoll.spec.wad import MAX_LEDGER, PPM, WAD, YEAR
-from tests.pairs import compiled
 
 from .stage import MAKER, TRADER, clean_stage
 
@@ -26,10 +24,8 @@ def stage():
 
 def put_sums(stage, supply, debt):
     """What all have and owe."""
-    slot = compiled("Clearinghouse").layout["storage_layout"]["book"]["_sums"]["slot"]
-    stage.pair.chain._write({(stage.pair.contracts["book"].address, slot): supply << 128 | debt}, {})
+    stage.write("_sums", supply << 128 | debt)
     stage.book.sums = replace(stage.book.sums, supply=supply, debt=debt)
-    stage.pair.changed = True
 
 
 @pytest.mark.parametrize(
@@ -58,12 +54,9 @@ def test_a_linear_ledger_over_the_maximum(stage, room, is_refused):
     """One perp bought at 2,000 takes as much from it."""
     stage.fund("maker", 1_000_000)
     stage.fund("trader", 1_000)
-    slot = compiled("Clearinghouse").layout["storage_layout"]["book"]["_ledgers"]["slot"]
-    place = int.from_bytes(keccak(slot.to_bytes(32, "big") + TRADER.to_bytes(32, "big")), "big")
     cash, linear = MAX_LEDGER, room - MAX_LEDGER
-    stage.pair.chain._write({(stage.pair.contracts["book"].address, place): cash << 128 | linear % 2**128}, {})
+    stage.write("_ledgers", cash << 128 | linear % 2**128, TRADER)
     stage.book.ledgers[TRADER] = cash, linear
-    stage.pair.changed = True
     args = TRADER, MAKER, stage.perp, WAD, 2_000 * WAD
     if is_refused:
         stage.refuses_trade(OVER, *args)

@@ -1,11 +1,11 @@
 """Clearinghouse.deposit: exact, from anybody, with no price read (I-50, I-52)."""
 
 import pytest
-from eth_utils.crypto import keccak
 
 from plimsoll.spec.mandates import ALL, DEPOSIT
 from plimsoll.spec.wad import MAX_LEDGER, MAX_QUANTITY
-from tests.pairs import account, address_of, compiled
+from tests.pairs import account, address_of
+from tests.replays import storage
 
 from .stage import ATTACKER, DEAD, DELEGATE, ETH, MAKER, OTHER, OWNER, TRADER, USD, WAD
 
@@ -113,8 +113,7 @@ def test_the_largest_amount_and_one_unit_more(stage, name, scale):
 def test_ledger_over_the_maximum(stage):
     # 1e9 deposits of the largest amount would get there; the state is put there instead, on both
     stage.fund("trader", 1)
-    slot = ledger_slot(stage, TRADER)
-    assert stage.pair.chain.storage(stage.pair.contracts["book"].address, slot) == WAD << 128
+    assert storage(stage.pair, "_ledgers", TRADER) == WAD << 128  # cash in the high half, linear in the low one
     put_cash(stage, TRADER, MAX_LEDGER - 10**12)
     stage.fund("trader", "0.000001")
     assert stage.ledger(TRADER) == (MAX_LEDGER, 0)
@@ -193,16 +192,8 @@ def test_accounts_of_one_owner_are_apart(stage):
     assert stage.ledger(TRADER) == (0, 0)
 
 
-def ledger_slot(stage, who):
-    """Where the ledgers of an account lie: cash in the high half, linear in the low one."""
-    slot = compiled("Clearinghouse").layout["storage_layout"]["book"]["_ledgers"]["slot"]
-    return int.from_bytes(keccak(slot.to_bytes(32, "big") + who.to_bytes(32, "big")), "big")
-
-
 def put_cash(stage, who, cash):
     """Give an account cash on both, whatever it had; snapshots of the chain do not see it, the next deposit does."""
     linear = stage.book.ledgers[who][1]
-    book = stage.pair.contracts["book"].address
-    stage.pair.chain._write({(book, ledger_slot(stage, who)): (cash % 2**128) << 128 | linear % 2**128}, {})
+    stage.write("_ledgers", (cash % 2**128) << 128 | linear % 2**128, who)
     stage.book.ledgers[who] = cash, linear
-    stage.pair.changed = True

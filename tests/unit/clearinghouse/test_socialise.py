@@ -23,6 +23,7 @@ def stage():
 
 
 def socialise(stage, who, amount, loser=LOSER):
+    stage.is_told &= stage.ledger(loser)[0] <= 0  # whose loss it is, what the Liquidator logs behind it tells
     stage.pair.must("book", "socialise", loser, who, amount, sender=SEIZER)
     stage.pair.compare([*EVERYONE, INTEREST])
 

@@ -46,8 +46,7 @@ def _uninsured():
 @pytest.fixture
 def uninsured():
     """The same market, whose liquidator knows no fund."""
-    stage = _uninsured()
-    with stage.pair.isolated():
+    with _uninsured().undone() as stage:
         stage.pair.must("oracle", "set_params", pack_rates(STILL), pack_floors(STILL), sender=stage.pair.owner)
         yield stage
 

@@ -7,6 +7,7 @@ import pytest
 from plimsoll.spec.authority import NOBODY, check
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.events import Event
+from plimsoll.spec.guardrails import Guardrails, OpenGuardrails
 from plimsoll.spec.margin import Assessment
 from plimsoll.spec.system import ENDLESS, Addresses, PlainAggregator, PlainToken, System
 from plimsoll.spec.wad import WAD
@@ -52,6 +53,22 @@ def test_parts_are_wired_once(system: System) -> None:
     assert system.book.fund == system.at.fund
     with pytest.raises(Refused, match="feed: witness is set"):
         system.wire()
+
+
+def test_every_part_that_asks_for_guardians_asks_the_timelock(system: System) -> None:
+    asking = [part for part in system.parts() if hasattr(part, "guardians") and part is not system.timelock]
+    assert {type(part).__name__ for part in asking} >= {"IndexFeed", "Guardrails", "Oracle", "History", "Breakers"}
+    assert [part for part in asking if part.guardians != system.timelock.guards_for] == []
+
+
+def test_guardrails_are_there_unless_they_are_left_out(system: System) -> None:
+    assert isinstance(system.guard, Guardrails)
+    bare = System(system.at, 1, 1_000, system.tokens, system.aggregators, guarded=False)
+    assert isinstance(bare.guard, OpenGuardrails)
+
+
+def test_what_the_feed_may_take_for_a_witness_is_the_oracle(system: System) -> None:
+    assert system.feed.oracles == {system.at.oracle: system.oracle}
 
 
 def test_money_in_and_out(system: System) -> None:
