@@ -219,8 +219,9 @@ class Server:
 
         def task(item: pytest.Item) -> Callable[[], Any]:
             def run() -> Any:
+                _leave_for(item)
                 self.switch.trace()
-                _run(item, item)
+                _run(item, item.parent)
                 found = {selector: sorted(numbers) for selector, numbers in self.switch.passed.items()}
                 return {"passed": found, "refused": sorted(self.switch.refused)}
 
@@ -362,8 +363,8 @@ class Server:
                 self.say(json.loads(line))
 
 
-def _run(item: pytest.Item, following: pytest.Item | None) -> bool:
-    """Whether a test passes."""
+def _run(item: pytest.Item, following: Any) -> bool:
+    """Whether a test passes, what its own fixtures find in the end among it; those that `following` shares stay."""
     reports = runtestprotocol(item, nextitem=following, log=False)
     return not any(report.failed for report in reports)
 
@@ -372,11 +373,16 @@ def _first_failure(items: list[pytest.Item]) -> str:
     """The first test that fails, or nothing."""
     if not items:
         return ""
-    items[0].session._setupstate.teardown_exact(items[0])
+    _leave_for(items[0])
     for k, item in enumerate(items):
-        if not _run(item, items[k + 1] if k + 1 < len(items) else item):
+        if not _run(item, items[k + 1] if k + 1 < len(items) else item.parent):
             return item.nodeid
     return ""
+
+
+def _leave_for(item: pytest.Item) -> None:
+    """End what stands of other tests, and not of this one."""
+    item.session._setupstate.teardown_exact(item)
 
 
 def _child(run: Callable[[], Any], write: int) -> None:

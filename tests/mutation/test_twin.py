@@ -186,16 +186,10 @@ def test_without_mutmut_the_error_says_what_to_do(tmp_path):
         mutants_of(tmp_path, [PATH])
 
 
-@pytest.mark.long
-def test_a_file_of_the_twin_from_end_to_end(tmp_path):
-    """mutmut makes its mutants, a sharp test kills all that are no others' equals."""
-    path = f"{SPEC}wad.py"
-    mutants = [mutant for mutant in mutants_of(ROOT, [path])[path] if mutant.function in {"div_up", "div_floor"}]
-    assert any("mul_div_up" in mutant.after for mutant in mutants_of(ROOT, [f"{SPEC}fund.py"])[f"{SPEC}fund.py"])
-    space = prepare(ROOT, tmp_path / "copy", mutants)
-    assert HELPERS not in (space.folder / path).read_text()
+def verdicts(space, mutants, *tests):
+    """How each mutant ended."""
     plan = {
-        "tests": ["tests/unit/spec/test_wad.py"],
+        "tests": list(tests),
         "jobs": 2,
         "twin": True,
         "mutants": [
@@ -204,5 +198,39 @@ def test_a_file_of_the_twin_from_end_to_end(tmp_path):
         ],
     }
     with serving(space.folder, plan) as lines:
-        verdicts = {line["mutant"]: line["how"] for line in lines if "mutant" in line}
-    assert verdicts == {mutant.id: "test" for mutant in mutants}
+        return {line["mutant"]: line["how"] for line in lines if "mutant" in line}
+
+
+@pytest.mark.long
+def test_a_file_of_the_twin_from_end_to_end(tmp_path):
+    """mutmut makes its mutants, a sharp test kills all that are no others' equals."""
+    path = f"{SPEC}wad.py"
+    mutants = [mutant for mutant in mutants_of(ROOT, [path])[path] if mutant.function in {"div_up", "div_floor"}]
+    assert any("mul_div_up" in mutant.after for mutant in mutants_of(ROOT, [f"{SPEC}fund.py"])[f"{SPEC}fund.py"])
+    space = prepare(ROOT, tmp_path / "copy", mutants)
+    assert HELPERS not in (space.folder / path).read_text()
+    found = verdicts(space, mutants, "tests/unit/spec/test_wad.py")
+    assert found == {mutant.id: "test" for mutant in mutants}
+
+
+AT_THE_END = """import pytest
+from plimsoll.spec.wad import div_up
+
+@pytest.fixture
+def upward():
+    yield
+    assert (div_up(7, 2), div_up(8, 2), div_up(-7, 2)) == (4, 4, -3)
+
+def test_nothing_itself(upward):
+    pass
+"""
+
+
+@pytest.mark.long
+def test_what_a_fixture_notices_in_the_end_kills(tmp_path):
+    """Be the test the last that is run, or the only one."""
+    path = f"{SPEC}wad.py"
+    mutants = [mutant for mutant in mutants_of(ROOT, [path])[path] if mutant.function == "div_up"]
+    space = prepare(ROOT, tmp_path / "copy", mutants)
+    (space.folder / "tests/unit/spec/test_at_the_end.py").write_text(AT_THE_END)
+    assert set(verdicts(space, mutants, "tests/unit/spec/test_at_the_end.py").values()) == {"test"}

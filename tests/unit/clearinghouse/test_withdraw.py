@@ -311,6 +311,7 @@ def test_what_was_brought_in_leaves_freely_profit_by_and_by(won):
 
 def test_what_is_brought_in_anew_leaves_freely(won):
     withdraw(won, won.usd, 1_100 * USD)
+    assert won.ask("book", "outflow") == 100 * WAD << 128 | won.pair.now
     refuses(won, OUTFLOW, won.usd, 1)
     won.fund("trader", 7)
     refuses(won, OUTFLOW, won.usd, 7 * USD + 1)
