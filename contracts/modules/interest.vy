@@ -22,9 +22,10 @@
         borrow     += ceil(borrow rate t / year)                         index
         supply     += floor(supply (interest - kept) / all cash)         index
         kept        = ceil(interest reserve)                             the fund's
-@dev    With debt, supply < 2**128, rate <= 3.1e7 ppm, t < 2**48 s:
-        debt rate t < 2**128 * 2**25 * 2**48 = 2**201. Indexes are 2**104 at
-        most: an index times a sum < 2**232.
+@dev    With debt, supply < 2**128, rate < 2**26 ppm, t <= 2**40 s (35,000
+        years): debt rate t < 2**128 * 2**26 * 2**40 = 2**194. Indexes are
+        2**104 at most: an index times a sum < 2**232, times rate t <= 2**170,
+        times the interest, which is under 2**150, < 2**254.
 """
 
 

@@ -6,11 +6,12 @@
         net. Formulas and twin: `plimsoll.spec.margin`. Requirements round up,
         what an account owns rounds down, credits round down.
 @dev    Ranges, with at most 127 words, |quantity| <= 1e27, price <= 1e27,
-        factors < 2**24, depth >= 1e15, kappa <= 1e7; marks of spot <= 2e27, of
-        anything <= 2.9e32 (a put's may come to its strike, 2**48 times 1e18):
+        factors < 2**24, but a gross charge with its floor, at any tenor, under
+        2**36; depth >= 1e15, kappa <= 1e7; marks of spot <= 2e27, of anything
+        <= 2.9e32 (a put's may come to its strike, 2**48 times 1e18):
 
-            sum |q| g            <= 127 * 1e27 * 1.7e7          < 2.2e36
-            price * that         <= 2.2e63
+            sum |q| g            <= 127 * 1e27 * 6.9e10         < 8.8e39
+            price * that         <= 8.8e66
             sum q mark           <= 127 * 1e27 * 2.9e32         < 3.7e61
             sum q mark (1 - h)   <= 127 * 1e27 * 2e27 * 1e6     < 2.6e62
             price * sum q lane   <= 1e27 * 127 * 1e27 * 3.3e5   < 4.2e61

@@ -1,6 +1,8 @@
 """RiskOracle.assess: worked examples by hand, through the bytecode. Each figure is also the twin's."""
 
 from dataclasses import replace
+from fractions import Fraction
+from math import ceil, floor
 
 import pytest
 
@@ -9,6 +11,7 @@ from plimsoll.spec.margin import Assessment, ClassOffset, Params
 from plimsoll.spec.report import pack_floors, pack_rates
 from plimsoll.spec.wad import MAX_QUANTITY
 from tests.unit.clearinghouse.stage import (
+    BTC,
     DAY,
     DEAD,
     ETH,
@@ -135,6 +138,27 @@ class TestClassOffset:
         stage.classes[1] = ClassOffset(1, 0, 0)
         stage.post()
         assert stage.assess({stage.perp: WAD, stage.btc_perp: -WAD // 10}).mm == 440 * WAD
+
+    @pytest.mark.parametrize("eth", [1, 7, 10**9 + 7, WAD // 3, 10**27 - 1])
+    @pytest.mark.parametrize("btc", [1, 3, 10**8 + 1, WAD // 70, 10**26 - 1])
+    def test_losses_round_up_and_the_credit_down(self, stage, eth, btc):
+        """At prices that leave a rest, from single units to the largest books."""
+        prices = 2_000 * WAD + 1, 20_000 * WAD + 7
+        for underlying, price in zip((ETH, BTC), prices, strict=True):
+            stage.pair.price(underlying, price)
+            stage.scalars[underlying] = make_scalars(underlying, kappa=0)
+        stage.post()
+        of = [Fraction(size * price, 10 * WAD) for size, price in zip((eth, btc), prices, strict=True)]  # a tenth
+        scans, gross = [ceil(each) for each in of], [ceil(each / 10) for each in of]
+        joint = ceil(max(of) - min(of) * 9 / 10)
+        credit = floor(Fraction(3, 10) * (sum(scans) - joint))
+        found = stage.assess({stage.perp: eth, stage.btc_perp: -btc})
+        assert found.mm == max(sum(scans) - credit, *scans) + sum(gross)
+
+    def test_a_class_that_gains_in_every_common_lane_loses_nothing_there(self, stage):
+        stage.surfaces[ETH, 0] = (make_row(PERP, lanes=(50, *make_row(PERP).lanes[1:])), *stage.surfaces[ETH, 0][1:])
+        stage.post(common=1)
+        assert stage.assess({stage.perp: WAD, stage.btc_perp: -WAD // 10}).mm == 320 * WAD
 
     def test_other_classes_add_up(self, stage):
         # SOL 100: scan 10, gross 1 each
@@ -354,6 +378,13 @@ class TestMarketTerm:
         busy.scalars[ETH] = make_scalars(ETH, depth=10**15, market=10**6, kappa=0)
         busy.post()
         assert busy.terms({busy.perp: WAD}).im_add == (66 + 2_000) * WAD
+
+    def test_the_largest_size_to_the_last_unit(self, busy):
+        held = {busy.perp: MAX_QUANTITY}
+        alone = busy.terms(held).im_add
+        busy.scalars[ETH] = make_scalars(ETH, depth=10 * WAD, market=0, kappa=0)
+        busy.post()
+        assert alone - busy.terms(held).im_add == MAX_QUANTITY * 100  # 5 % of 2,000
 
     def test_another_underlying_is_not_busy(self, busy):
         busy.scalars[SOL] = make_scalars(SOL, depth=10 * WAD, market=100_000)
