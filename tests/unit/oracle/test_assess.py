@@ -297,7 +297,9 @@ def test_mixed_sets_in_one_underlying(stage):
     assert not stage.assess({stage.perp: WAD, stage.future: WAD}).fresh
     # of two underlyings each has its own
     assert stage.assess({stage.btc_perp: WAD, stage.future: WAD}).fresh
-    stage.pair.post([make_surface(ETH, 0, stage.surfaces[ETH, 0], stage.pair.now, set_id=2)])
+    stage.pair.post([make_surface(ETH, 0, stage.surfaces[ETH, 0], stage.pair.now, set_id=3)])
+    assert not stage.assess({stage.perp: WAD, stage.future: WAD}).fresh  # neighbours are not the same
+    stage.pair.post([make_surface(ETH, EXPIRY, rows, stage.pair.now, set_id=3)])
     assert stage.assess({stage.perp: WAD, stage.future: WAD}).fresh
 
 

@@ -46,6 +46,13 @@ def test_gamma_adds_half_the_square(stage):
     assert (stage.mark(stage.call), stage.mark(stage.put)) == (wad("95.05"), wad("105.05"))
 
 
+def test_the_least_gamma_counts(stage):
+    post_rows(stage, make_row(CALL, 2_000, gamma=1), make_row(PUT, 2_000, gamma=1))
+    # a millionth x 40 x 40 / 4,000
+    stage.pair.price(ETH, 2_040 * WAD)
+    assert (stage.mark(stage.call), stage.mark(stage.put)) == (wad("120.0000004"), wad("80.0000004"))
+
+
 def test_a_wei_of_move_rounds_down_either_way(stage):
     stage.pair.price(ETH, 2_000 * WAD + 1)
     assert (stage.mark(stage.call), stage.mark(stage.put)) == (100 * WAD, 100 * WAD - 1)
@@ -100,6 +107,15 @@ def test_without_a_row(stage, kind, strike, mark):
     for expiry in (EXPIRY, EXPIRY + DAY):
         for place in (past, past + 1, 2**16 - 1):
             assert stage.mark(Instrument(ETH, expiry, kind, strike, place).pack()) == mark * WAD
+
+
+@pytest.mark.parametrize(
+    ("kind", "strike", "mark"), [(CALL, 1_900, 100), (CALL, 2_100, 0), (PUT, 2_100, 100), (PUT, 2_000, 0)]
+)
+def test_with_another_instruments_row_in_its_place(stage, kind, strike, mark):
+    """It is worth what it is without a row, not what the other is."""
+    assert stage.mark(stage.call) == 100 * WAD
+    assert stage.mark(Instrument(ETH, EXPIRY, kind, strike, stage.call & 0xFFFF).pack()) == mark * WAD
 
 
 @pytest.mark.parametrize("seconds", [0, 7_201, DAY])
