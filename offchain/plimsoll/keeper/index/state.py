@@ -115,12 +115,12 @@ class AccountState(Replay):
         for event in events:
             self.apply(event, now)
             self._name(event)
-        self._pay_expired(now)
+        self._pay_expired()
 
     def apply(self, event: Event, now: int) -> None:
         """Apply one event: as the reducer does, each handler's signature looked at once."""
         if self.due and (event.name != "Expired" or event.args["account"] != self.due[0][0]):
-            self._pay_expired(now)
+            self._pay_expired()
         key = event.contract, event.name
         known = self._handlers.get(key)
         if known is None:
