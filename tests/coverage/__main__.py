@@ -19,7 +19,8 @@ own unit tests were among what was run; a file that was edited since the tests b
 A finding is a line or branch of a contract that is neither reached nor in `tests/coverage/uncovered.yaml` with a
 reason, or a reason that no longer fits; with `--recorded` also a contract whose source is not what was recorded, and
 `date` says when that was. Of Python the listing says what is not reached; it is no finding. Tests that
-measure gas, or that give a call a stipend, may fail with probes, which cost gas: they are counted, and no findings.
+measure gas or code, or that give a call a stipend, may fail with probes, which cost both: they are counted, and no
+findings.
 
 Exit codes: 0 no finding; 1 findings; 2 the input is bad, no test ran, or there is no record.
 
