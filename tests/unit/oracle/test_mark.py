@@ -110,7 +110,8 @@ def test_without_a_row(stage, kind, strike, mark):
 
 
 @pytest.mark.parametrize(
-    ("kind", "strike", "mark"), [(CALL, 1_900, 100), (CALL, 2_100, 0), (PUT, 2_100, 100), (PUT, 2_000, 0)]
+    ("kind", "strike", "mark"),
+    [(FUTURE, 0, 2_000), (CALL, 1_900, 100), (CALL, 2_100, 0), (PUT, 2_100, 100), (PUT, 2_000, 0)],
 )
 def test_with_another_instruments_row_in_its_place(stage, kind, strike, mark):
     """It is worth what it is without a row, not what the other is."""
