@@ -192,7 +192,7 @@ def test_at_a_bound_and_past_it(yard, place, end):
     yard.refused(reason, "oracle", "post", *yard.first(**{field: past}))
 
 
-@pytest.mark.parametrize("place", [KAPPA, SOM, MARKET, DEPTH, IM_FACTOR, CROSS_HAIRCUT])
+@pytest.mark.parametrize("place", [KAPPA, SOM, MARKET, DEPTH, IM_FACTOR, VOLATILITY, CROSS_HAIRCUT])
 def test_bounds_that_are_narrower_than_the_oracles(yard, place):
     field, limit = FIELDS[place], DEFAULTS[place]
     was = getattr(yard.said[ETH], field)

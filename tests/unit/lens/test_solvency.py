@@ -54,6 +54,18 @@ def test_deposits_are_owed_and_gifts_are_not(stage):
     assert [item.held - item.owed for item in ask(stage).holdings] == [0, WAD, 0]
 
 
+def test_dust_of_trades_is_owed_to_nobody_and_counted(stage):
+    """What a trade rounds against both sides is account 0's."""
+    for role in ("maker", "trader"):
+        stage.fund(role, 1_000)
+    for _ in range(5):
+        stage.trade(TRADER, MAKER, stage.call, WAD // 3, 100 * WAD + 1)
+    dust = stage.ledger(0)[0]
+    assert dust > 0
+    cash = ask(stage).holdings[0]
+    assert stage.ledger(TRADER)[0] + stage.ledger(MAKER)[0] + dust == cash.held == cash.owed
+
+
 def test_debts_are_taken_off_and_interest_belongs_to_somebody(lending):
     found = ask(lending)
     assert (found.supply, found.debt, found.utilisation) == (15_500 * WAD, 500 * WAD, 32_259)
