@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from eth_utils.crypto import keccak
-
 from plimsoll.chain.contract import events_of
 from plimsoll.spec.events import Event
 from plimsoll.spec.replay import Replay
 from tests.pairs import Pair, from_chain
+from tests.storage import ledger_of, word_of
 
 SOURCES = ("feed", "registry", "book", "liquidator")
 
@@ -22,44 +21,25 @@ def log_of(pair: Pair) -> list[tuple[int, Event]]:
     ]
 
 
-def slot_of(pair: Pair, name: str, key: int | None = None) -> int:
-    """Where a variable of the Clearinghouse lies, or what a map of it has at a key."""
-    slot: int = pair.contracts["book"].artifact.layout["storage_layout"]["book"][name]["slot"]
-    if key is not None:
-        slot = int.from_bytes(keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
-    return slot
-
-
-def storage(pair: Pair, name: str, key: int | None = None, offset: int = 0) -> int:
-    """A word of the Clearinghouse's storage: of a variable, or of a map at a key; `offset` words on."""
-    return pair.chain.storage(pair.contracts["book"].address, slot_of(pair, name, key) + offset)
-
-
-def signed(value: int) -> int:
-    """128 bits as a signed number."""
-    return value - (value >> 127 << 128)
-
-
 def check(pair: Pair, replayed: Replay) -> None:
     """Demand the chain's storage and views of a replay."""
     book, liquidator = pair.twin.book, pair.contracts["liquidator"]
     known = book.ledgers.keys() | book.books.keys() | replayed.ledgers.keys() | replayed.books.keys()
     for who in known:
-        word = storage(pair, "_ledgers", who)
         ledger = replayed.ledgers.get(who, (0, 0))
-        assert ledger == (signed(word >> 128), signed(word & (2**128 - 1))), hex(who)
-        entry = storage(pair, "_entries", who)
+        assert ledger == ledger_of(pair, who), hex(who)
+        entry = word_of(pair, "_entries", who)
         assert replayed.brought_in(who) == entry & (2**128 - 1)
         if ledger[0] and who >> 96:
             assert replayed.entries[who][0] == entry >> 128
         words = replayed.books.get(who, ())
-        assert len(words) == storage(pair, "_positions", who)
-        assert words == tuple(storage(pair, "_positions", who, 1 + at) for at in range(len(words)))
+        assert len(words) == word_of(pair, "_positions", who)
+        assert words == tuple(word_of(pair, "_positions", who, 1 + at) for at in range(len(words)))
     pool = replayed.sums
-    assert pool.supply_index << 152 | pool.borrow_index << 48 | pool.since == storage(pair, "_indexes")
-    assert pool.supply << 128 | pool.debt == storage(pair, "_sums")
-    assert replayed.kept == storage(pair, "_kept")
-    assert replayed.flowed[0] << 128 | replayed.flowed[1] == storage(pair, "_outflow")
+    assert pool.supply_index << 152 | pool.borrow_index << 48 | pool.since == word_of(pair, "_indexes")
+    assert pool.supply << 128 | pool.debt == word_of(pair, "_sums")
+    assert replayed.kept == word_of(pair, "_kept")
+    assert replayed.flowed[0] << 128 | replayed.flowed[1] == word_of(pair, "_outflow")
     for underlying in pair.aggregators:
         assert replayed.open_interest(underlying) == pair.contracts["book"].call("open_interest", underlying)
     for instrument in replayed.open.keys() | book.open.keys():

@@ -71,13 +71,13 @@ def outcome(action: Callable[[], Any]) -> Any:
 class Book:
     """Twin of MockBook: a book, its oracle and its liquidator."""
 
+    clock: Callable[[], int]  # what a venue must say that the time is
     rights: dict[tuple[int, int], int] = field(default_factory=dict)
     positions: dict[tuple[int, int], int] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
     calls: dict[int, tuple[int, int]] = field(default_factory=dict)
     refusal: str = ""
     trades: list[tuple[int, ...]] = field(default_factory=list)
-    clock: Callable[[], int] = lambda: NOW  # what a venue must say that the time is
 
     @property
     def oracle(self):

@@ -1,8 +1,9 @@
 """Agreement at scale: drawn cases by the million, each a whole call on bytecode and the whole of its twin.
 
-A block is 1,600 cases in one scene, drawn afresh. Fifteen blocks of sixteen are about a world: up to five underlyings
-with their surfaces, scalars, classes, funding and feeds, stored, signed and posted. One of sixteen is about what is
-posted: surfaces and reports under guardrails that governance drew. What the cases are, and why so many of each:
+A block is 1,600 cases. Fifteen blocks of sixteen are about a world, one scene drawn afresh: up to five underlyings with
+their surfaces, scalars, classes, funding and feeds, stored, signed and posted. One of sixteen is about what is posted:
+surfaces and reports under guardrails that governance drew, a hundred of them in a scene. What the cases are, and why so
+many of each:
 
     in a world, by weight
     margin    64  `assess`: what every other number hangs on, and where most of the arithmetic is; each drawn book with

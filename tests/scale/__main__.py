@@ -8,7 +8,7 @@
 
 A case counts when its whole external call ran on bytecode (calldata in; returndata, revert data and logs out, compared
 byte by byte) and the whole of the twin's function ran on the same input. Cases are drawn from arrays seeded with (seed,
-block): a case's address, block:place, is the same cases wherever it is run. A case that differs is shrunk through
+block, scene): an address, block:place, is the same case wherever it is run. A case that differs is shrunk through
 Hypothesis and kept in tests/scale/cases/, where an ordinary test replays it.
 
 With `--json` one object: `part`, `ok`, `seconds` (wall), `processor_seconds` (of all processes), `counts` (`cases`,

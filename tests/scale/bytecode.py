@@ -118,12 +118,6 @@ def _names(kind: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind))
 
 
-@cache
-def slot_of(base: int, key: int) -> int:
-    """Where a map at slot `base` keeps a key's value."""
-    return int.from_bytes(keccak(base.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
-
-
 def raw_log(event: Event, address: str, entry: Mapping[str, Any]) -> Log:
     """An event of a twin as the chain logs it; `entry` is its ABI, whose fields are all of one word."""
     topics = [topic_of(event.name, tuple(part["type"] for part in entry["inputs"]))]

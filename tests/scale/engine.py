@@ -26,8 +26,8 @@ BUCKETS = (0, 1, 8, 32, 126, 127)  # positions of a case, at most
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (*world.KINDS, *posting.KINDS)}
 
 
-# a scene is set by calls on both as well, and may differ itself: a case of this kind, at this place of its block, the
-# next scene one before it
+# a scene is set by calls on both as well, and may differ itself: a case of this kind. The first scene of a block is at
+# the place SCENE, each next one at a place less
 SCENES: Mapping[str, type[Any]] = {"world": world.Floor, "posting": posting.Desk}
 SCENE = -1
 

@@ -113,15 +113,16 @@ def drawn_again(stands: Stands, seed: int, finding: Finding, kinds: Collection[s
     """The case of an address and its scene, with the choices that led to them."""
     build, known = family_of(finding.block, kinds)
     stand = stands.of(build)
-    of_block = SCENE - finding.place if finding.place <= SCENE else finding.place // stand.cases
-    source = Recorded(Arrays(seed, finding.block, of_block))
+    is_scene = finding.place <= SCENE
+    number, before = (SCENE - finding.place, 0) if is_scene else divmod(finding.place, stand.cases)
+    source = Recorded(Arrays(seed, finding.block, number))
     scene = stand.draw(source)
     of_scene = source.choices
-    if finding.place <= SCENE:
+    if is_scene:
         case = Case(scene_of(build), (), 0)
         return _kept(stand, scene, case, finding.what, seed, finding), of_scene
     with stand.load(scene) as loaded:
-        place = finding.place % stand.cases + 1
+        place = before + 1
         while place > 0:
             kind = chosen(source, known)
             source.choices = []

@@ -22,8 +22,9 @@ from plimsoll.spec.registry import MAX_FEE, MAX_LIQUIDATION_FEE, MAX_RATE, Curve
 from plimsoll.spec.wad import DAY, MAX_LEDGER, PPM, WAD, YEAR
 from tests.agreement.rig import Rig
 from tests.pairs import call_words
-from tests.scale.bytecode import Bytecode, slot_of
+from tests.scale.bytecode import Bytecode
 from tests.scale.kind import CASES, Case, Kind, Question, Seen, compare
+from tests.storage import slot_of
 from tests.strategies import NOW, Source, World, chance, edge, is_dead, pick, portfolios, words_of, world
 
 ACCOUNT = 0xACC << 96 | 7

@@ -37,8 +37,8 @@ from tests.stateful.watch import (
     check_quantities,
     check_requirements,
     healthy,
-    raw_ledger,
 )
+from tests.storage import ledger_of
 from tests.strategies import Seeded, edge, pick
 
 RUNS, STEPS = {"quick": (10, 20), "ci": (25, 50), "figures": (200, 50), "long": (2_000, 100)}[
@@ -141,7 +141,7 @@ class Protocol(RuleBasedStateMachine):
         check_conservation(pair, self.donated)
         check_quantities(pair)
         touched = sum(event.name in {"InterestBooked", "LossSocialised"} for event in book.log)
-        assert raw_ledger(pair, INTEREST)[0] + touched >= book.kept, "I-02"
+        assert ledger_of(pair, INTEREST)[0] + touched >= book.kept, "I-02"
         total = 0
         for who in [who for who in book.ledgers if who >> 96]:
             if not isinstance(pair.step("liquidator", "record", who), Refused):
@@ -499,7 +499,7 @@ class Protocol(RuleBasedStateMachine):
                 else:
                     pair.price(at, way - 2)
             exposed = [who for who in ALL if pair.twin.book.positions(who, pair.now) and needs_margin(pair, who)]
-            before = {who: raw_ledger(pair, who) for who in exposed}
+            before = {who: ledger_of(pair, who) for who in exposed}
             for who in exposed:
                 for part, name, args in (
                     ("book", "withdraw", (who, pair.tokens[0], 1, who >> 96)),
@@ -520,7 +520,7 @@ class Protocol(RuleBasedStateMachine):
             found = pair.step("book", "trade", ACCOUNTS[2], KEEPER, perp, WAD, PRICES[underlying], sender=VENUE)
             assert isinstance(found, Refused), "I-30"
             # interest is all that moved
-            after = {who: raw_ledger(pair, who) for who in exposed}
+            after = {who: ledger_of(pair, who) for who in exposed}
             assert {who: found[1] for who, found in after.items()} == {who: f[1] for who, f in before.items()}, "I-30"
         self.steps += 1
 

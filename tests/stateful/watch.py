@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from eth_utils.crypto import keccak
-
 from plimsoll.spec.book import INTEREST, POOL, SYSTEM
 from plimsoll.spec.errors import Refused
 from plimsoll.spec.instruments import MAX_POSITIONS, SPOT, id_of, quantity_of, unpack
@@ -14,19 +12,10 @@ from plimsoll.spec.margin import Assessment, State, groups, state_of
 from plimsoll.spec.wad import WAD, mul_div_down
 from tests.agreement.actions import PRICES, Player
 from tests.pairs import Pair, text
+from tests.storage import ledger_of
 
 DUST = 2 * MAX_POSITIONS  # [wad] a sum is rounded once, a quantity once
 SLACK = DUST * 10**6  # [wad] what a wei of each position is worth, at any price these tests know
-
-
-def raw_ledger(pair: Pair, who: int) -> tuple[int, int]:
-    """Both ledgers as the chain's storage has them, interest and settled expiries not booked."""
-    book = pair.contracts["book"]
-    slot = book.artifact.layout["storage_layout"]["book"]["_ledgers"]["slot"]
-    place = int.from_bytes(keccak(slot.to_bytes(32, "big") + who.to_bytes(32, "big")), "big")
-    word = pair.chain.storage(book.address, place)
-    cash, linear = word >> 128, word & (2**128 - 1)
-    return cash - (cash >> 127 << 128), linear - (linear >> 127 << 128)
 
 
 def holders(pair: Pair) -> set[int]:
@@ -37,7 +26,7 @@ def holders(pair: Pair) -> set[int]:
 
 def check_conservation(pair: Pair, donated: dict[int, int]) -> None:
     """I-01, I-02: tokens there are tokens owed and tokens given away; linear sums to nothing; dust is the system's."""
-    found = {who: raw_ledger(pair, who) for who in holders(pair)}
+    found = {who: ledger_of(pair, who) for who in holders(pair)}
     book, registry = pair.twin.book, pair.twin.registry
     for token in pair.tokens:
         there = pair.token_contracts[token].call("balanceOf", text(pair.twin.at.book)) - donated[token]

@@ -36,7 +36,8 @@ from plimsoll.spec.report import pack_class, pack_scalars
 from plimsoll.spec.surface import LANES, Row, Surface
 from plimsoll.spec.wad import MARK_UNIT, PPM, WAD
 from tests.pairs import MAX, Pair, account, address_of, compiled, encode_call, from_chain, text
-from tests.replays import check, log_of, replay, slot_of
+from tests.replays import check, log_of, replay
+from tests.storage import place_of
 
 USD = 10**6  # of the quote token
 DAY = 86_400
@@ -385,7 +386,7 @@ class Stage:
     def write(self, variable: str, value: int, key: int | None = None) -> None:
         """A word of the Clearinghouse's storage, written on the chain alone: of a variable, or of a map at a key."""
         book = self.pair.contracts["book"].address
-        self.pair.chain._write({(book, slot_of(self.pair, variable, key)): value}, {})
+        self.pair.chain._write({(book, place_of(self.pair, variable, key)): value}, {})
         self.pair.changed = True
         self.is_told = False
 

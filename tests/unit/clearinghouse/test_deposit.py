@@ -5,7 +5,7 @@ import pytest
 from plimsoll.spec.mandates import ALL, DEPOSIT
 from plimsoll.spec.wad import MAX_LEDGER, MAX_QUANTITY
 from tests.pairs import account, address_of
-from tests.replays import storage
+from tests.storage import word_of
 
 from .stage import ATTACKER, DEAD, DELEGATE, ETH, MAKER, OTHER, OWNER, TRADER, USD, WAD
 
@@ -113,7 +113,7 @@ def test_the_largest_amount_and_one_unit_more(stage, name, scale):
 def test_ledger_over_the_maximum(stage):
     # 1e9 deposits of the largest amount would get there; the state is put there instead, on both
     stage.fund("trader", 1)
-    assert storage(stage.pair, "_ledgers", TRADER) == WAD << 128  # cash in the high half, linear in the low one
+    assert word_of(stage.pair, "_ledgers", TRADER) == WAD << 128  # cash in the high half, linear in the low one
     put_cash(stage, TRADER, MAX_LEDGER - 10**12)
     stage.fund("trader", "0.000001")
     assert stage.ledger(TRADER) == (MAX_LEDGER, 0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.spec.guardrails import UNLIMITED, Limit
+from tests.unit.guardrails.yard import HOUR
 
-HOUR = 3_600
-LIMIT = Limit(100, 10_000, rise=500_000, fall=200_000)  # up by half an hour, down by a fifth
+LIMIT = Limit(100, 10_000, rise=500_000, fall=200_000)  # in an hour up by half, down by a fifth
 
 
 @pytest.mark.parametrize(
